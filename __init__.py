@@ -1,0 +1,1 @@
+"""gedanken: thought experiments for agents."""

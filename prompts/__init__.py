@@ -1,0 +1,76 @@
+"""Everything that talks to a language model. Names are imported on first use, so that importing this stays light."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .calls import Call, Gateway, GatewayConfig, Usage
+    from .chat import ScriptedChatModel, chat_model
+    from .embeddings import LocalEmbeddings
+    from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
+    from .fewshot import FewShotTask, Prediction
+    from .local import LocalChatModel
+    from .selection import Demonstration
+    from .sentences import split_sentences
+    from .templates import render
+    from .translation import Asking, Reading, propose, translate
+    from .weights import cache_folder, local_weights
+
+_HOMES = {
+    "AnswerIncomplete": "failures",
+    "Asking": "translation",
+    "BudgetSpent": "failures",
+    "Call": "calls",
+    "Demonstration": "selection",
+    "FewShotTask": "fewshot",
+    "Gateway": "calls",
+    "GatewayConfig": "calls",
+    "LocalChatModel": "local",
+    "LocalEmbeddings": "embeddings",
+    "ModelTimeout": "failures",
+    "ModelUnavailable": "failures",
+    "Prediction": "fewshot",
+    "Reading": "translation",
+    "ScriptedChatModel": "chat",
+    "Usage": "calls",
+    "cache_folder": "weights",
+    "chat_model": "chat",
+    "local_weights": "weights",
+    "propose": "translation",
+    "render": "templates",
+    "split_sentences": "sentences",
+    "translate": "translation",
+}
+__all__ = [
+    "AnswerIncomplete",
+    "Asking",
+    "BudgetSpent",
+    "Call",
+    "Demonstration",
+    "FewShotTask",
+    "Gateway",
+    "GatewayConfig",
+    "LocalChatModel",
+    "LocalEmbeddings",
+    "ModelTimeout",
+    "ModelUnavailable",
+    "Prediction",
+    "Reading",
+    "ScriptedChatModel",
+    "Usage",
+    "cache_folder",
+    "chat_model",
+    "local_weights",
+    "propose",
+    "render",
+    "split_sentences",
+    "translate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,185 @@
+"""A chat model that runs in this process: offline by default, on a CPU, decoded under a grammar where one is given.
+
+It is a LangChain `BaseChatModel` like any other. Beyond the common interface it takes a `grammar` (GBNF text) as a
+call option, and offers `score`, the likelihood of given answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field
+
+from ..errors import UserError
+from . import toolcalls
+
+if TYPE_CHECKING:
+    from .decoding import Decoder, Decoding
+
+
+class LocalChatModel(BaseChatModel):
+    """A causal language model of this machine as a LangChain chat model.
+
+    The weights are loaded on first use, and shared by every instance of the same model in the process. Call options
+    (`invoke(messages, seed=3)`, or `bind`): `grammar`, `max_tokens`, `temperature`, `seed`, `timeout`. One seed gives
+    one answer, bit for bit on one machine; without a seed a sampled answer differs every time.
+    """
+
+    call_options: ClassVar[frozenset[str]] = frozenset({"grammar", "max_tokens", "temperature", "seed", "timeout"})
+
+    model: str = "local"
+    """ "local" (the embedded SmolLM2-135M-Instruct), a folder, or a name on the Hugging Face hub."""
+    max_tokens: int = Field(default=256, gt=0)
+    temperature: float = Field(default=0.0, ge=0)
+    """0 takes the likeliest token each time."""
+    stop: list[str] | None = None
+    seed: int | None = None
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds for one answer; when they pass, `ModelTimeout` is raised between two tokens."""
+    device: str | None = None
+    """Where torch shall compute; None leaves the weights where they are loaded."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "gedanken-local"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("model", "max_tokens", "temperature", "stop", "seed", "timeout")}
+
+    def score(self, prompt_messages: LanguageModelInput, continuations: Sequence[str]) -> list[float]:
+        """Return the mean log-probability per token of each continuation as the answer to the prompt (<= 0).
+
+        The end of the turn counts as a token, so that half an answer is not taken for a likely one.
+
+        Raises:
+            GedankenError: the model cannot be loaded, or the text does not fit its context.
+        """
+        decoder = self._decoder()
+        messages = self._convert_input(prompt_messages).to_messages()
+        return decoder.score(decoder.encode(toolcalls.plain_messages(messages)), continuations, self._deadline({}))
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return the number of tokens of a text."""
+        return self._decoder().count(text)
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Offer tools to the model; its answer is then JSON by construction, and parsed into tool calls.
+
+        `tool_choice`: a tool's name, "any" (or "required", True) for one of them, "none", or "auto" (or None) to leave
+        the model the choice between a tool and plain text.
+
+        Raises:
+            UserError: `tool_choice` names no tool.
+        """
+        converted = [convert_to_openai_tool(tool) for tool in tools]
+        toolcalls.check_choice(converted, tool_choice)
+        return self.bind(tools=converted, tool_choice=tool_choice, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        chunks = list(self._stream(messages, stop, run_manager, **kwargs))
+        whole = chunks[0]
+        for chunk in chunks[1:]:
+            whole += chunk
+        message = whole.message
+        assert isinstance(message, AIMessageChunk)
+        answer = AIMessage(
+            content=message.content,
+            tool_calls=message.tool_calls,
+            invalid_tool_calls=message.invalid_tool_calls,
+            usage_metadata=message.usage_metadata,
+            response_metadata=message.response_metadata,
+        )
+        return ChatResult(generations=[ChatGeneration(message=answer, generation_info=whole.generation_info)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        how = self._decoding(stop, kwargs)
+        decoder = self._decoder()
+        tools, choice = kwargs.get("tools") or [], kwargs.get("tool_choice")
+        offered = toolcalls.offer(tools, choice)
+        prompt = decoder.encode(toolcalls.plain_messages(messages, offered))
+        grammar = self._grammar(decoder, kwargs.get("grammar"), offered)
+        collected: list[str] = []
+        for piece in decoder.generate(prompt, how, grammar):
+            collected.append(piece.text)
+            if offered is None:
+                message = AIMessageChunk(content=piece.text)
+            elif piece.finish is None:
+                continue  # a tool call is whole or nothing
+            else:
+                message = toolcalls.parse("".join(collected))
+            if piece.finish is not None:
+                message.response_metadata = {"model_name": self.model, "finish_reason": piece.finish, "seed": how.seed}
+                message.usage_metadata = UsageMetadata(
+                    input_tokens=len(prompt), output_tokens=piece.tokens, total_tokens=len(prompt) + piece.tokens
+                )
+                message.chunk_position = "last"
+            chunk = ChatGenerationChunk(message=message)
+            if run_manager:
+                run_manager.on_llm_new_token(str(message.content), chunk=chunk)
+            yield chunk
+
+    def _decoder(self) -> Decoder:
+        from .decoding import load
+
+        return load(self.model, self.device)
+
+    def _decoding(self, stop: list[str] | None, options: dict[str, Any]) -> Decoding:
+        """Merge a call's options with the fields."""
+        from .decoding import Decoding, fresh_seed
+
+        unknown = set(options) - self.call_options - {"tools", "tool_choice", "ls_structured_output_format", "stream"}
+        if unknown:
+            raise UserError(
+                f"LocalChatModel has no call option {', '.join(map(repr, sorted(unknown)))}; "
+                f"it has {', '.join(sorted(self.call_options))}"
+            )
+        seed = options.get("seed", self.seed)
+        return Decoding(
+            max_tokens=options.get("max_tokens", self.max_tokens),
+            temperature=options.get("temperature", self.temperature),
+            seed=fresh_seed() if seed is None else seed,
+            stop=tuple(stop if stop is not None else self.stop or ()),
+            deadline=self._deadline(options),
+        )
+
+    def _deadline(self, options: dict[str, Any]) -> float | None:
+        timeout = options.get("timeout", self.timeout)
+        return None if timeout is None else time.monotonic() + timeout
+
+    def _grammar(self, decoder: Decoder, grammar: str | None, offered: toolcalls.Offer | None) -> Any:
+        from .grammars import compile_grammar, compile_schema
+
+        if grammar is not None and offered is not None:
+            raise UserError("a call takes a grammar or tools, not both")
+        if offered is not None:
+            return compile_schema(decoder, offered.schema)
+        return compile_grammar(decoder, grammar) if grammar is not None else None

@@ -1,0 +1,128 @@
+"""From a sentence to a rule line, and from surprises to candidate rule lines: prompt text in, text out.
+
+Nothing here knows the rule language: the grammar it is handed holds the model to it, and whoever asked parses and
+checks what comes back.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .calls import Gateway
+from .failures import AnswerIncomplete
+from .templates import render
+
+UNKNOWN_CONFIDENCE = 0.5
+_MARKS = re.compile(r"^\s*(?:[-*•]\s+|\d{1,3}[.)]\s+|(?:rule|answer)\s*:\s*)?`*|`+\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How often and how freely to ask: the likeliest answer first, then samples at `temperature` from seeds 1, 2, ...
+
+    Models that take no seed are asked once. `templates` is a folder of the user's own prompts.
+    """
+
+    readings: int = 3
+    temperature: float = 0.6
+    max_tokens: int = 64
+    seed: int = 0
+    templates: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One rule line a sentence may mean.
+
+    `confidence`, in 0..1, is the geometric mean of the probabilities the model gives the line's tokens, unforced by
+    any grammar; 0.5 where the model cannot tell.
+    """
+
+    text: str
+    confidence: float
+
+
+def translate(
+    sentence: str,
+    schema_text: str,
+    examples: Sequence[tuple[str, str]],
+    gateway: Gateway,
+    grammar: str | None,
+    asking: Asking | None = None,
+) -> list[Reading]:
+    """Return up to `asking.readings` different readings of a sentence, the likeliest first; empty if none is whole.
+
+    Args:
+        sentence: what was said; goes into the prompt as quoted data.
+        schema_text: the world's features and actions, described.
+        examples: (sentence, rule line) pairs that show the language, the most fitting last.
+        gateway: the model to ask.
+        grammar: GBNF text of one rule line, or None.
+        asking: how often and how freely to ask.
+
+    Raises:
+        ModelUnavailable: no model answers.
+    """
+    asking = asking or Asking()
+    variables = {"schema": schema_text, "examples": list(examples), "sentence": sentence}
+    messages = render("translate", asking.templates, **variables)
+    return _readings(messages, "translate", gateway, grammar, asking, lines_each=1)
+
+
+def propose(
+    schema_text: str,
+    rules: Sequence[str],
+    surprises: Sequence[str],
+    gateway: Gateway,
+    grammar: str | None,
+    asking: Asking | None = None,
+) -> list[Reading]:
+    """Return rule lines that may explain surprising transitions, the likeliest first; see `translate`.
+
+    `rules` are the lines that stand, `surprises` one text a transition, quoted as data. A model that takes no
+    grammar may give several lines an answer.
+
+    Raises:
+        ModelUnavailable: no model answers.
+    """
+    asking = asking or Asking()
+    variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises)}
+    messages = render("propose", asking.templates, **variables)
+    return _readings(messages, "propose", gateway, grammar, asking, lines_each=asking.readings)
+
+
+def _readings(
+    messages: Any, purpose: str, gateway: Gateway, grammar: str | None, asking: Asking, lines_each: int
+) -> list[Reading]:
+    texts: dict[str, None] = {}  # a set that keeps its order
+    times = asking.readings if "seed" in gateway.options else 1
+    for number in range(times):
+        temperature = asking.temperature if number else 0.0
+        try:
+            answer = gateway.ask(
+                messages,
+                purpose,
+                grammar,
+                max_tokens=asking.max_tokens,
+                temperature=temperature,
+                seed=asking.seed + number,
+            )
+        except AnswerIncomplete:
+            continue
+        texts.update(dict.fromkeys(rule_lines(answer)[:lines_each]))
+    scores = gateway.score(messages, list(texts), purpose)
+    if scores is None:
+        return [Reading(text, UNKNOWN_CONFIDENCE) for text in texts]
+    readings = [Reading(text, math.exp(min(score, 0.0))) for text, score in zip(texts, scores, strict=True)]
+    return sorted(readings, key=lambda reading: -reading.confidence)
+
+
+def rule_lines(answer: str) -> list[str]:
+    """Return the lines of an answer without what chat models wrap them in: fences, list marks, "Rule:"."""
+    lines = [line for line in answer.splitlines() if line.strip() and not line.lstrip().startswith("```")]
+    return [text for line in lines if (text := _MARKS.sub("", line).strip())]

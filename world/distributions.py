@@ -1,0 +1,218 @@
+"""What a model says of one next feature: a factored distribution that rules can correct in closed form.
+
+`Categorical` for categories, booleans and bounded integers; `Board` for an array of which a step touches few cells
+(everywhere else it is known); `Normal` for real features. Corrections return a new distribution: `set` a value on
+some rows, `restrict` to allowed values, `tilt` by log weights, `clip` and `fuse` for real ones. V is the feature's
+number of values, K the number of touched cells.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .schema import Feature
+
+FLOOR = 0.01
+"""Share of the uniform mixed into a categorical before it is tilted or scored: a confident model is never certain."""
+CERTAIN = 30.0
+"""Logit of a known value: beyond every weight, finite in float32."""
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Independent categoricals, `logits [N, *shape, V]`; a value's code is the value less the feature's offset."""
+
+    feature: Feature
+    logits: Tensor
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """The most likely codes, `[N, *shape]` int64."""
+        return self.logits.argmax(-1)
+
+    def mode(self) -> Tensor:
+        """The most likely value, `[N, *shape]` of the feature's type."""
+        return decode(self.feature, self.codes)
+
+    def sample(self, rng: torch.Generator | None) -> Tensor:
+        """One draw a factor, `[N, *shape]` (Gumbel trick, so that rows need no loop)."""
+        noise = torch.empty_like(self.logits).exponential_(generator=rng).log()
+        return decode(self.feature, (self.logits.log_softmax(-1) - noise).argmax(-1))
+
+    def log_probs(self) -> Tensor:
+        """Normalised log-probabilities with the floor mixed in, `[N, *shape, V]`."""
+        v = self.logits.shape[-1]
+        return torch.log((1 - FLOOR) * self.logits.softmax(-1) + FLOOR / v)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-probability of a whole value `[N, *shape]`, summed over the factors: `[N]`."""
+        picked = self.log_probs().gather(-1, encode(self.feature, value)[..., None])[..., 0]
+        return picked.flatten(1).sum(1) if picked.dim() > 1 else picked
+
+    def entropy(self) -> Tensor:
+        """Entropy summed over the factors, in nats: `[N]`."""
+        logp = self.logits.log_softmax(-1)
+        terms = -(logp.exp() * logp).sum(-1)
+        return terms.flatten(1).sum(1) if terms.dim() > 1 else terms
+
+    def set(self, rows: Tensor, value: Tensor) -> Categorical:
+        """Certain of `value [N, *shape]` on `rows [N]`."""
+        certain = F.one_hot(encode(self.feature, value), self.logits.shape[-1]).to(self.logits.dtype) * CERTAIN
+        return replace(self, logits=torch.where(_wide(rows, self.logits), certain, self.logits))
+
+    def restrict(self, rows: Tensor, allowed: Tensor) -> tuple[Categorical, Tensor]:
+        """Mask what is not `allowed [N, V]` on `rows`; rows that allow nothing are left alone and returned `[N]`."""
+        impossible = rows & ~allowed.any(-1)
+        # The floor first: where the model was certain of a forbidden value, what remains is its second choice.
+        masked = self.log_probs().masked_fill(~allowed, -math.inf)
+        return replace(self, logits=torch.where((rows & ~impossible)[:, None], masked, self.logits)), impossible
+
+    def tilt(self, rows: Tensor, bonus: Tensor) -> Categorical:
+        """Product with an expert: add log weights `bonus [N, V]` on `rows`."""
+        return replace(self, logits=torch.where(rows[:, None], self.log_probs() + bonus, self.logits))
+
+    def condition(self, rows: Tensor, event: Tensor, probability: float) -> Categorical:
+        """Give the `event [N, V]` exactly `probability`, the rest in the model's own proportions (Jeffrey's rule)."""
+        logp = self.log_probs()
+        inside = logp.masked_fill(~event, -math.inf).log_softmax(-1) + math.log(probability)
+        outside = logp.masked_fill(event, -math.inf).log_softmax(-1) + math.log1p(-min(probability, 1 - 1e-6))
+        mixed = torch.where(event, inside, outside)
+        usable = rows & event.any(-1) & ~event.all(-1)
+        return replace(self, logits=torch.where(usable[:, None], mixed, self.logits))
+
+
+@dataclass(frozen=True)
+class Board:
+    """An array known everywhere but at K touched cells: `known` codes `[N, C]`, `index [N, K]`, `logits [N, K, V]`.
+
+    Reads like a `Categorical` over the whole array at a fraction of its cost. An index of -1 touches nothing.
+    """
+
+    feature: Feature
+    known: Tensor
+    index: Tensor
+    logits: Tensor
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """The most likely codes, `[N, C]` in the dtype of `known`."""
+        best = self.logits.argmax(-1).to(self.known.dtype)
+        # Touched cells off the board go to an extra column that is cut off again.
+        wide = F.pad(self.known, (0, 1))
+        wide.scatter_(1, torch.where(self.index >= 0, self.index, self.known.shape[1]), best)
+        return wide[:, :-1]
+
+    def mode(self) -> Tensor:
+        return decode(self.feature, self.codes).view(-1, *self.feature.shape)
+
+    def sample(self, rng: torch.Generator | None) -> Tensor:
+        noise = torch.empty_like(self.logits).exponential_(generator=rng).log()
+        return replace(self, logits=self.logits.log_softmax(-1) - noise).mode()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-probability of a whole array `[N, *shape]`: touched cells by their logits, others by the floor: `[N]`."""
+        v = self.logits.shape[-1]
+        wanted = encode(self.feature, value).flatten(1)
+        at = self.index.clamp_min(0)
+        logp = torch.log((1 - FLOOR) * self.logits.softmax(-1) + FLOOR / v)
+        touched = logp.gather(-1, wanted.gather(1, at)[..., None])[..., 0].masked_fill(self.index < 0, 0.0).sum(1)
+        wrong = (self.known != wanted).float()
+        wrong.scatter_(1, at, torch.where(self.index >= 0, 0.0, wrong.gather(1, at)))
+        return touched + wrong.sum(1) * math.log(FLOOR / v)
+
+    def entropy(self) -> Tensor:
+        logp = self.logits.log_softmax(-1)
+        return -(logp.exp() * logp).sum(-1).masked_fill(self.index < 0, 0.0).sum(1)
+
+    def set(self, rows: Tensor, value: Tensor) -> Board:
+        """Certain of the whole array `value [N, *shape]` on `rows [N]`."""
+        codes = encode(self.feature, value).flatten(1).to(self.known.dtype)
+        return replace(
+            self,
+            known=torch.where(rows[:, None], codes, self.known),
+            index=torch.where(rows[:, None], torch.full_like(self.index, -1), self.index),
+        )
+
+    def cell(self, index: Tensor) -> Categorical:
+        """The distribution of one cell a row, `index [N]` (off the board: of the first cell)."""
+        at = index.clamp_min(0)
+        known = self.known.gather(1, at[:, None])[:, 0].long()
+        certain = F.one_hot(known, self.logits.shape[-1]).to(self.logits.dtype) * CERTAIN
+        match = self.index == index[:, None]
+        touched = (self.logits * match[..., None]).sum(1)
+        return Categorical(replace(self.feature, shape=()), torch.where(match.any(1)[:, None], touched, certain))
+
+    def with_cell(self, index: Tensor, cell: Categorical) -> Board:
+        """Put a cell's distribution back (off the board: nothing)."""
+        match = (self.index == index[:, None]) & (index >= 0)[:, None]
+        logits = torch.where(match[..., None], cell.logits[:, None], self.logits)
+        missing = (index >= 0) & ~match.any(1)
+        known = self.known.scatter(1, index.clamp_min(0)[:, None], torch.where(
+            missing, cell.codes.to(self.known.dtype), self.known.gather(1, index.clamp_min(0)[:, None])[:, 0])[:, None])
+        return replace(self, logits=logits, known=known)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Independent normals: `mean` and `std`, both `[N, *shape]`, in the feature's own unit."""
+
+    feature: Feature
+    mean: Tensor
+    std: Tensor
+
+    def mode(self) -> Tensor:
+        return self.mean
+
+    def sample(self, rng: torch.Generator | None) -> Tensor:
+        return self.mean + self.std * torch.empty_like(self.mean).normal_(generator=rng)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        z = (value - self.mean) / self.std
+        terms = -0.5 * z.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
+        return terms.flatten(1).sum(1) if terms.dim() > 1 else terms
+
+    def entropy(self) -> Tensor:
+        terms = self.std.log() + 0.5 * math.log(2 * math.pi * math.e)
+        return terms.flatten(1).sum(1) if terms.dim() > 1 else terms
+
+    def set(self, rows: Tensor, value: Tensor) -> Normal:
+        """Certain of `value` on `rows` (its spread shrinks to a thousandth)."""
+        wide = _wide(rows, self.mean)
+        return replace(self, mean=torch.where(wide, value.to(self.mean.dtype), self.mean),
+                       std=torch.where(wide, self.std * 1e-3, self.std))
+
+    def clip(self, rows: Tensor, low: Tensor | float, high: Tensor | float) -> Normal:
+        """Move the mean into `[low, high]` on `rows`."""
+        clipped = self.mean.clamp(torch.as_tensor(low, dtype=self.mean.dtype), torch.as_tensor(high, dtype=self.mean.dtype))
+        return replace(self, mean=torch.where(_wide(rows, self.mean), clipped, self.mean))
+
+    def fuse(self, rows: Tensor, value: Tensor, std: float) -> Normal:
+        """Product with the expert `Normal(value, std)`: the precision-weighted mean, on `rows`."""
+        mine, theirs = self.std.pow(-2), std ** -2
+        wide = _wide(rows, self.mean)
+        return replace(self, mean=torch.where(wide, (mine * self.mean + theirs * value) / (mine + theirs), self.mean),
+                       std=torch.where(wide, (mine + theirs).rsqrt(), self.std))
+
+
+Distribution = Categorical | Board | Normal
+
+
+def encode(feature: Feature, value: Tensor) -> Tensor:
+    """Values to codes, int64, clamped to the codes there are."""
+    codes = value.long() - feature.offset
+    return codes.clamp(0, feature.cardinality - 1) if feature.cardinality else codes
+
+
+def decode(feature: Feature, codes: Tensor) -> Tensor:
+    """Codes to values of the feature's own type."""
+    return (codes + feature.offset).to(feature.dtype) if feature.offset else codes.to(feature.dtype)
+
+
+def _wide(rows: Tensor, like: Tensor) -> Tensor:
+    return rows.view(-1, *[1] * (like.dim() - 1))

@@ -1,0 +1,402 @@
+"""A latent world model of slots with sparse, gated, factored dynamics, for worlds of discrete features.
+
+Every cell of the grid and every scalar has a latent slot; the agent's position is an explicit pointer into the grid.
+A step reads the cells around the pointer (in the frame of its heading) and the scalars, and writes residuals to the
+same slots. Which slots an output may read is learned per action by L0 gates: random data teach false causes that
+held-out random data never show (a door blocks whether or not something is carried), and only sparsity cures them.
+Nothing depends on the board's size, so weights trained on a small board run on a large one.
+
+N rows, C cells, S scalars, K cells around the pointer, R = K + S reads, O outputs, D latent width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ..distributions import Board, Categorical, Distribution, encode
+from ..model import Batch, Outcome
+from ..schema import Feature, Features, Schema
+from .gates import Gates
+
+
+REWARD_PRECISION = 50.0
+"""Half the inverse variance of a reward's error: a tenth of a reward is half a nat."""
+
+
+@dataclass(frozen=True)
+class SlotsConfig:
+    """Latent `width` a slot, `hidden` units an output; `sparsity` is the L0 penalty a gate, `gate_rate` the gates'
+    learning rate over the weights'. `closeness` weighs latent consistency, `autoencode` the reconstruction of random
+    valid states, without which told values that never occurred could not be represented. A gate whose closing costs
+    less than `price` nats over all data is closed when training ends."""
+
+    width: int = 16
+    hidden: int = 48
+    sparsity: float = 5e-3
+    gate_rate: float = 10.0
+    closeness: float = 1.0
+    autoencode: float = 1.0
+    autoencode_rows: int = 64
+    price: float = 1.0
+
+
+@dataclass(frozen=True)
+class SlotState:
+    """`cells [N, C, D]` and `scalars [N, S, D]` are latent; `codes [N, C, arrays]` is what the cells decode to,
+    carried because a step touches few of them; `x`, `y [N]` the pointer; `touched [N, K]` the cells last written."""
+
+    cells: Tensor
+    codes: Tensor
+    scalars: Tensor
+    x: Tensor
+    y: Tensor
+    touched: Tensor
+
+
+class Slots(nn.Module):
+    """The model; see the module's text. Raises `UserError` for a schema with real or unbounded features."""
+
+    provides = frozenset({"reward", "end", "uncertainty"})
+
+    def __init__(self, schema: Schema, config: SlotsConfig | None = None) -> None:
+        super().__init__()
+        self.schema = schema
+        self.config = config = config or SlotsConfig()
+        grid = schema.grid
+        self.arrays = [schema.base[n] for n in grid.arrays] if grid else []
+        pointer = {grid.x, grid.y} if grid else set()
+        self.scalars = [f for f in schema.features if f not in self.arrays and f.name not in pointer]
+        for f in (*self.arrays, *self.scalars, *schema.actions):
+            if not f.cardinality:
+                raise UserError(f"the slot model needs bounded discrete features, '{f.name}' is {f.kind}; "
+                                "use the recurrent model (model='recurrent')")
+        if odd := [f.name for f in self.scalars if f.shape]:
+            raise UserError(f"the slot model knows no place for the arrays {odd}; name them in the schema's grid")
+        self.names = [f.name for f in self.scalars]
+        self.heading = self.names.index(grid.heading) if grid and grid.heading else None
+        self.reads_count = (5 if grid else 0) + len(self.scalars)
+        self.written = self.reads_count  # every slot that is read is also written
+        outputs = self.written + (3 if grid else 2)  # and the pointer's move, the reward, the end
+        counts = [a.cardinality or 0 for a in schema.actions]
+        self.register_buffer("strides", torch.tensor([int(torch.tensor(counts[i + 1:]).prod()) for i in range(len(counts))]))
+        self.actions = int(torch.tensor(counts).prod())
+        d, h, inputs = config.width, config.hidden, self.reads_count * config.width
+        self.embed_cells = nn.ModuleList(nn.Embedding(f.cardinality or 0, d) for f in self.arrays)
+        self.embed_scalars = nn.ModuleList(nn.Embedding(f.cardinality or 0, d) for f in self.scalars)
+        self.decode_cells = nn.Linear(d, sum(f.cardinality or 0 for f in self.arrays)) if grid else None
+        self.decode_scalars = nn.ModuleList(nn.Linear(d, f.cardinality or 0) for f in self.scalars)
+        self.outside = nn.Parameter(torch.randn(d))
+        # Gates pass deviations from the average read: a read that never varied can then not serve as a bias, which
+        # would keep its gate open and decide wherever it does vary.
+        # The average is a batch's own while training; `prune` fixes it to that of all data.
+        self.register_buffer("average", torch.zeros(self.reads_count, d))
+        self.gates = Gates(self.actions, outputs, self.reads_count)
+        self.first = nn.Parameter(torch.randn(outputs, inputs, h) / inputs**0.5)
+        self.of_action = nn.Parameter(torch.randn(self.actions, outputs, h) * 0.1)
+        self.second = nn.Parameter(torch.zeros(outputs, h, d))
+        self.second_bias = nn.Parameter(torch.zeros(self.actions, outputs, d))
+        self.second_bias.data[:, -1, 0] = -5.0  # ends are rare: what never ended a single time has nothing to learn
+        self.register_buffer("frames", _frames(schema))
+
+    def parameter_groups(self) -> list[dict]:
+        """Parameters for AdamW: weights at the base rate, gates and the constants that replace a closed gate at
+        `gate_rate` times that, without decay."""
+        fast = [*self.gates.parameters(), self.second_bias]
+        slow = [p for p in self.parameters() if all(p is not q for q in fast)]
+        return [{"params": slow, "rate": 1.0}, {"params": fast, "rate": self.config.gate_rate, "weight_decay": 0.0}]
+
+    # --- the seam -------------------------------------------------------------------------------------------------
+
+    def initial(self, n: int) -> SlotState:
+        """The belief before anything was seen: every feature at its first value."""
+        return self._encode({f.name: torch.full((n, *f.shape), f.offset, dtype=f.dtype) for f in self.schema.features})
+
+    def observe(self, state: SlotState, action: Tensor | None, features: Features, reset: Tensor | None = None,
+                rng: torch.Generator | None = None) -> SlotState:
+        """Posterior: the world is fully observed, so the features alone decide."""
+        return self._encode(features)
+
+    @torch.no_grad()
+    def step(self, state: SlotState, action: Tensor, rng: torch.Generator | None = None) -> tuple[SlotState, Outcome]:
+        """One imagined step; the state carries the most likely values (or a draw, with `rng`)."""
+        index, dx, dy = self._around(state.x, state.y, self._headings(state))
+        cells, scalars, move, reward, end = self._advance(state.cells, state.scalars, index, self._joint(action), self.gates(), self.average)
+        features: dict[str, Distribution] = {}
+        codes = state.codes
+        if self.schema.grid:
+            logits = self._decode_cells(cells)
+            boards = [Board(f, state.codes[..., i], index, part) for i, (f, part) in enumerate(zip(self.arrays, logits, strict=True))]
+            features |= {f.name: b for f, b in zip(self.arrays, boards, strict=True)}
+            codes = torch.stack([b.codes if rng is None else encode(b.feature, b.sample(rng)).flatten(1).to(b.known.dtype)
+                                 for b in boards], -1)
+            features |= self._positions(state, move, dx, dy)
+        uncertainty = sum((d.entropy() for d in features.values()), torch.zeros(len(state.scalars)))
+        for i, f in enumerate(self.scalars):
+            features[f.name] = Categorical(f, self.decode_scalars[i](scalars[:, i]))
+            uncertainty = uncertainty + features[f.name].entropy()
+        x, y = state.x, state.y
+        if grid := self.schema.grid:
+            px, py = features[grid.x], features[grid.y]
+            x, y = ((px.mode().long(), py.mode().long()) if rng is None else (px.sample(rng).long(), py.sample(rng).long()))
+        after = SlotState(_write(state.cells, index, cells), codes, scalars, x, y, index)
+        ok = torch.ones(len(reward), dtype=torch.bool)
+        return after, Outcome({f.name: features[f.name] for f in self.schema.features}, reward, 1 - end.sigmoid(), ok, uncertainty)
+
+    @torch.no_grad()
+    def assimilate(self, state: SlotState, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> SlotState:
+        """Encode corrected features where `rows` hold: the cells the last step touched, whatever differs, all scalars."""
+        scalars = torch.where(rows[:, None, None], self._encode_scalars(features), state.scalars)
+        grid = self.schema.grid
+        if grid is None:
+            return SlotState(state.cells, state.codes, scalars, state.x, state.y, state.touched)
+        codes = torch.where(rows[:, None, None], self._codes(features), state.codes)
+        differ = (codes != state.codes).any(-1)
+        differ.scatter_(1, state.touched.clamp_min(0), True)
+        differ &= rows[:, None]
+        n, c = differ.nonzero(as_tuple=True)
+        cells = state.cells.index_put((n, c), self._encode_cells(codes[n, c]))
+        x, y = (torch.where(rows, features[k].long(), old) for k, old in ((grid.x, state.x), (grid.y, state.y)))
+        return SlotState(cells, codes, scalars, x, y, state.touched)
+
+    def decode(self, state: SlotState) -> dict[str, Tensor]:
+        """The most likely features."""
+        out = {f.name: state.codes[..., i].view(-1, *f.shape).to(f.dtype) for i, f in enumerate(self.arrays)}
+        if grid := self.schema.grid:
+            out |= {grid.x: state.x.to(torch.int32), grid.y: state.y.to(torch.int32)}
+        for i, f in enumerate(self.scalars):
+            out[f.name] = Categorical(f, self.decode_scalars[i](state.scalars[:, i])).mode()
+        return {f.name: out[f.name] for f in self.schema.features}
+
+    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Unroll the latents over `[B, T]` under the true pointer; errors summed over outputs, mean over rows."""
+        gates = self.gates(rng)
+        state = self._encode(batch.features_at(0))
+        cells, scalars = state.cells, state.scalars
+        names = ["cells"] * (self.reads_count - len(self.scalars)) + ["scalars"] * len(self.scalars)
+        names += (["move"] if self.schema.grid else []) + ["reward", "end"]
+        total = dict.fromkeys([*names, "closeness"], torch.zeros(()))
+        count = batch.mask.sum().clamp_min(1)
+        for t in range(batch.action.shape[1]):
+            now, after = batch.features_at(t), batch.features_at(t + 1)
+            cells, scalars, errors, closeness = self._errors(
+                cells, scalars, now, batch.action[:, t], after, batch.reward[:, t], batch.terminated[:, t], gates)
+            mask = batch.mask[:, t].float()
+            for name, error in zip(names, (errors * mask[:, None]).sum(0) / count, strict=True):
+                total[name] = total[name] + error
+            total["closeness"] = total["closeness"] + (closeness * mask).sum() / count
+        total["closeness"] = total["closeness"] * self.config.closeness * 0.1
+        total["autoencode"] = self._autoencode(rng) * self.config.autoencode
+        total["sparsity"] = self.gates.open_probability().sum() * self.config.sparsity
+        return total
+
+    @torch.no_grad()
+    def prune(self, batch: Batch) -> int:
+        """Close every gate whose closing costs less than `price` nats over all of `batch`; return how many stay open.
+
+        Backward elimination: each round closes, for every action and output, the read that is missed least. What no
+        data ask for must not be read: it would decide wherever the data never went.
+        """
+        flat = {k: (v[:, :-1].flatten(0, 1), v[:, 1:].flatten(0, 1)) for k, v in batch.features.items()}
+        now, after = ({k: v[i][batch.mask.flatten()] for k, v in flat.items()} for i in (0, 1))
+        action, reward, terminated = (x.flatten(0, 1)[batch.mask.flatten()] for x in (batch.action, batch.reward, batch.terminated))
+        state, joint = self._encode(now), self._joint(action)
+        self.average.copy_(self._reads(state.cells, state.scalars, self._around(*self._pointer(now))[0]).mean(0))
+
+        def cost(gates: Tensor) -> Tensor:
+            errors = self._errors(state.cells, state.scalars, now, action, after, reward, terminated, gates)[2]
+            return errors.new_zeros(self.actions, errors.shape[1]).index_add_(0, joint, errors)
+
+        gates = self.gates()
+        while True:
+            base = cost(gates)
+            extra = torch.stack([cost(_closed(gates, r)) - base for r in range(self.reads_count)], -1)  # [A, O, R]
+            extra = extra.masked_fill(gates == 0, torch.inf)
+            least, read = extra.min(-1)
+            closing = torch.zeros_like(gates, dtype=torch.bool).scatter_(-1, read[..., None], (least < self.config.price)[..., None])
+            if not closing.any():
+                break
+            gates = gates.masked_fill(closing, 0.0)
+            self.gates.log_alpha.masked_fill_(closing, -12.0)
+        return int((gates > 0).sum())
+
+    def _errors(self, cells: Tensor, scalars: Tensor, now: Features, action: Tensor, after: Features, reward: Tensor,
+                terminated: Tensor, gates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One latent step against what came: new cells and scalars, the errors `[N, O]` in nats, and the distance
+        of the written latents to the encoding of the truth `[N]`."""
+        grid = self.schema.grid
+        x, y, headings = self._pointer(now)
+        index, dx, dy = self._around(x, y, headings)
+        wrote, scalars, move, paid, end = self._advance(cells, scalars, index, self._joint(action), gates)
+        closeness = (scalars - self._encode_scalars(after).detach()).square().sum((-1, -2))
+        errors = []
+        if grid:
+            onboard = (index >= 0).float()
+            target = self._codes(after).gather(1, index.clamp_min(0)[..., None].expand(-1, -1, len(self.arrays)))
+            parts = [_cross_entropy(part, target[..., i]) for i, part in enumerate(self._decode_cells(wrote))]
+            errors.append(torch.stack(parts).sum(0) * onboard)
+            distance = (wrote - self._encode_cells(target).detach()).square().sum(-1)
+            closeness = closeness + (distance * onboard).sum(1)
+        errors += [_cross_entropy(self.decode_scalars[i](scalars[:, i]), encode(f, after[f.name]))[:, None]
+                   for i, f in enumerate(self.scalars)]
+        if grid:
+            x2, y2, _ = self._pointer(after)
+            moved = (dx == (x2 - x)[:, None]) & (dy == (y2 - y)[:, None])
+            errors.append((_cross_entropy(move, moved.long().argmax(1)) * moved.any(1))[:, None])
+        errors.append(REWARD_PRECISION * (paid - reward).square()[:, None])
+        # Ends are smoothed a little: a logit that may grow without bound keeps reading whatever makes it grow.
+        ended = terminated.float().clamp(0.001, 0.999)
+        errors.append(F.binary_cross_entropy_with_logits(end, ended, reduction="none")[:, None])
+        return _write(cells, index, wrote), scalars, torch.cat(errors, 1), closeness
+
+    def reads(self) -> dict[str, dict[str, list[str]]]:
+        """The learned causal graph: action -> output -> the slots its gates let it read."""
+        around = ["here", "ahead", "right", "behind", "left"] if self.schema.grid else []
+        inputs = around + self.names
+        outputs = inputs + (["move"] if self.schema.grid else []) + ["reward", "end"]
+        joint = ["+".join(f.values[c] if f.values else str(int(c)) for f, c in zip(self.schema.actions, row, strict=True))
+                 for row in self.schema.all_actions()]
+        opened = self.gates() > 0
+        return {a: {o: [r for k, r in enumerate(inputs) if opened[i, j, k]] for j, o in enumerate(outputs)}
+                for i, a in enumerate(joint)}
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _advance(self, cells: Tensor, scalars: Tensor, index: Tensor, action: Tensor, gates: Tensor,
+                 average: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Read, gate, compute: new latents of the K cells `[N, K, D]` and scalars `[N, S, D]`, logits of the move
+        `[N, 5]`, reward `[N]`, logit of the end `[N]`."""
+        k = index.shape[1]
+        reads = self._reads(cells, scalars, index)
+        n, r, d = reads.shape
+        average = reads.detach().mean(0) if average is None else average
+        gated = ((reads - average)[:, None] * gates[action][..., None]).view(n, -1, r * d).transpose(0, 1)  # [O, N, R * D]
+        hidden = torch.bmm(gated, self.first) + self.of_action.index_select(0, action).transpose(0, 1)
+        out = torch.bmm(F.silu(hidden), self.second).transpose(0, 1) + self.second_bias[action]  # [N, O, D]
+        wrote = reads + out[:, :r]
+        rest = out[:, r:]
+        move = rest[:, 0, :5] if k else rest[:, 0, :0]
+        return wrote[:, :k], wrote[:, k:], move, rest[:, -2, 0], rest[:, -1, 0]
+
+    def _reads(self, cells: Tensor, scalars: Tensor, index: Tensor) -> Tensor:
+        """The latents of the cells `index [N, K]` (`outside` where it is off the board) and the scalars: `[N, R, D]`."""
+        if not index.shape[1]:
+            return scalars
+        found = cells.gather(1, index.clamp_min(0)[..., None].expand(-1, -1, cells.shape[-1]))
+        return torch.cat([torch.where((index >= 0)[..., None], found, self.outside), scalars], 1)
+
+    def _around(self, x: Tensor, y: Tensor, headings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Flat indices `[N, 5]` of the cells here, ahead, right, behind, left (-1 off the board) and their offsets."""
+        if self.schema.grid is None:
+            nothing = torch.zeros(len(headings), 0, dtype=torch.int64)
+            return nothing, nothing, nothing
+        w, h = self.arrays[0].shape
+        frame = self.frames[headings]  # [N, 5, 2]
+        dx, dy = frame[..., 0], frame[..., 1]
+        i, j = x[:, None] + dx, y[:, None] + dy
+        inside = (i >= 0) & (i < w) & (j >= 0) & (j < h)
+        return torch.where(inside, i * h + j, -1), dx, dy
+
+    def _positions(self, state: SlotState, move: Tensor, dx: Tensor, dy: Tensor) -> dict[str, Distribution]:
+        grid = self.schema.grid
+        assert grid is not None
+        p = move.softmax(-1)
+        out: dict[str, Distribution] = {}
+        for name, at, by in ((grid.x, state.x, dx), (grid.y, state.y, dy)):
+            f = self.schema.base[name]
+            v = f.cardinality or 0
+            goes = (at[:, None] + by - f.offset).clamp(0, v - 1)
+            mass = p.new_full((len(p), v), 1e-6).scatter_add_(1, goes, p)
+            out[name] = Categorical(f, mass.log())
+        return out
+
+    def _headings(self, state: SlotState) -> Tensor:
+        if self.heading is None:
+            return torch.zeros(len(state.scalars), dtype=torch.int64)
+        return self.decode_scalars[self.heading](state.scalars[:, self.heading]).argmax(-1)
+
+    def _pointer(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        grid = self.schema.grid
+        zero = torch.zeros(len(next(iter(features.values()))), dtype=torch.int64)
+        if grid is None:
+            return zero, zero, zero
+        return features[grid.x].long(), features[grid.y].long(), features[grid.heading].long() if grid.heading else zero
+
+    def _joint(self, action: Tensor) -> Tensor:
+        """Action rows `[N, A]` to one code `[N]`."""
+        return (action.long() * self.strides).sum(-1)
+
+    def _codes(self, features: Features) -> Tensor:
+        return torch.stack([features[f.name].flatten(1) for f in self.arrays], -1)
+
+    def _encode(self, features: Features) -> SlotState:
+        x, y, _ = self._pointer(features)
+        scalars = self._encode_scalars(features)
+        if self.schema.grid is None:
+            empty = scalars.new_zeros(len(x), 0)
+            return SlotState(empty[..., None], empty.long()[..., None], scalars, x, y, empty.long())
+        codes = self._codes(features)
+        return SlotState(self._encode_cells(codes), codes, scalars, x, y, torch.full((len(x), 5), -1))
+
+    def _encode_cells(self, codes: Tensor) -> Tensor:
+        """Codes `[..., arrays]` to latents `[..., D]`."""
+        return sum((e(codes[..., i].long()) for i, e in enumerate(self.embed_cells)), torch.zeros(()))
+
+    def _encode_scalars(self, features: Features) -> Tensor:
+        return torch.stack([e(encode(f, features[f.name])) for f, e in zip(self.scalars, self.embed_scalars, strict=True)], 1)
+
+    def _decode_cells(self, latents: Tensor) -> tuple[Tensor, ...]:
+        """Latents `[..., D]` to logits `[..., V]`, one an array."""
+        assert self.decode_cells is not None
+        return self.decode_cells(latents).split([f.cardinality or 0 for f in self.arrays], -1)
+
+    def _autoencode(self, rng: torch.Generator | None) -> Tensor:
+        """Random valid states are decoded back: every value the schema allows can be represented, seen or not."""
+        rows = self.config.autoencode_rows
+
+        def codes(f: Feature) -> Tensor:
+            return torch.randint(f.cardinality or 0, (rows,), generator=rng)
+
+        total = torch.zeros(())
+        if self.arrays:
+            drawn = torch.stack([codes(f) for f in self.arrays], -1)
+            total = total + sum(F.cross_entropy(part, drawn[:, i])
+                                for i, part in enumerate(self._decode_cells(self._encode_cells(drawn))))
+        for e, d, f in zip(self.embed_scalars, self.decode_scalars, self.scalars, strict=True):
+            drawn = codes(f)
+            total = total + F.cross_entropy(d(e(drawn)), drawn)
+        return total
+
+
+def _frames(schema: Schema) -> Tensor:
+    """Offsets `[headings, 5, 2]` of here, ahead, right, behind, left for every heading (y grows downwards)."""
+    if schema.grid is None:
+        return torch.zeros(1, 5, 2, dtype=torch.int64)
+    steps = schema.grid.steps if schema.grid.heading else schema.grid.steps[:1]
+    return torch.tensor([[(0, 0), (dx, dy), (-dy, dx), (-dx, -dy), (dy, -dx)] for dx, dy in steps])
+
+
+def _write(cells: Tensor, index: Tensor, wrote: Tensor) -> Tensor:
+    """Put the K written latents back into `[N, C, D]`; those off the board are dropped."""
+    if not index.shape[1]:
+        return cells
+    at = index.clamp_min(0)[..., None].expand_as(wrote)
+    # Off the board a zero is added to the first cell, so that no two writes compete for one place.
+    change = (wrote - cells.gather(1, at)) * (index >= 0)[..., None]
+    return cells.scatter_add(1, at, change)
+
+
+def _closed(gates: Tensor, read: int) -> Tensor:
+    """The gates `[A, O, R]` with one read closed everywhere."""
+    closed = gates.clone()
+    closed[..., read] = 0.0
+    return closed
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy without reduction over any leading axes."""
+    return -logits.log_softmax(-1).gather(-1, target.long()[..., None])[..., 0]

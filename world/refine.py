@@ -1,0 +1,92 @@
+"""Refinement: a world model around a world model, whose every imagined step is corrected by rules.
+
+    p~(x'|s, a) ∝ p_model(x'|s, a) · exp(Σ_j w_j e_j(s, a, x'))
+
+in closed form a feature. The correction is assimilated into the inner model's latent state, so that it carries into
+every later imagined step: overriding decoded features alone would be undone by the stale latent at the next one.
+Planners never know whether a model is refined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .distributions import Distribution
+from .model import Batch, Outcome, State, WorldModel
+from .rules.compile import Compiled
+from .rules.syntax import Rule
+from .schema import Features
+
+Assimilate = Literal["always", "fired", "never"]
+
+
+@dataclass(frozen=True)
+class RefinedState:
+    """The inner model's state beside the features it stands for, as corrected: `features[name] [N, *shape]`."""
+
+    inner: State
+    features: dict[str, Tensor]
+
+
+class Refined:
+    """`model` corrected by `rules`. `assimilate` says on which rows the latent is conditioned on the corrected
+    features: where a rule fired, always (the default: a fully observed latent then never drifts from what it
+    decodes to), or never (to measure what that costs)."""
+
+    def __init__(self, model: WorldModel, rules: Sequence[Rule] | Compiled, assimilate: Assimilate = "always") -> None:
+        self.inner = model
+        self.schema = model.schema
+        self.rules = rules if isinstance(rules, Compiled) else Compiled(model.schema, rules)
+        self.assimilation = assimilate
+        told = ({"reward"} if self.rules.rewards else set()) | ({"end"} if self.rules.ends else set())
+        self.provides = model.provides | told
+
+    def initial(self, n: int) -> RefinedState:
+        inner = self.inner.initial(n)
+        return RefinedState(inner, self.inner.decode(inner))
+
+    def observe(self, state: RefinedState, action: Tensor | None, features: Features, reset: Tensor | None = None,
+                rng: torch.Generator | None = None) -> RefinedState:
+        return RefinedState(self.inner.observe(state.inner, action, features, reset, rng), dict(features))
+
+    @torch.no_grad()
+    def step(self, state: RefinedState, action: Tensor, rng: torch.Generator | None = None) -> tuple[RefinedState, Outcome]:
+        """The inner step, corrected and assimilated."""
+        inner, predicted = self.inner.step(state.inner, action, rng)
+        out = self.rules.correct(state.features, action, predicted, rng)
+        features = out.mode if rng is None else {k: _drawn(d, predicted.features[k], inner, self.inner, k, rng)
+                                                 for k, d in out.features.items()}
+        assert out.fired is not None
+        if self.assimilation != "never":
+            rows = torch.ones(len(out.reward), dtype=torch.bool) if self.assimilation == "always" else out.fired.any(1)
+            if self.rules.always and self.assimilation == "fired":
+                rows = rows | _differs(features, predicted.mode)
+            inner = self.inner.assimilate(inner, features, rows, rng)
+        return RefinedState(inner, features), out
+
+    def assimilate(self, state: RefinedState, features: Features, rows: Tensor,
+                   rng: torch.Generator | None = None) -> RefinedState:
+        chosen = {k: torch.where(rows.view(-1, *[1] * (v.dim() - 1)), features[k], v) for k, v in state.features.items()}
+        return RefinedState(self.inner.assimilate(state.inner, features, rows, rng), chosen)
+
+    def decode(self, state: RefinedState) -> dict[str, Tensor]:
+        return state.features
+
+    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        return self.inner.loss(batch, rng)
+
+
+def _drawn(corrected: Distribution, predicted: Distribution, inner: State, model: WorldModel, name: str,
+           rng: torch.Generator) -> Tensor:
+    """A feature no rule touched keeps the value the inner state was drawn with; a corrected one is drawn anew."""
+    return model.decode(inner)[name] if corrected is predicted else corrected.sample(rng)
+
+
+def _differs(a: Features, b: Features) -> Tensor:
+    """Rows on which two feature mappings differ, `[N]`."""
+    return torch.stack([(a[k] != b[k]).flatten(1).any(1) if a[k].dim() > 1 else a[k] != b[k] for k in a]).any(0)

@@ -1,0 +1,245 @@
+"""Checking: a rule's statement against a schema, every mistake at once.
+
+Expressions are typed by `types`; here stands what each statement may say: what `expect` may have as an effect, where
+the next state and the action may be named. `warnings` (in `doubts`) says what is well formed and yet cannot be meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...errors import nearest
+from ..schema import Derived, Schema
+from . import syntax as s
+from .doubts import warnings
+from .source import MAX_NESTING, Mistake, RuleError, Source
+from .syntax import Expression, Node, Rule
+from .text import STATEMENTS, located, number, to_text, word
+from .types import Scope, Typer, listed
+
+__all__ = ["RuleError", "check", "warnings"]
+
+_EFFECT = Scope("an effect", primes=True, actions=True)
+_TRANSITION = Scope("`if`", primes=True, actions=True)
+_FOLLOWING = Scope("`always`", primes=True)
+_PRESENT = Scope("this statement")
+_CHOICE = Scope("`forbid`", actions=True)
+
+
+def check(rule: Rule, schema: Schema, *, source: Source | None = None) -> Rule:
+    """Return the rule with its words resolved and its types right; raise `RuleError` with every mistake found.
+
+    The effect of a checked `expect` has its next feature on the left (`3 == x'` becomes `x' == 3`). Without a
+    `source` (a tree made by a program), mistakes are shown in the rule's own printed text.
+    """
+    fault = _malformed(rule)
+    if fault:
+        raise (source or Source("")).error([Mistake(*fault)])
+    if source is None or not source.offsets:
+        text, offsets = located(rule)
+        source = replace(source or Source(""), text=text, offsets=offsets)
+    checker = _Checker(schema, source.offsets)
+    checked = rule.model_copy(update={"statement": checker.statement(rule.statement)})
+    if checker.mistakes:
+        raise source.error(checker.mistakes)
+    return checked
+
+
+def _malformed(rule: Rule) -> tuple[str, int, str] | None:
+    """What no text can say: too deep a tree, or a node with too few parts. Does not recurse."""
+    if rule.name is not None and (word(rule.name) != rule.name or rule.name in STATEMENTS):
+        return f"'{rule.name}' as the name of a rule", 0, "; use letters, digits and '_', and no word of the language"
+    stack: list[tuple[Node, int]] = [(rule, 0)]
+    while stack:
+        node, level = stack.pop()
+        if level > MAX_NESTING + 3:
+            return f"nested more than {MAX_NESTING} levels deep", 0, "; write it as several rules"
+        match node:
+            case s.Compare(operands=parts, operators=signs) if not 2 <= len(parts) == len(signs) + 1:
+                return f"a comparison of {len(parts)} values with {len(signs)} signs", 0, ""
+            case s.Logical(operator=sign, operands=parts) if len(parts) < 2 or (sign == "implies" and len(parts) > 2):
+                return f"'{sign}' of {len(parts)} conditions", 0, ""
+            case s.Index(at=()) | s.Member(members=()) | s.Achieve(milestones=()):
+                return f"an empty '{node.kind}'", 0, ""
+        stack.extend((child, level + 1) for child in s.children(node))
+    return None
+
+
+class _Checker(Typer):
+    def statement(self, node: s.Statement) -> s.Statement:
+        match node:
+            case s.Expect(effect=effect, guard=guard, probability=probability, weight=weight):
+                if probability is not None and not 0 < probability <= 1:
+                    self.wrong(node, f"probability {number(probability)}", "; it is above 0 and at most 1")
+                if probability is not None and weight is not None:
+                    self.wrong(node, "both a probability and a weight", "; give one of them")
+                self._positive(node, weight)
+                return self.rebuilt(node, effect=self.effect(effect, _EFFECT), guard=self._guard(guard, _TRANSITION))
+            case s.Always(condition=condition, weight=weight):
+                self._positive(node, weight)
+                return self.rebuilt(node, condition=self.effect(condition, _FOLLOWING))
+            case s.Avoid() | s.Maintain() | s.Prefer():
+                self._positive(node, node.weight)
+                scope = replace(_PRESENT, what=f"`{node.kind}`")
+                return self.rebuilt(node, condition=self.condition(node.condition, scope))
+            case s.Reward(guard=guard):
+                return self.rebuilt(node, guard=self._guard(guard, _TRANSITION))
+            case s.End(guard=guard):
+                return self.rebuilt(node, guard=self.condition(guard, _TRANSITION))
+            case s.Forbid(action=action, guard=guard):
+                return self.rebuilt(node, action=self.choice(action), guard=self._guard(guard, _CHOICE))
+            case s.Achieve(milestones=milestones, within=within):
+                if within is not None and within < 1:
+                    self.wrong(node, f"within {within} steps", "; give at least one")
+                scope = replace(_PRESENT, what="`achieve`")
+                return self.rebuilt(node, milestones=tuple(self._milestone(m, scope) for m in milestones))
+
+    def _guard(self, guard: Expression | None, scope: Scope) -> Expression | None:
+        return None if guard is None else self.condition(guard, scope)
+
+    def _positive(self, node: Node, weight: float | None) -> None:
+        if weight is not None and not weight > 0:
+            self.wrong(node, f"weight {number(weight)}", "; it is above 0")
+
+    def _milestone(self, node: Expression, scope: Scope) -> Expression:
+        for part in s.walk(node):
+            if isinstance(part, s.Compare) and part.within is not None:
+                near = f"; write `within {number(part.within)} steps` for a deadline, abs(x - y) < ... for a tolerance"
+                self.wrong(part, "'within' without 'steps' in `achieve`", near)
+        return self.condition(node, scope)
+
+    # --- the action of `forbid` ---------------------------------------------------------------------------------------
+
+    def choice(self, node: Expression) -> Expression:
+        """The condition on the action, where the value of an action alone stands for `action == value`."""
+        before = len(self.mistakes)
+        spelled = self._spelled_out(node)
+        if len(self.mistakes) > before:
+            return node
+        checked = self.condition(spelled, _CHOICE)
+        is_free = not any(isinstance(n, s.Name) and n.name in self.actions for n in s.walk(checked))
+        if is_free and len(self.mistakes) == before:
+            self.wrong(node, "`forbid` names no action", f"; there are {listed(self._choices())}")
+        return checked
+
+    def _choices(self) -> list[str]:
+        return [v for a in self.schema.actions for v in a.values or (a.name,)]
+
+    def _spelled_out(self, node: Expression) -> Expression:
+        match node:
+            case s.Name(name=name, primed=False) | s.Symbol(name=name) if name not in self.actions:
+                having = [a.name for a in self.schema.actions if name in a.values]
+                if len(having) > 1 and "action" not in having:
+                    self.wrong(node, f"'{name}' may be {listed(having)}", f"; write {having[0]} == {word(name)}")
+                elif having:
+                    action = "action" if "action" in having else having[0]
+                    operands = (self.placed(node, s.Name(name=action)), self.placed(node, s.Symbol(name=name)))
+                    return self.placed(node, s.Compare(operands=operands, operators=("==",)))
+                elif name not in self.schema.named:
+                    choices = self._choices()
+                    hint = nearest(name, choices) or f"; there are {listed(choices)}"
+                    self.wrong(node, f"unknown action '{name}'", hint)
+            case s.Logical(operands=operands):
+                return self.rebuilt(node, operands=tuple(self._spelled_out(o) for o in operands))
+            case s.Not(operand=operand):
+                return self.rebuilt(node, operand=self._spelled_out(operand))
+        return node
+
+    # --- the effect of `expect`, the condition of `always` ------------------------------------------------------------
+
+    def effect(self, node: Expression, scope: Scope, alone: bool = True) -> Expression:
+        """A conjunction of atoms, each of one feature of the next state."""
+        match node:
+            case s.Logical(operator="and", operands=operands):
+                return self.rebuilt(node, operands=tuple(self.effect(o, scope, alone=False) for o in operands))
+            case s.Same(feature=None) if not alone:
+                self.wrong(node, "'same' beside other effects: it says that nothing changes",
+                           "; what a rule does not name is the model's to predict; for one feature write same(f)")
+                return node
+        before = len(self.mistakes)
+        checked = self.condition(node, scope)
+        return checked if len(self.mistakes) > before else self._atom(checked)
+
+    def _atom(self, node: Expression) -> Expression:
+        match node:
+            case s.Compare(operands=operands):
+                return self._comparison(node, operands)
+            case s.Member(operand=operand, members=members):
+                if self._one_next(node, operand, members) and self._is_real(operand):
+                    self.wrong(node, "'in' on a real feature as an effect", "; give it bounds: low <= x' <= high")
+            case s.Not(operand=s.Name() | s.Index() as operand) | (s.Name() | s.Index() as operand):
+                self._one_next(node, operand, ())
+            case s.Same(feature=None):
+                pass
+            case s.Same(feature=str(name)):
+                self._settable(node, name)
+            case s.Changed(feature=name):
+                self.wrong(node, f"'{to_text(node)}' as an effect", f"; write {word(name)}' != {word(name)}")
+            case s.Boolean():
+                self.wrong(node, f"'{to_text(node)}' as an effect says nothing of the next state")
+            case s.Logical(operator="implies"):
+                self.wrong(node, "'implies' as an effect is not supported yet", "; write `expect EFFECT if CONDITION`")
+            case s.Logical():
+                self.wrong(node, "'or' as an effect is not supported yet",
+                           "; write x' in {a, b}, or two rules with probability")
+            case s.Not():
+                self.wrong(node, "'not' as an effect is not supported yet", "; turn the comparison round: x' != y")
+            case _:
+                self.wrong(node, f"'{to_text(node)}' as an effect is not supported yet",
+                           "; name each cell that changes: array'[x, y] == ...")
+        return node
+
+    def _comparison(self, node: s.Compare, operands: tuple[Expression, ...]) -> Expression:
+        bare = [i for i, o in enumerate(operands) if _is_next(o)]
+        i = bare[0] if bare else 0
+        if not self._one_next(node, operands[i], operands[:i] + operands[i + 1 :]):
+            return node
+        if "!=" in node.operators and self._is_real(operands[i]):
+            self.wrong(node, "'!=' on a real feature as an effect", "; give it bounds: x' < ... or x' > ...")
+        if len(operands) == 2 and i == 1:
+            turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+            operators = tuple(turned.get(o, o) for o in node.operators)
+            return self.rebuilt(node, operands=operands[::-1], operators=operators)
+        if len(operands) > 3 or (len(operands) == 3 and i != 1):
+            text = to_text(operands[i])
+            self.wrong(node, "a chain of comparisons in an effect", f"; write it in two: {text} ... and {text} ...")
+        return node
+
+    def _one_next(self, node: Node, target: Expression, others: tuple[Expression, ...]) -> bool:
+        """Whether the atom says one next feature, `target`, in terms of the present; notes what is wrong if not."""
+        before = len(self.mistakes)
+        named = [n for n in s.walk(node) if isinstance(n, s.Name) and n.primed]
+        tied = [o for o in others if _speaks_of_next(o)]
+        places = target.at if isinstance(target, s.Index) else ()
+        if not named and not tied:
+            now = next((n.name for n in s.walk(node) if isinstance(n, s.Name) and n.name not in self.actions), "x")
+            self.wrong(node, "an effect that does not speak of the next state", f"; write {word(now)}'")
+        elif len({n.name for n in named}) > 1 or (tied and _is_next(target)) or any(map(_speaks_of_next, places)):
+            names = listed(dict.fromkeys(f"{word(n.name)}'" for n in named))
+            self.wrong(node, f"an effect that ties several next features together ({names}) is not supported yet",
+                       "; say each in terms of the present state: x' == ... and y' == ..., one atom a feature")
+        elif not _is_next(target):
+            self.wrong(node, "the next feature is not alone on its side", f"; write {word(named[0].name)}' == ...")
+        else:
+            self._settable(target, named[0].name)
+        return len(self.mistakes) == before
+
+    def _is_real(self, target: Expression) -> bool:
+        name = target.array.name if isinstance(target, s.Index) else target.name if isinstance(target, s.Name) else ""
+        return self.schema.named[name].kind == "real"
+
+    def _settable(self, node: Node, name: str) -> None:
+        derived = self.schema.derivations.get(name)
+        if isinstance(derived, Derived) and (derived.put is None or isinstance(node, s.Index)):
+            self.wrong(node, f"the derived feature '{name}' cannot be an effect: it has no setter",
+                       "; state the features that it is read from")
+
+
+def _is_next(node: Expression) -> bool:
+    """Whether the node is a feature of the next state, or a cell of one."""
+    name = node.array if isinstance(node, s.Index) else node
+    return isinstance(name, s.Name) and name.primed
+
+
+def _speaks_of_next(node: Expression) -> bool:
+    return any((isinstance(n, s.Name) and n.primed) or isinstance(n, s.Same | s.Changed) for n in s.walk(node))

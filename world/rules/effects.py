@@ -1,0 +1,231 @@
+"""Effects: what an `expect` or `always` says of the next state, as closed-form corrections of its distribution.
+
+An effect is a conjunction of atoms, each about one feature: set, allowed values, a bound, or unchanged. An atom knows
+how to correct a scalar, one cell of an array (a pointed feature or an index), or a derived feature through its setter.
+
+N rows, V values of a feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...errors import UserError
+from ..distributions import Board, Categorical, Distribution, Normal
+from ..schema import Derived, Feature, Pointed, Schema
+from .evaluate import Rows, compiled
+from .syntax import Compare, Expression, Index, Logical, Member, Name, Not, Same, Symbol
+from .text import to_text
+
+Operation = Literal["==", "!=", "<", "<=", ">", ">=", "in", "same"]
+_MIRROR = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+Predicted = dict[str, Distribution]
+Strength = tuple[Literal["hard", "weight", "probability"], float]
+
+
+@dataclass(frozen=True)
+class Atom:
+    """One claim: `target' operation operands`. `cell` gives the flat index where the target is an array's cell."""
+
+    target: str
+    operation: Operation
+    operands: tuple[Callable[[Rows], Tensor], ...] = ()
+    within: float | None = None
+    cell: Callable[[Rows], Tensor] | None = None
+
+    def apply(self, predicted: Predicted, rows: Rows, where: Tensor, strength: Strength) -> Tensor:
+        """Correct `predicted` in place where `where [N]` holds; return the rows `[N]` on which it was impossible."""
+        schema = rows.schema
+        derivation = schema.derivations.get(self.target)
+        nothing = torch.zeros_like(where)
+        if isinstance(derivation, Pointed) or self.cell is not None:
+            of = derivation.of if isinstance(derivation, Pointed) else self.target
+            index = (self.cell or derivation.at)(rows.next if self.cell is None else rows)  # type: ignore[union-attr,operator]
+            board = predicted[of]
+            assert isinstance(board, Board | Categorical)
+            cell, failed = self._correct(cell_of(board, index), rows, where & (index >= 0), strength)
+            assert isinstance(cell, Categorical)
+            predicted[of] = with_cell(board, index, cell)
+            return failed
+        if isinstance(derivation, Derived):
+            if derivation.put is None:
+                raise UserError(f"'{self.target}' cannot be an effect: its schema gives it no setter")
+            value = derivation.get(rows.next or {})
+            wanted = self._wanted(value, rows)
+            for name, new in derivation.put(rows.next or {}, wanted).items():
+                predicted[name] = predicted[name].set(where & (wanted != value), new)
+            return nothing
+        predicted[self.target], failed = self._correct(predicted[self.target], rows, where, strength)
+        return failed
+
+    def _correct(self, own: Distribution, rows: Rows, where: Tensor, strength: Strength) -> tuple[Distribution, Tensor]:
+        nothing = torch.zeros_like(where)
+        kind, amount = strength
+        if self.operation == "same":
+            return own.set(where, rows.now[self.target]), nothing
+        if isinstance(own, Board):
+            raise UserError(f"an effect on the array '{self.target}' names one of its cells, or same({self.target})")
+        if isinstance(own, Normal):
+            return self._correct_real(own, rows, where, strength), nothing
+        if kind == "hard" and self.operation == "==":
+            return own.set(where, self.operands[0](rows)), nothing
+        allowed = self._allowed(own, rows)
+        if kind == "hard":
+            return own.restrict(where, allowed)
+        if kind == "weight":
+            return own.tilt(where, allowed.to(own.logits.dtype) * amount), nothing
+        return own.condition(where, allowed, amount), nothing
+
+    def _correct_real(self, own: Normal, rows: Rows, where: Tensor, strength: Strength) -> Normal:
+        value = self.operands[0](rows)
+        kind, amount = strength
+        if self.operation == "==":
+            if kind == "weight":
+                tolerance = self.within if self.within else _scale(own.feature)
+                return own.fuse(where, value, tolerance / amount**0.5)
+            if self.within:
+                return own.clip(where, value - self.within, value + self.within)
+            return own.set(where, value)
+        if self.operation in ("<", "<="):
+            return own.clip(where, -torch.inf, _beyond(value, self.operation, -1))
+        return own.clip(where, _beyond(value, self.operation, +1), torch.inf)
+
+    def _allowed(self, own: Categorical, rows: Rows) -> Tensor:
+        """Which values satisfy the atom, `[N, V]`."""
+        v = own.logits.shape[-1]
+        values = torch.arange(v, device=own.logits.device) + own.feature.offset
+        wanted = [o(rows)[:, None] for o in self.operands]
+        if self.operation == "in":
+            return torch.stack([values == w for w in wanted]).any(0)
+        return _COMPARE[self.operation](values, wanted[0])
+
+    def _wanted(self, value: Tensor, rows: Rows) -> Tensor:
+        """The nearest value that satisfies the atom, for features written through a setter."""
+        bound = self.operands[0](rows)
+        if self.operation == "==":
+            near = value.clamp(bound - self.within, bound + self.within) if self.within else bound
+            return near.to(value.dtype)
+        step = 0.0 if self.operation in ("<=", ">=") else (1 if not value.is_floating_point() else 1e-6)
+        if self.operation in ("<", "<="):
+            return torch.minimum(value, (bound - step).to(value.dtype))
+        return torch.maximum(value, (bound + step).to(value.dtype))
+
+
+_COMPARE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "==": torch.eq, "!=": torch.ne, "<": torch.lt, "<=": torch.le, ">": torch.gt, ">=": torch.ge,
+}
+
+
+def atoms_of(effect: Expression, schema: Schema) -> tuple[Atom, ...]:
+    """Split an effect into its atoms. Raises `UserError` where it is not a conjunction of claims about one feature."""
+    if isinstance(effect, Logical) and effect.operator == "and":
+        return tuple(a for part in effect.operands for a in atoms_of(part, schema))
+    if isinstance(effect, Same):
+        return tuple(Atom(n, "same") for n in ([effect.feature] if effect.feature else schema.base))
+    if isinstance(effect, Name) and effect.primed:
+        return (_atom(effect, "==", (_constant(1),), None, schema),)
+    if isinstance(effect, Not) and isinstance(effect.operand, Name) and effect.operand.primed:
+        return (_atom(effect.operand, "==", (_constant(0),), None, schema),)
+    if isinstance(effect, Member) and _is_target(effect.operand):
+        target = effect.operand
+        assert isinstance(target, Name | Index)
+        feature = _feature(target, schema)
+        return (_atom(target, "in", tuple(value_of(m, feature, schema) for m in effect.members), None, schema),)
+    if isinstance(effect, Compare):
+        return tuple(_comparison(effect, i, schema) for i in range(len(effect.operators)))
+    raise _unsupported(effect)
+
+
+def _comparison(effect: Compare, i: int, schema: Schema) -> Atom:
+    left, operator, right = effect.operands[i], effect.operators[i], effect.operands[i + 1]
+    if not _is_target(left):
+        left, right = right, left
+        operator = _MIRROR[operator]  # type: ignore[assignment]
+    if not _is_target(left):
+        raise _unsupported(effect)
+    assert isinstance(left, Name | Index)
+    return _atom(left, operator, (value_of(right, _feature(left, schema), schema),), effect.within, schema)
+
+
+def _atom(target: Name | Index, operation: Operation, operands: tuple[Callable[[Rows], Tensor], ...],
+          within: float | None, schema: Schema) -> Atom:
+    if isinstance(target, Name):
+        return Atom(target.name, operation, operands, within)
+    shape = schema.feature(target.array.name).shape
+    at = [compiled(e, schema) for e in target.at]
+
+    def cell(rows: Rows) -> Tensor:
+        flat, inside = torch.zeros((), dtype=torch.int64), torch.ones((), dtype=torch.bool)
+        for length, index in zip(shape, at, strict=True):
+            i = index(rows).long()
+            flat, inside = flat * length + i, inside & (i >= 0) & (i < length)
+        return torch.where(inside, flat, -1).expand(rows.size)
+
+    return Atom(target.array.name, operation, operands, within, cell)
+
+
+def _is_target(expr: Expression) -> bool:
+    return (isinstance(expr, Name) and expr.primed) or (isinstance(expr, Index) and expr.array.primed)
+
+
+def _feature(target: Name | Index, schema: Schema) -> Feature:
+    return schema.feature(target.name if isinstance(target, Name) else target.array.name)
+
+
+def value_of(expr: Expression, target: Feature, schema: Schema) -> Callable[[Rows], Tensor]:
+    """The expression's value `[N]` as a value of `target`: a category's names are translated to the target's codes."""
+    if isinstance(expr, Symbol):
+        return _constant(target.values.index(expr.name))
+    run = compiled(expr, schema)
+    if isinstance(expr, Name | Index) and target.kind == "category":
+        source = _feature(expr, schema)
+        if source.values != target.values:
+            table = torch.tensor([target.values.index(v) if v in target.values else 0 for v in source.values])
+            return lambda rows: table.to(rows.device)[run(rows).long()]
+    if target.kind == "integer":
+        return lambda rows: run(rows).float().round()
+    return run
+
+
+def _constant(value: float) -> Callable[[Rows], Tensor]:
+    return lambda rows: torch.full((rows.size,), value, device=rows.device)
+
+
+def _unsupported(effect: Expression) -> UserError:
+    return UserError(f"the effect `{to_text(effect)}` ties several next features together, or names none of them; "
+                     "write one claim a feature (`a' == ... and b' == ...`), each with the primed name alone on one side")
+
+
+def _scale(feature: Feature) -> float:
+    """A hundredth of the feature's range: what a soft equality without a tolerance means."""
+    span = feature.high - feature.low
+    return 0.01 * span if span < float("inf") else 0.01
+
+
+def _beyond(bound: Tensor, operator: str, sign: int) -> Tensor:
+    """The bound itself, or for a strict comparison the next number beyond it."""
+    return bound if operator in ("<=", ">=") else torch.nextafter(bound, torch.full_like(bound, sign * torch.inf))
+
+
+def cell_of(array: Board | Categorical, index: Tensor) -> Categorical:
+    """The distribution of the cell `index [N]` of an array."""
+    if isinstance(array, Board):
+        return array.cell(index)
+    flat = array.logits.flatten(1, -2)
+    at = index.clamp_min(0)[:, None, None].expand(-1, 1, flat.shape[-1])
+    return Categorical(replace(array.feature, shape=()), flat.gather(1, at)[:, 0])
+
+
+def with_cell(array: Board | Categorical, index: Tensor, cell: Categorical) -> Board | Categorical:
+    """Put a cell's distribution back (off the board: nothing)."""
+    if isinstance(array, Board):
+        return array.with_cell(index, cell)
+    flat = array.logits.flatten(1, -2)
+    at = index.clamp_min(0)[:, None, None].expand(-1, 1, flat.shape[-1])
+    new = torch.where((index >= 0)[:, None, None], cell.logits[:, None], flat.gather(1, at))
+    return replace(array, logits=flat.scatter(1, at, new).view(array.logits.shape))

@@ -1,0 +1,289 @@
+"""Expressions as batched tensor operations: what a rule says of N transitions, in a handful of tensor operations.
+
+A tree is compiled once to nested closures; `Rows` carries what they are run over and remembers every subexpression,
+so that equal subtrees, in one rule or in many, are computed once. An expression is read in three ways: as its value
+(`evaluate`), as a truth (`truth`), and as the signed distance to where the truth turns (`robustness`, the
+quantitative semantics of signal temporal logic, Donzé & Maler 2010). Trees come resolved from the checker.
+
+Numbers are float32, truths bool, categories their codes; a missing number (0 / 0) compares False. Shapes: N rows;
+inside `any`, `all`, `count` every value is `[N, *cells]`, scalars broadcast.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial, reduce
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ...errors import UserError
+from ..schema import Schema
+from .codes import (
+    Code,
+    Evaluation,
+    Rows,
+    all_cells,
+    any_cell,
+    apply,
+    constant,
+    joined,
+    number,
+    over_cells,
+    remembered,
+    signed,
+    truth_of,
+    typed,
+)
+from .syntax import (
+    Arithmetic,
+    Boolean,
+    Call,
+    Changed,
+    Compare,
+    Expression,
+    Index,
+    Logical,
+    Member,
+    Name,
+    Negative,
+    Not,
+    Number,
+    Quantified,
+    Same,
+    Symbol,
+)
+
+__all__ = ["Evaluation", "Reading", "Rows", "compiled", "evaluate", "robustness", "truth"]
+
+Reading = Literal["value", "truth", "robustness"]
+
+
+def evaluate(expr: Expression, rows: Rows) -> Tensor:
+    """The expression's value in each row `[N]`: bool, float32, or category codes."""
+    return compiled(expr, rows.schema)(rows)
+
+
+def truth(expr: Expression, rows: Rows) -> Tensor:
+    """Where the expression holds: bool `[N]`."""
+    return compiled(expr, rows.schema, "truth")(rows)
+
+
+def robustness(expr: Expression, rows: Rows) -> Tensor:
+    """How far each row is from where the expression turns, float32 `[N]`: above 0 it holds, below it does not.
+
+    `a > b` is a - b; `a == b within w` is w - |a - b|, where w is 0 if not given and 1/2 between integers; every
+    other atom is 1 or -1. `and` is the least of its parts, `or` the greatest, `not` the negative; cells likewise.
+    """
+    return compiled(expr, rows.schema, "robustness")(rows)
+
+
+def compiled(expr: Expression, schema: Schema, reading: Reading = "value") -> Evaluation:
+    """Compile an expression for a schema, once: `run(rows) -> [N]`. Equal expressions share one compilation."""
+    compiler = _COMPILERS.get(id(schema))
+    if compiler is None:
+        compiler = _COMPILERS[id(schema)] = _Compiler(schema)
+        weakref.finalize(schema, _COMPILERS.pop, id(schema), None)
+    return compiler.program(expr, reading)
+
+
+_COMPARISONS: dict[str, Callable[..., Tensor]] = {
+    "==": torch.eq, "!=": torch.ne, "<": torch.lt, "<=": torch.le, ">": torch.gt, ">=": torch.ge,
+}
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "%": torch.remainder,
+}
+_CALLS: dict[str, Callable[..., Tensor]] = {
+    "abs": torch.abs,
+    "min": lambda *x: reduce(torch.minimum, x),
+    "max": lambda *x: reduce(torch.maximum, x),
+    "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
+}
+_all = partial(joined, torch.logical_and)
+_any = partial(joined, torch.logical_or)
+_least = partial(joined, torch.minimum)
+_greatest = partial(joined, torch.maximum)
+
+
+class _Compiler:
+    """Compiles for one schema, which it does not keep alive."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema: Schema = weakref.proxy(schema)
+        self.columns = {a.name: k for k, a in enumerate(schema.actions)}
+        self.programs: dict[tuple[Expression, Reading], Evaluation] = {}
+        self.values: dict[Expression, Code] = {}
+        self.gaps: dict[Expression, Code] = {}
+
+    def program(self, expr: Expression, reading: Reading) -> Evaluation:
+        run = self.programs.get((expr, reading))
+        if run is None:
+            code = {"value": self.value, "truth": self.truth, "robustness": self.gap}[reading](expr)
+            if code.shape:
+                raise UserError("the condition names a whole array: say for which cells it holds, with any(...) or "
+                                "all(...), or name one cell, array[i, j]")
+            run = self.programs[expr, reading] = code.run
+        return run
+
+    def value(self, expr: Expression) -> Code:
+        if expr not in self.values:
+            self.values[expr] = remembered(self._value(expr))
+        return self.values[expr]
+
+    def truth(self, expr: Expression) -> Code:
+        return truth_of(self.value(expr))
+
+    def gap(self, expr: Expression) -> Code:
+        if expr not in self.gaps:
+            self.gaps[expr] = remembered(self._gap(expr))
+        return self.gaps[expr]
+
+    def _value(self, expr: Expression) -> Code:
+        match expr:
+            case Number(value=value):
+                return constant(torch.tensor(value, dtype=torch.float32), "number", value.is_integer())
+            case Boolean(value=value):
+                return constant(torch.tensor(value), "truth")
+            case Symbol(name=name):
+                raise UserError(f"'{name}' is not a value of what it is compared with")
+            case Name(name=name) if name in self.columns:
+                k, offset = self.columns[name], self.schema.feature(name).offset
+                return typed(self.schema.feature(name), lambda rows: rows.column(k) + offset)
+            case Name(name=name, primed=primed):
+                return typed(self.schema.feature(name), lambda rows: rows.read(name, primed), primed)
+            case Index(array=array, at=at):
+                return self._index(array, at)
+            case Negative(operand=operand):
+                return apply(torch.neg, [number(self.value(operand))], "number")
+            case Arithmetic(operator=sign, left=left, right=right):
+                code = apply(_ARITHMETIC[sign], [number(self.value(left)), number(self.value(right))], "number")
+                return replace(code, is_integral=False, may_be_nan=True) if sign in "/%" else code
+            case Call(function="count", arguments=(condition,)):
+                return over_cells(lambda x: x.sum(1), number(self.truth(condition)))
+            case Call(function=function, arguments=arguments):
+                return apply(_CALLS[function], [number(self.value(a)) for a in arguments], "number")
+            case Compare():
+                return _all([self._pair(*pair, expr.within) for pair in _links(expr)])
+            case Member(operand=operand, members=members):
+                return _any([self._pair(operand, "==", member, None) for member in members])
+            case Not(operand=operand):
+                return apply(torch.logical_not, [self.truth(operand)], "truth")
+            case Logical(operator="implies", operands=(first, second)):
+                return _any([self.value(Not(operand=first)), self.truth(second)])
+            case Logical(operator=word, operands=operands):
+                return (_all if word == "and" else _any)([self.truth(o) for o in operands])
+            case Quantified(quantifier=quantifier, condition=condition):
+                return over_cells(any_cell if quantifier == "any" else all_cells, self.truth(condition))
+            case Same(feature=None):
+                return _all([self.value(Same(feature=name)) for name in self.schema.base])
+            case Same(feature=str(name)):
+                return over_cells(all_cells, apply(torch.eq, self._now_and_next(name), "truth"))
+            case Changed(feature=name):
+                return apply(torch.logical_not, [self.value(Same(feature=name))], "truth")
+        raise UserError(f"a '{expr.kind}' has no value")
+
+    def _gap(self, expr: Expression) -> Code:
+        match expr:
+            case Compare():
+                return _least([self._pair_gap(*pair, expr.within) for pair in _links(expr)])
+            case Member(operand=operand, members=members):
+                return _greatest([self._pair_gap(operand, "==", member, None) for member in members])
+            case Not(operand=operand):
+                return apply(torch.neg, [self.gap(operand)], "number")
+            case Logical(operator="implies", operands=(first, second)):
+                return _greatest([self.gap(Not(operand=first)), self.gap(second)])
+            case Logical(operator=word, operands=operands):
+                return (_least if word == "and" else _greatest)([self.gap(o) for o in operands])
+            case Quantified(quantifier=quantifier, condition=condition):
+                over = torch.amax if quantifier == "any" else torch.amin
+                return over_cells(lambda x: over(x, 1), self.gap(condition))
+            case Same(feature=None):
+                return _least([self.gap(Same(feature=name)) for name in self.schema.base])
+            case Same(feature=str(name)) if self.schema.feature(name).kind in ("real", "integer"):
+                return over_cells(lambda x: x.amin(1), _distance("==", *self._now_and_next(name), None))
+            case Changed(feature=name):
+                return apply(torch.neg, [self.gap(Same(feature=name))], "number")
+        return signed(self.truth(expr))
+
+    def _now_and_next(self, name: str) -> tuple[Code, Code]:
+        return self.value(Name(name=name)), self.value(Name(name=name, primed=True))
+
+    def _sides(self, left: Expression, sign: str, right: Expression) -> tuple[str, Code, Code]:
+        """Both sides of a comparison, with the sign between them; categories in the codes of the first, -1 for none."""
+        if isinstance(left, Symbol) and isinstance(right, Symbol):
+            code = int(left.name != right.name)
+            return sign, constant(torch.tensor(0), "codes"), constant(torch.tensor(code), "codes")
+        if isinstance(left, Symbol):
+            left, sign, right = right, _MIRRORED[sign], left
+        first = self.value(left)
+        if isinstance(right, Symbol):
+            if first.kind != "codes":
+                raise UserError(f"'{right.name}' is not a value of what it is compared with")
+            code = first.values.index(right.name) if right.name in first.values else -1
+            return sign, first, constant(torch.tensor(code, dtype=torch.int16), "codes")
+        second = self.value(right)
+        if first.kind == second.kind == "codes" and first.values != second.values:
+            table = torch.tensor([first.values.index(v) if v in first.values else -1 for v in second.values])
+            second = apply(lambda codes: table.to(codes.device)[codes.long()], [second], "codes")
+        return sign, first, second
+
+    def _pair(self, left: Expression, sign: str, right: Expression, within: float | None) -> Code:
+        sign, first, second = self._sides(left, sign, right)
+        if within is not None and sign in ("==", "!="):
+            near = torch.le if sign == "==" else torch.gt
+            return apply(lambda a, b: near((a - b).abs(), within), [number(first), number(second)], "truth")
+        if sign == "!=" and (first.may_be_nan or second.may_be_nan):
+            return apply(lambda a, b: (a < b) | (a > b), [first, second], "truth")
+        return apply(_COMPARISONS[sign], [first, second], "truth")
+
+    def _pair_gap(self, left: Expression, sign: str, right: Expression, within: float | None) -> Code:
+        holds = self._pair(left, sign, right, within)
+        sign, first, second = self._sides(left, sign, right)
+        if "number" not in (first.kind, second.kind):
+            return signed(holds)
+        gap = _distance(sign, first, second, within)
+        if not gap.may_be_nan:
+            return gap
+        return apply(lambda g, s: torch.where(g.isnan(), s * torch.inf, g), [gap, signed(holds)], "number")
+
+    def _index(self, array: Name, at: Sequence[Expression]) -> Code:
+        """Gather one cell a row; off the board reads 0, which is a category's first value."""
+        cells, sizes = self.value(array), self.schema.feature(array.name).shape
+        if len(at) != len(sizes):
+            raise UserError(f"'{array.name}' has {len(sizes)} axes: give {len(sizes)} indices, not {len(at)}")
+
+        def flat_index(*places: Tensor) -> Tensor:
+            is_inside = reduce(torch.logical_and, [(p >= 0) & (p < n) for p, n in zip(places, sizes, strict=True)])
+            flat = reduce(torch.add, [p.floor() * math.prod(sizes[k + 1:]) for k, p in enumerate(places)])
+            return torch.where(is_inside, flat, -1).long()
+
+        def gather(rows: Rows) -> Tensor:
+            index = cell.run(rows)                                                          # [N, *cell.shape]
+            found = cells.run(rows).flatten(1).gather(1, index.clamp_min(0).view(len(index), -1)).view_as(index)
+            return found.masked_fill(index < 0, 0)
+
+        cell = apply(flat_index, [number(self.value(place)) for place in at], "codes")
+        return replace(cells, run=gather, shape=cell.shape, is_primed=cells.is_primed or cell.is_primed)
+
+
+_COMPILERS: dict[int, _Compiler] = {}
+
+
+def _links(chain: Compare) -> list[tuple[Expression, Any, Expression]]:
+    """The pairs of a chain: `0 <= x < 5` is `0 <= x` and `x < 5`."""
+    return list(zip(chain.operands, chain.operators, chain.operands[1:], strict=False))
+
+
+def _distance(sign: str, first: Code, second: Code, within: float | None) -> Code:
+    """The robustness of one comparison of numbers."""
+    slack = within if within is not None else 0.5 if first.is_integral and second.is_integral else 0.0
+    distances: dict[str, Callable[..., Tensor]] = {
+        "==": lambda a, b: slack - (a - b).abs(), "!=": lambda a, b: (a - b).abs() - slack,
+        "<": lambda a, b: b - a, "<=": lambda a, b: b - a, ">": torch.sub, ">=": torch.sub,
+    }
+    return apply(distances[sign], [number(first), number(second)], "number")

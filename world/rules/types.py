@@ -1,0 +1,305 @@
+"""The types of expressions: every bare word resolved, every comparison between things that can be compared.
+
+Used by `check`, which knows the statements. Every mistake is noted and typing goes on, so that a person sees them all
+at once; what is already wrong gets no type (None) and causes no further mistakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from ...errors import nearest
+from ..schema import Feature, Schema
+from . import syntax as s
+from .source import Mistake
+from .syntax import Expression, Node
+from .text import number, to_text, word
+
+N = TypeVar("N", bound=Node)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a condition may speak of. `what` names its statement in messages; `cells` is true inside any, all, count."""
+
+    what: str
+    primes: bool = False
+    actions: bool = False
+    cells: bool = False
+
+
+@dataclass(frozen=True)
+class Type:
+    """A value's type; `values` are a category's, `shape` is () except for a whole array."""
+
+    kind: Literal["number", "category", "boolean"]
+    values: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @staticmethod
+    def of(feature: Feature) -> Type:
+        if feature.kind == "category":
+            return Type("category", feature.values, feature.shape)
+        return Type("boolean" if feature.kind == "boolean" else "number", (), feature.shape)
+
+    def __str__(self) -> str:
+        return {"number": "a number", "category": "a category", "boolean": "true or false"}[self.kind]
+
+
+NUMBER, BOOLEAN = Type("number"), Type("boolean")
+_ARITY = {"abs": (1, 1), "min": (2, 99), "max": (2, 99), "clip": (3, 3), "count": (1, 1)}
+
+
+class Typer:
+    """Types expressions of one rule; `offsets` says where each node stands, by its `id`."""
+
+    def __init__(self, schema: Schema, offsets: Mapping[int, int]) -> None:
+        self.schema = schema
+        self.offsets = dict(offsets)
+        self.mistakes: list[Mistake] = []
+        self.actions = {a.name for a in schema.actions}
+        self._kept: list[Node] = []    # so that an `id` in `offsets` is never used twice
+
+    def wrong(self, node: Node, message: str, hint: str = "") -> None:
+        mistake = Mistake(message, self.offsets.get(id(node), 0), hint)
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+
+    def placed(self, old: Node, new: N) -> N:
+        """Let `new` stand where `old` stood."""
+        self.offsets[id(new)] = self.offsets.get(id(old), 0)
+        self._kept.append(new)
+        return new
+
+    def rebuilt(self, node: N, **parts: Any) -> N:
+        """`node` with other parts, in its place."""
+        return self.placed(node, node.model_copy(update=parts))
+
+    # --- conditions ---------------------------------------------------------------------------------------------------
+
+    def condition(self, node: Expression, scope: Scope) -> Expression:
+        """Type a condition: what is true or false of a row (or, inside any, all, count, of a cell)."""
+        match node:
+            case s.Boolean():
+                return node
+            case s.Compare():
+                return self._compare(node, scope)
+            case s.Member(operand=operand, members=members):
+                return self._member(node, operand, members, scope)
+            case s.Not(operand=operand):
+                return self.rebuilt(node, operand=self.condition(operand, scope))
+            case s.Logical(operands=operands):
+                return self.rebuilt(node, operands=tuple(self.condition(o, scope) for o in operands))
+            case s.Quantified(quantifier=quantifier, condition=condition):
+                return self.rebuilt(node, condition=self._over_cells(node, quantifier, condition, scope))
+            case s.Same(feature=feature) | s.Changed(feature=feature):
+                self._relation(node, feature, scope)
+                return node
+            case s.Name() | s.Index():
+                checked, type_ = self.value(node, scope)
+                if type_ is not None and type_.kind != "boolean":
+                    example = f"== {word(type_.values[0])}" if type_.kind == "category" else "< ..."
+                    hint = f"; compare it: {to_text(node)} {example}"
+                    self.wrong(node, f"'{to_text(node)}' is {type_}, not a condition", hint)
+                return checked
+            case _:
+                text = to_text(node)
+                self.wrong(node, f"'{text}' is a number, not a condition", f"; compare it: {text} < ...")
+                return node
+
+    def _relation(self, node: Node, feature: str | None, scope: Scope) -> None:
+        if not scope.primes:
+            self.wrong(node, f"'{to_text(node)}' in {scope.what}, which speaks of one state, not of a step")
+        elif feature is not None and feature not in self.schema.named:
+            self.wrong(node, f"unknown feature '{feature}'", nearest(feature, self.schema.named))
+        elif feature in self.actions:
+            self.wrong(node, f"'{feature}' is an action, it has no next value")
+
+    def _over_cells(self, node: Expression, function: str, condition: Expression, scope: Scope) -> Expression:
+        before = len(self.mistakes)
+        checked = self.condition(condition, replace(scope, cells=True))
+        if len(self.mistakes) == before:
+            shapes = {self.schema.named[n].shape for n in _bare_names(checked)} - {()}
+            if not shapes:
+                self.wrong(node, f"{function}(...) names no array", f"; it runs over the cells of {self._arrays()}")
+            if len(shapes) > 1:
+                sizes = " and ".join(str(list(shape)) for shape in sorted(shapes))
+                self.wrong(node, f"{function}(...) runs over arrays of different sizes: {sizes}")
+        return checked
+
+    def _arrays(self) -> str:
+        return listed([f.name for f in self.schema.named.values() if f.shape]) or "an array (this world has none)"
+
+    # --- comparisons --------------------------------------------------------------------------------------------------
+
+    def _compare(self, node: s.Compare, scope: Scope) -> Expression:
+        peeks = [self._peek(o) for o in node.operands]
+        typed: list[tuple[Expression, Type | None]] = []
+        for i, operand in enumerate(node.operands):
+            beside = [p for p in (*peeks[max(i - 1, 0) : i], *peeks[i + 1 : i + 2]) if p is not None]
+            neighbours = (*node.operands[max(i - 1, 0) : i], *node.operands[i + 1 : i + 2])
+            is_value = isinstance(operand, s.Name | s.Symbol) and self._is_value(operand.name)
+            if is_value and any(map(self._is_unknown, neighbours)):
+                typed.append((operand, None))    # the name beside it is the mistake
+            else:
+                typed.append(self._operand(operand, beside, scope))
+        links = zip(typed, node.operators, typed[1:], strict=False)
+        for (left, of_left), operator, (right, of_right) in links:
+            self._comparable(node, (left, of_left), operator, (right, of_right))
+        if node.within is not None:
+            if node.within < 0:
+                self.wrong(node, f"within {number(node.within)}", "; a tolerance is at least 0")
+            if set(node.operators) != {"=="} or any(t is not None and t.kind != "number" for _, t in typed):
+                self.wrong(node, "'within' without an equality of numbers", "; write x == y within 0.01")
+        return self.rebuilt(node, operands=tuple(o for o, _ in typed))
+
+    def _member(
+        self, node: s.Member, operand: Expression, members: Sequence[Expression], scope: Scope
+    ) -> Expression:
+        peek = self._peek(operand)
+        first = self._operand(operand, [p for m in members if (p := self._peek(m)) is not None], scope)
+        rest = [self._operand(m, [peek] if peek else [], scope) for m in members]
+        for member in rest:
+            self._comparable(node, first, "==", member)
+        return self.rebuilt(node, operand=first[0], members=tuple(m for m, _ in rest))
+
+    def _is_value(self, name: str) -> bool:
+        return any(name in f.values for f in self.schema.named.values())
+
+    def _is_unknown(self, node: Expression) -> bool:
+        return isinstance(node, s.Name) and node.name not in self.schema.named and not self._is_value(node.name)
+
+    def _peek(self, node: Expression) -> Type | None:
+        """The type of a feature or cell, known before its mistakes are noted."""
+        match node:
+            case s.Name(name=name) | s.Index(array=s.Name(name=name)) if name in self.schema.named:
+                return Type.of(self.schema.named[name])
+        return None
+
+    def _operand(self, node: Expression, beside: Sequence[Type], scope: Scope) -> tuple[Expression, Type | None]:
+        """Type an operand of a comparison; a value of a category `beside` it becomes a `Symbol` (of no type)."""
+        values = list(dict.fromkeys(v for t in beside for v in t.values))
+        match node:
+            case s.Name(name=text, primed=False) | s.Symbol(name=text):
+                own = self.schema.named.get(text)
+                if text in values and not (own and set(own.values) & set(values)):
+                    return self.placed(node, s.Symbol(name=text)), None
+                if own is None and values:
+                    hint = nearest(text, [*values, *self.schema.named]) or f"; there are {listed(values)}"
+                    self.wrong(node, f"unknown value '{text}'", hint)
+                    return node, None
+            case s.Number(value=value) if number(value) in values:
+                return self.placed(node, s.Symbol(name=number(value))), None
+        return self.value(node, scope)
+
+    def _comparable(
+        self, node: Node, left: tuple[Expression, Type | None], operator: str, right: tuple[Expression, Type | None]
+    ) -> None:
+        (a, of_a), (b, of_b) = left, right
+        category = next((t for t in (of_a, of_b) if t is not None and t.kind == "category"), None)
+        if (isinstance(a, s.Symbol) or isinstance(b, s.Symbol)) and category is None:
+            return
+        if operator not in ("==", "!=") and (category or BOOLEAN in (of_a, of_b)):
+            what = next((e for e, t in (left, right) if t is not None and t.kind != "number"), a)
+            self.wrong(what, f"'{operator}' on '{to_text(what)}', which has no order", "; use == or !=")
+        elif of_a is None or of_b is None:
+            return
+        elif of_a.kind != of_b.kind:
+            hint = f"; compare it with {listed(category.values)}" if category else ""
+            odd = a if category is of_a else b
+            other = b if odd is a else a
+            self.wrong(odd, f"'{to_text(odd)}' is {of_a if odd is a else of_b}, "
+                            f"'{to_text(other)}' is {of_b if odd is a else of_a}", hint)
+        elif category and not set(of_a.values) & set(of_b.values):
+            self.wrong(a, f"'{to_text(a)}' and '{to_text(b)}' have no value in common")
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def value(self, node: Expression, scope: Scope) -> tuple[Expression, Type | None]:
+        """Type a value; returns it resolved, with its type (None after a mistake)."""
+        match node:
+            case s.Number():
+                return node, NUMBER
+            case s.Name() | s.Symbol():
+                return self._name(node, scope)
+            case s.Index(array=array, at=at):
+                return self._index(node, array, at, scope)
+            case s.Negative(operand=operand):
+                return self.rebuilt(node, operand=self._number(operand, scope)), NUMBER
+            case s.Arithmetic(left=left, right=right):
+                return self.rebuilt(node, left=self._number(left, scope), right=self._number(right, scope)), NUMBER
+            case s.Call(function="count", arguments=(condition,)):
+                return self.rebuilt(node, arguments=(self._over_cells(node, "count", condition, scope),)), NUMBER
+            case s.Call(function=function, arguments=arguments):
+                low, high = _ARITY[function]
+                if not low <= len(arguments) <= high:
+                    self.wrong(node, f"{function}(...) of {len(arguments)} values", f"; it takes {low}")
+                return self.rebuilt(node, arguments=tuple(self._number(a, scope) for a in arguments)), NUMBER
+            case _:
+                return self.condition(node, scope), BOOLEAN
+
+    def _number(self, node: Expression, scope: Scope) -> Expression:
+        checked, type_ = self.value(node, scope)
+        if type_ is not None and type_.kind != "number":
+            self.wrong(node, f"'{to_text(node)}' is {type_}, where a number is wanted")
+        return checked
+
+    def _name(self, node: s.Name | s.Symbol, scope: Scope) -> tuple[Expression, Type | None]:
+        name, primed = node.name, isinstance(node, s.Name) and node.primed
+        feature = self.schema.named.get(name)
+        if feature is None:
+            self.wrong(node, f"unknown feature '{name}'", self._near(name, primed))
+            return node, None
+        before = len(self.mistakes)
+        if name in self.actions:
+            if primed:
+                self.wrong(node, f"'{name}' is an action, it has no next value", "; write it without the prime")
+            elif not scope.actions:
+                self.wrong(node, f"the action '{name}' in {scope.what}, which speaks of states",
+                           "; actions stand after `if`, and in `forbid`")
+        elif primed and not scope.primes:
+            self.wrong(node, f"the next state's {word(name)}' in {scope.what}, which speaks of one state",
+                       "; write it without the prime")
+        if feature.shape and not scope.cells:
+            corner = ", ".join("0" for _ in feature.shape)
+            self.wrong(node, f"'{name}' is an array {list(feature.shape)}",
+                       f"; name a cell, {name}[{corner}], or write any({name} ...), all({name} ...), count({name} ...)")
+        found = node if isinstance(node, s.Name) else self.placed(node, s.Name(name=name))
+        return found, Type.of(feature) if len(self.mistakes) == before else None
+
+    def _near(self, name: str, primed: bool) -> str:
+        for feature in self.schema.named.values():
+            if name in feature.values:
+                if primed:
+                    return f"; '{name}' is a value of '{feature.name}', it has no prime"
+                return f"; '{name}' is a value of '{feature.name}': write {feature.name} == {name}"
+        return nearest(name, self.schema.named)
+
+    def _index(
+        self, node: s.Index, array: s.Name, at: Sequence[Expression], scope: Scope
+    ) -> tuple[Expression, Type | None]:
+        before = len(self.mistakes)
+        name, of_array = self._name(array, replace(scope, cells=True))
+        places = tuple(self._number(place, replace(scope, cells=False)) for place in at)
+        if of_array is not None and not of_array.shape:
+            self.wrong(node, f"'{array.name}' is not an array", f"; arrays are {self._arrays()}")
+        elif of_array is not None and len(of_array.shape) != len(at):
+            self.wrong(node, f"'{array.name}' has {len(of_array.shape)} axes, not {len(at)}")
+        checked = self.rebuilt(node, array=name, at=places)
+        return checked, replace(of_array, shape=()) if of_array and len(self.mistakes) == before else None
+
+
+def _bare_names(node: Node) -> Iterable[str]:
+    """Names in a condition over cells that are not inside an index or an inner any, all or count."""
+    if isinstance(node, s.Name):
+        yield node.name
+    elif not isinstance(node, s.Index | s.Quantified) and not (isinstance(node, s.Call) and node.function == "count"):
+        for child in s.children(node):
+            yield from _bare_names(child)
+
+
+def listed(names: Iterable[str]) -> str:
+    some = list(names)
+    return ", ".join(some[:12]) + (", ..." if len(some) > 12 else "")
