@@ -1,1 +1,53 @@
-"""gedanken: thought experiments for agents."""
+"""gedanken: thought experiments for agents. Names are imported on first use, so that importing this stays light."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .agent.agent import Agent, AgentConfig
+    from .agent.results import EpisodeResult, RunResult
+    from .errors import GedankenError, UserError
+    from .world.schema import Derived, Feature, Grid, Pointed, Schema, check_schema
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Agent": "agent.agent",
+    "AgentConfig": "agent.agent",
+    "Derived": "world.schema",
+    "EpisodeResult": "agent.results",
+    "Feature": "world.schema",
+    "GedankenError": "errors",
+    "Grid": "world.schema",
+    "Pointed": "world.schema",
+    "RunResult": "agent.results",
+    "Schema": "world.schema",
+    "UserError": "errors",
+    "check_schema": "world.schema",
+}
+__all__ = [
+    "Agent",
+    "AgentConfig",
+    "Derived",
+    "EpisodeResult",
+    "Feature",
+    "GedankenError",
+    "Grid",
+    "Pointed",
+    "RunResult",
+    "Schema",
+    "UserError",
+    "check_schema",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gedanken' has no attribute '{name}'")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,1 +1,1 @@
-
+"""The command line, one file a command; `app` puts them together."""

@@ -78,6 +78,8 @@ class Trainer:
         steps = config.steps if steps is None else steps
         best, best_weights, waited, held = float("inf"), None, 0, float("nan")
         report = Progress(0, steps)
+        if hasattr(self.model, "reopen") and self.steps_done:
+            self.model.reopen()
         try:
             for i in range(steps):
                 batch = source.batch(config.batch, config.length, self.rng)

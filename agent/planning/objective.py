@@ -7,7 +7,7 @@ for search) and over whole trajectories (`__call__`, for shooting), from one car
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -59,14 +59,25 @@ class Memoryless:
 
 @dataclass(frozen=True)
 class Objective:
-    """The sum of its terms. An infeasible step costs `infeasible`, more than anything can be worth."""
+    """The sum of its terms. An infeasible step costs `infeasible`, more than anything can be worth; a step that costs
+    more than `unacceptable` (one that breaks a limit) reaches nothing."""
 
     terms: Sequence[Term]
     discount: float = 0.99
     infeasible: float = 1e3
+    unacceptable: float = 50.0
+    carried: Carry | None = None
 
     def start(self, features: Features) -> Carry:
-        return tuple(term.start(features) for term in self.terms)
+        """The carry at the first of N states: where the terms begin, or where they already are (`resumed`)."""
+        if self.carried is None:
+            return tuple(term.start(features) for term in self.terms)
+        n = len(next(iter(features.values())))
+        return tuple(c.repeat_interleave(n // len(c), 0) for c in self.carried)
+
+    def resumed(self, carry: Carry) -> Objective:
+        """The same objective from `carry` (of B states) on; candidates of one state stand next to each other."""
+        return replace(self, carried=carry)
 
     def advance(self, carry: Carry, step: Transition) -> tuple[Carry, Tensor, Tensor]:
         """Score one transition: the new carry, the gain `[N]` (discounted), and what was reached `[N]` bool."""
@@ -78,7 +89,11 @@ class Objective:
             carries.append(new)
             gain = gain + value
             reached = reached | done
-        return tuple(carries), gain * self.discount**step.t, reached & step.feasible
+        return tuple(carries), gain * self.discount**step.t, reached & (gain > -self.unacceptable)
+
+    def key(self, carry: Carry) -> tuple[Tensor, ...]:
+        """What of the carry tells two otherwise equal states apart: goals that are further or less far."""
+        return tuple(term.progress(own) for term, own in zip(self.terms, carry, strict=True) if own.numel())
 
     def progress(self, carry: Carry) -> Tensor:
         """How much of the goals is reached, summed over the terms: `[N]`."""

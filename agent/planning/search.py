@@ -64,23 +64,22 @@ class Search:
     @torch.no_grad()
     def plan(self, model: WorldModel, state: State, objective: Objective, carry: Any, rng: torch.Generator,
              budget: Budget | None = None) -> Plan:
-        """Plan for each of the B states; sequences are padded to the longest by repeating their last action.
-
-        `carry` may hold the objective's carry at the present states, from which its progress goes on.
-        """
+        """Plan for each of the B states; sequences are padded to the longest by repeating their last action."""
+        carries = objective.start(model.decode(state))
         plans = [self._plan_one(model, tree.take(state, torch.tensor([b])), objective,
-                                None if carry is None else tuple(c[b:b + 1] for c in carry), rng, budget)
+                                tuple(c[b:b + 1] for c in carries), rng, budget)
                  for b in range(tree.size(state))]
         return plans[0] if len(plans) == 1 else _stack(plans)
 
-    def _plan_one(self, model: WorldModel, state: State, objective: Objective, progress: Any, rng: torch.Generator,
+    def _plan_one(self, model: WorldModel, state: State, objective: Objective, progress: tuple[Tensor, ...],
+                  rng: torch.Generator,
                   budget: Budget | None) -> Plan:
         started = time.perf_counter()
         limit = (budget and budget.transitions) or self.config.transitions
         until = started + budget.seconds if budget and budget.seconds else float("inf")
         actions = model.schema.all_actions()
-        nodes = self._root(model, state, objective, progress)
-        seen = fingerprint(model.decode(state), *nodes.carry).sort().values
+        nodes = self._root(model, state, progress)
+        seen = fingerprint(model.decode(state), *objective.key(nodes.carry)).sort().values
         transitions, goal = 0, -1
         while goal < 0 and transitions < limit and time.perf_counter() < until:
             chosen = self._pop(nodes, max(1, min(self.config.batch, (limit - transitions) // len(actions))))
@@ -91,8 +90,8 @@ class Search:
         leaf = goal if goal >= 0 else self._best(nodes, rng)
         return self._trace(model, state, nodes, leaf, goal >= 0, actions, transitions, time.perf_counter() - started, rng)
 
-    def _root(self, model: WorldModel, state: State, objective: Objective, progress: Any) -> _Nodes:
-        zero, carry = torch.zeros(1, dtype=torch.int64), progress or objective.start(model.decode(state))
+    def _root(self, model: WorldModel, state: State, carry: tuple[Tensor, ...]) -> _Nodes:
+        zero = torch.zeros(1, dtype=torch.int64)
         return _Nodes([state], zero, zero, zero - 1, zero, zero, torch.zeros(1), torch.zeros(1, 0, dtype=torch.bool),
                       torch.zeros(1), Novelty(model.schema), carry, torch.ones(1, dtype=torch.bool))
 
@@ -119,13 +118,13 @@ class Search:
         step = Transition(model.decode(now), taken, out.mode, out.reward, out.cont, out.feasible, out.uncertainty, alive, 0)
         carry, gain, reached = objective.advance(tuple(c[parents] for c in nodes.carry), step)
         value = rank_nan_last(nodes.value[parents] + gain * objective.discount ** depth)
-        keys = fingerprint(out.mode, *carry)
+        keys = fingerprint(out.mode, *objective.key(carry))
         lasting = out.feasible & ((out.cont > 0.5) | reached) & (depth < self.config.depth)
         keep = _first_of_each(keys) & ~_contains(seen, keys) & lasting
         kept = (keep | reached & lasting).nonzero()[:, 0]
         if not len(kept):
             return -1, seen
-        changed = ~_contains(fingerprint(model.decode(before), *(c[chosen] for c in nodes.carry)).sort().values, keys)
+        changed = ~_contains(fingerprint(model.decode(before), *objective.key(tuple(c[chosen] for c in nodes.carry))).sort().values, keys)
         milestones = nodes.milestones[parents[kept]]
         if out.fired is not None:
             if not milestones.shape[1]:

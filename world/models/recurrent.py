@@ -50,6 +50,11 @@ class RecurrentConfig:
     power: float = 0.5
     hx: bool = True
     stride: int = 4
+    end_in: str = 'hzix'
+    end_decay: float = 1e-2
+    end_ln: bool = False
+    end_noise: float = 0.0
+    end_width: int = 64
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,8 @@ class Recurrent(nn.Module):
         self.trunk = _mlp(c.hidden + c.latent + inputs, c.width, 2 * r + v + self.layout.codes)
         self.skip = nn.Linear(inputs, 2 * r + v + self.layout.codes)
         self.rewarding = _mlp(c.hidden * c.hx + c.latent + inputs + seen, c.width, 1)
-        self.ending = _mlp(c.hidden * c.hx + c.latent + inputs + seen, c.width, 1)
+        ni = sum({'h': c.hidden, 'z': c.latent, 'i': inputs, 'x': seen}[k] for k in c.end_in)
+        self.ending = _mlp(ni, c.end_width, 1) if c.end_ln else nn.Sequential(nn.Linear(ni, c.end_width), nn.SiLU(), nn.Linear(c.end_width, 1))
         for name, value in (("mean", 0.0), ("std", 1.0), ("change", 1.0)):
             self.register_buffer(name, torch.full((r,), value))
         self.register_buffer("reward_mean", torch.zeros(()))
@@ -218,7 +224,8 @@ class Recurrent(nn.Module):
 
     def _pay(self, hidden, latent, inputs, seen):
         x = torch.cat([hidden, latent, inputs, seen], -1) if self.config.hx else torch.cat([latent, inputs, seen], -1)
-        return self.rewarding(x)[..., 0], self.ending(x)[..., 0]
+        d = {'h': hidden, 'z': latent, 'i': inputs, 'x': seen + (self.config.end_noise * torch.randn_like(seen) if self.training else 0)}
+        return self.rewarding(x)[..., 0], self.ending(torch.cat([d[k] for k in self.config.end_in], -1))[..., 0]
 
     def observe(self, state, action, features, reset=None, rng=None):
         reals, codes = self.layout.pack(features)
@@ -334,6 +341,8 @@ class Recurrent(nn.Module):
         return (nll * std.detach() ** (2 * b)).sum(-1) + self._ce(logits, codes)
 
     def parameter_groups(self):
-        ps = list(self.parameters())
+        e = list(self.ending.parameters()); ids = {id(p) for p in e}
+        ps = [p for p in self.parameters() if id(p) not in ids]
         return [{"params": [p for p in ps if p.dim() > 1], "weight_decay": self.config.weight_decay},
-                {"params": [p for p in ps if p.dim() <= 1], "weight_decay": 0.0}]
+                {"params": [p for p in e if p.dim() > 1], "weight_decay": self.config.end_decay},
+                {"params": [p for p in ps + e if p.dim() <= 1], "weight_decay": 0.0}]

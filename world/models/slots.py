@@ -21,6 +21,7 @@ from ...errors import UserError
 from ..distributions import Board, Categorical, Distribution, encode
 from ..model import Batch, Outcome
 from ..schema import Feature, Features, Schema
+from ..training import TrainingConfig
 from .gates import Gates
 
 
@@ -102,6 +103,11 @@ class Slots(nn.Module):
         self.second_bias = nn.Parameter(torch.zeros(self.actions, outputs, d))
         self.second_bias.data[:, -1, 0] = -5.0  # ends are rare: what never ended a single time has nothing to learn
         self.register_buffer("frames", _frames(schema))
+
+    @staticmethod
+    def recipe() -> TrainingConfig:
+        """The training that suits this model."""
+        return TrainingConfig()
 
     def parameter_groups(self) -> list[dict]:
         """Parameters for AdamW: weights at the base rate, gates and the constants that replace a closed gate at
@@ -193,6 +199,11 @@ class Slots(nn.Module):
         total["autoencode"] = self._autoencode(rng) * self.config.autoencode
         total["sparsity"] = self.gates.open_probability().sum() * self.config.sparsity
         return total
+
+    @torch.no_grad()
+    def reopen(self) -> None:
+        """Open the gates a little again, before training on more data: what was not needed may be now."""
+        self.gates.log_alpha.clamp_min_(0.0)
 
     @torch.no_grad()
     def prune(self, batch: Batch) -> int:

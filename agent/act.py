@@ -1,0 +1,27 @@
+"""a'_t = E(a_t): from the intended action to the environment's own, through the shield."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..world.schema import Schema
+from .mind import Mind
+
+
+def act(mind: Mind, schema: Schema, intended: Tensor) -> tuple[Tensor, Any]:
+    """Guard the intended action `[1, A]`; return what is executed and the same as the environment takes it.
+
+    What the model expects of it is kept, to be compared with what comes.
+    """
+    assert mind.features is not None and mind.belief is not None
+    action, decision = mind.shield.guard(schema.clamp(intended), mind.features, mind.imagining, mind.belief, mind.rng)
+    if decision is not None:
+        mind.decisions.append(decision)
+        if mind.pursuit:
+            mind.pursuit.plan = None
+    with torch.no_grad():
+        _, mind.predicted = mind.imagining.step(mind.belief, action)
+    return action, schema.act(action[0].numpy())

@@ -1,0 +1,354 @@
+"""The agent: what a user builds, tells, trains and runs.
+
+`Agent.step` is the loop of Liu et al. (2025), four lines: perceive, learn, reason, act. Everything it knows is in its
+`Mind`; the files beside this one are its faculties.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import GedankenError, UserError
+from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
+from ..world.knowledge import Entry, KnowledgeBase, Told
+from ..world.model import WorldModel, begin
+from ..world.models.build import build
+from ..world.models.persistence import Persistence
+from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
+from ..world.schema import Schema
+from ..world.training import Progress, Trainer, TrainingConfig
+from . import learn as learning
+from .act import act
+from .goals import Goal, Limit, Preference
+from .learn import Experience
+from .mind import Affect, Mind, Pursuit
+from .perceive import check_reward, perceive
+from .planning.build import planner_for
+from .planning.objective import Objective, Return, Term
+from .planning.plan import Budget, Planner
+from .reason import explore, reason
+from .remembered import Failures, Remembered
+from .results import EpisodeResult, RunResult
+from .shield import Shield
+
+if TYPE_CHECKING:
+    import gymnasium
+    from langchain_core.language_models import BaseChatModel
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """`budget` a plan; `layout_steps` after which random exploration of a grid world asks for another layout;
+    `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
+    `surprising` nats from which a transition is remembered as a surprise."""
+
+    budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
+    layout_steps: int = 25
+    train_every: int = 250
+    surprising: float = 3.0
+    holdout: float = 0.1
+    training: TrainingConfig | None = None
+
+
+class Agent:
+    """An agent for one Gymnasium environment.
+
+    `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
+    None. `model` is "auto", "slots", "recurrent", "none" (rules alone), or a world model of your own; `planner`
+    likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary one).
+    """
+
+    def __init__(self, env: gymnasium.Env, *, llm: str | BaseChatModel | None = "local", model: str | WorldModel = "auto",
+                 planner: str | Planner = "auto", schema: Schema | None = None, memory: str | Path | None = None,
+                 config: AgentConfig | None = None, seed: int = 0) -> None:
+        self.env, self.seed, self.llm = env, seed, llm
+        self.config = config or AgentConfig()
+        self.schema = schema or Schema.from_env(env)
+        torch.manual_seed(seed)
+        learned = build(model, self.schema)
+        self.planner = planner_for(planner, self.schema)
+        columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
+        action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
+        long_term = LongTerm(memory, Layout(columns, action))
+        knowledge = KnowledgeBase(self.schema, self._gateway())
+        rules, failures = knowledge.compiled(), Failures()
+        self.mind = Mind(
+            memory=long_term, replay=Replay(long_term, self.config.holdout, seed), recent=ShortTerm(), learned=learned,
+            knowledge=knowledge, imagining=learned, shield=Shield(self.schema, rules), limits=[], failures=failures,
+            affect=Affect(), rng=torch.Generator().manual_seed(seed),
+        )
+        self.experience = Experience(self.schema, self.mind.replay)
+        recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
+        self.trainer = Trainer(learned, recipe, seed) if isinstance(learned, nn.Module) else None
+        self.trained_on = 0
+        self._episode: int | None = None
+        self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
+        self.refresh()
+
+    # --- telling --------------------------------------------------------------------------------------------------
+
+    def tell(self, text: str, source: str = "user", ask: Callable[..., int | None] | None = None) -> list[Told]:
+        """Tell rules: lines of the rule language, English sentences, or a manual of both.
+
+        Returns what became of each line or sentence. Raises `RuleError` with every mistake in the rule lines at
+        once; a sentence that is not understood with confidence is shown through `ask`, or refused in the answer.
+        """
+        told = self.mind.knowledge.tell(text, source=source, ask=ask)  # type: ignore[arg-type]
+        self.refresh()
+        return told
+
+    @property
+    def rules(self) -> list[Entry]:
+        """Every rule with its source, status and evidence."""
+        return self.mind.knowledge.entries
+
+    def check(self) -> list[Entry]:
+        """Count support and hits of every rule over all of memory, and set the statuses."""
+        self.mind.knowledge.check(self.mind.memory.transitions())
+        self.refresh()
+        return self.rules
+
+    def propose(self) -> list[Entry]:
+        """Let the miner, and the language model if there is one, propose rules from what is in memory."""
+        entries = self.mind.knowledge.propose(self.mind.memory.transitions())
+        self.refresh()
+        return entries
+
+    def refresh(self) -> None:
+        """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
+        mind = self.mind
+        mind.imagining = Remembered(mind.knowledge.refine(mind.learned), mind.failures)
+        mind.limits = [Limit.of(self.schema, e.rule.statement, e.text) for e in mind.knowledge.limits()
+                       if isinstance(e.rule.statement, Avoid | Maintain)]
+        if self.trained_on:
+            mind.limits = learning.calibrate(mind, self.experience, mind.limits)
+        mind.shield = Shield(self.schema, mind.knowledge.compiled(), mind.limits)
+
+    def objective(self) -> Objective:
+        """What the agent is after: its goals, the return, its preferences, less what its limits exclude."""
+        kb = self.mind.knowledge
+        goals: list[Term] = [Goal(self.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)]
+        wishes: list[Term] = [Preference(self.schema, e.rule.statement) for e in kb.preferences()
+                              if isinstance(e.rule.statement, Prefer)]
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def reset(self, observation: Any) -> None:
+        """Begin an episode at `observation`."""
+        mind = self.mind
+        self._close_episode()
+        seen = perceive(self.schema, observation, self.env)
+        mind.recent.reset()
+        mind.failures.clear()
+        mind.decisions, mind.imagined_steps, mind.departures, mind.broken = [], 0, 0, 0
+        mind.features = self.schema.batch([seen])
+        mind.belief, mind.predicted = begin(mind.imagining, mind.features), None
+        objective = self.objective()
+        mind.pursuit = Pursuit(objective, objective.start(mind.features))
+        self._pending = None
+        self._seen = seen
+
+    def act(self, observation: Any, reward: float = 0.0, terminated: bool = False, truncated: bool = False) -> Any:
+        """Take in what the last action brought and return the next one, as the environment takes it.
+
+        For whoever owns the loop: `reset` first, then `act` with every observation. Learning goes on from what passes
+        through: the model is trained again at an episode's end when enough is new. Returns None once the episode is
+        over.
+        """
+        if self.mind.pursuit is None:
+            raise UserError("call agent.reset(observation) before agent.act(...)")
+        action = self.step(observation, reward, terminated, truncated)
+        if action is None and len(self.mind.memory) - self.trained_on >= self.config.train_every:
+            self.train()
+        return action
+
+    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool, random: bool = False) -> Any:
+        """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
+        seen = perceive(self.schema, observation, self.env)
+        self._learn(seen, check_reward(reward), terminated, truncated)
+        if terminated or truncated:
+            self._close_episode()
+            return None
+        intended = self._explore() if random else reason(self.mind, self.planner, self.config.budget)
+        action, native = act(self.mind, self.schema, intended)
+        self._pending = (seen, action)
+        return native
+
+    def _learn(self, seen: dict[str, np.ndarray], reward: float, terminated: bool, truncated: bool) -> None:
+        if self._pending is None:
+            return
+        before, action = self._pending
+        if self._episode is None:
+            layout = learning.layout_of(self._seen, self.schema)
+            self._episode = self.mind.memory.begin(group=layout)
+        step = Step(before, action[0].numpy(), reward, terminated, truncated, seen)
+        learning.learn(self.mind, self.schema, self._episode, step, self.config.surprising)
+        self._pending = None
+
+    def _explore(self) -> Tensor:
+        if self.schema.discrete_actions:
+            return explore(self.mind, self.schema.all_actions(), torch.empty(0), torch.empty(0))
+        low, high = (torch.tensor([getattr(a, side) for a in self.schema.actions]) for side in ("low", "high"))
+        return explore(self.mind, None, low, high)
+
+    def _close_episode(self) -> None:
+        if self._episode is not None:
+            self.mind.memory.end(self._episode)
+        self._episode, self._pending = None, None
+
+    # --- learning and running -------------------------------------------------------------------------------------
+
+    def learn(self, steps: int = 1_000, *, random: bool = True, train: bool = True,
+              progress: Callable[[int, int], None] | None = None,
+              training: Callable[[Progress], None] | None = None) -> dict[str, float]:
+        """Interact for `steps` steps (at random, or as planned with `random=False`), then train; returns the held-out
+        accuracy.
+
+        Every transition is durable at once, so that an interrupt loses nothing; the shield guards random actions
+        too. As planned, the model is trained again every `train_every` steps.
+        """
+        done = 0
+        while done < steps:
+            observation, _ = self.env.reset(seed=self._next_seed())
+            self.reset(observation)
+            reward, terminated, truncated, here = 0.0, False, False, 0
+            while True:
+                native = self.step(observation, reward, terminated, truncated, random=random)
+                done += here > 0
+                if progress:
+                    progress(min(done, steps), steps)
+                if native is None or done >= steps or (random and self.schema.grid and here >= self.config.layout_steps):
+                    self._close_episode()
+                    break
+                observation, reward, terminated, truncated = self._interact(native)
+                here += 1
+            if not random and train and len(self.mind.memory) - self.trained_on >= self.config.train_every:
+                self.train(training)
+        return self.train(training) if train else {}
+
+    def train(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
+        """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy."""
+        if self.trainer is None:
+            self.trained_on = len(self.mind.memory)
+            self.check()
+            return {}
+        try:
+            learning.train(self.trainer, self.experience, steps, progress)
+        finally:
+            self.trained_on = len(self.mind.memory)
+            self.check()
+        return learning.accuracy(self.mind, self.experience)
+
+    def run(self, episodes: int = 20, *, seed: int | None = None, seeds: Sequence[int] | None = None, unseen: bool = True,
+            max_steps: int | None = None, train: bool = False, watch: Callable[[EpisodeResult], None] | None = None,
+            frame: Callable[[Agent], None] | None = None) -> RunResult:
+        """Play episodes as planned and return what they came to.
+
+        `unseen` skips layouts that are in memory (the seed is taken on, so that the count is kept). `train` trains
+        the model between episodes when enough is new. `watch` is called after every episode, `frame` every step.
+        """
+        first = self.seed + 1_000_000 if seed is None else seed
+        known = learning.known_layouts(self.mind.memory) if unseen else set()
+        results: list[EpisodeResult] = []
+        candidates = iter(seeds if seeds is not None else range(first, first + 20 * episodes))
+        for number in candidates:
+            if len(results) >= episodes:
+                break
+            observation, _ = self.env.reset(seed=int(number))
+            self.reset(observation)
+            layout = learning.layout_of(self._seen, self.schema)
+            if layout in known and seeds is None:
+                continue
+            results.append(self._play(int(number), layout, observation, max_steps, frame))
+            if train and len(self.mind.memory) - self.trained_on >= self.config.train_every:
+                self.train()
+            if watch:
+                watch(results[-1])
+        if not results:
+            raise GedankenError(f"all of the {20 * episodes} layouts tried are in memory; run with unseen=False")
+        return RunResult(tuple(results))
+
+    def _play(self, seed: int, layout: str, observation: Any, max_steps: int | None,
+              frame: Callable[[Agent], None] | None) -> EpisodeResult:
+        started = time.perf_counter()
+        reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
+        while True:
+            native = self.step(observation, reward, terminated, truncated)
+            if frame:
+                frame(self)
+            if native is None or (max_steps is not None and steps >= max_steps):
+                break
+            observation, reward, terminated, truncated = self._interact(native)
+            total, steps = total + reward, steps + 1
+        mind = self.mind
+        result = EpisodeResult(seed, layout, total, steps, self._is_solved(total, terminated), mind.imagined_steps,
+                               mind.departures, mind.broken, len(mind.decisions), time.perf_counter() - started)
+        self._close_episode()
+        return result
+
+    def _is_solved(self, total: float, terminated: bool) -> bool:
+        """Every goal reached; without goals the environment's own threshold; without one, an end that paid."""
+        pursuit = self.mind.pursuit
+        goals = [(t, c) for t, c in zip(pursuit.objective.terms, pursuit.carry, strict=True) if isinstance(t, Goal)] if pursuit else []
+        if goals:
+            return all(bool(goal.done(carry)[0]) for goal, carry in goals)
+        threshold = getattr(self.env.spec, "reward_threshold", None)
+        if threshold is not None and self.schema.grid is None:
+            return total >= threshold
+        return terminated and total > 0
+
+    def _interact(self, native: Any) -> tuple[Any, float, bool, bool]:
+        observation, reward, terminated, truncated, _ = self.env.step(native)
+        return observation, check_reward(float(reward)), bool(terminated), bool(truncated)
+
+    def _next_seed(self) -> int:
+        """Training layouts: a seed of their own an episode, from the agent's seed and the episodes so far."""
+        return (self.seed * 100_003 + len(self.mind.memory.episodes())) % 2**31
+
+    def _gateway(self) -> Any:
+        if self.llm is None:
+            return None
+        from ..prompts import Gateway
+
+        return Gateway(self.llm)
+
+    # --- variants and checkpoints ---------------------------------------------------------------------------------
+
+    def variant(self, *, rules: bool = True, model: bool = True) -> Agent:
+        """The same agent without its rules, or without its learned model: the arms of a comparison. It shares the
+        weights, has a memory of its own, and is not meant to be trained."""
+        other = Agent(self.env, llm=None, model=self.mind.learned if model else Persistence(self.schema), planner=self.planner,
+                      schema=self.schema, config=self.config, seed=self.seed)
+        if rules:
+            for entry in self.mind.knowledge.active():
+                other.mind.knowledge.tell(entry.text)
+        other.trained_on = 0
+        other.refresh()
+        return other
+
+    def save(self, folder: str | Path) -> None:
+        """Write everything to a folder, aside and renamed: what was saved before is whole at any moment."""
+        from .checkpoint import save
+
+        save(self, Path(folder))
+
+    @staticmethod
+    def load(folder: str | Path, env: gymnasium.Env, **options: Any) -> Agent:
+        """The agent saved in `folder`, for `env`: the same world, possibly at another size."""
+        from .checkpoint import load
+
+        return load(Path(folder), env, **options)
+
+    def close(self) -> None:
+        """Close the memory's file."""
+        self._close_episode()
+        self.mind.memory.close()

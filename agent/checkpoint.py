@@ -1,0 +1,139 @@
+"""Saving and loading an agent: a folder with everything, of which every file is whole at any moment.
+
+    agent.safetensors   weights, optimiser, random states; in its header, as JSON: versions, schema, counters, settings
+    rules.txt           the rules, for people to read, edit and diff
+    rules.json          their provenance and evidence
+    memory.db           every transition and note
+
+Each file is written aside and renamed; the memory is durable by itself. Nothing that is loaded can run code.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..files import write_bytes
+from ..world.schema import Schema
+from .agent import Agent
+
+if TYPE_CHECKING:
+    import gymnasium
+
+FORMAT = 1
+STATE, MEMORY = "agent.safetensors", "memory.db"
+
+
+def save(agent: Agent, folder: Path) -> None:
+    """Write the agent to `folder`. Raises `GedankenError` where the disk does not let it; what was there stays."""
+    from safetensors.torch import save as pack
+
+    mind = agent.mind
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "env": agent.env.spec.id if agent.env.spec else None,
+        "schema": agent.schema.identity(),
+        "seed": agent.seed,
+        "llm": agent.llm if isinstance(agent.llm, str) else None,
+        "model": type(mind.learned).__name__.lower(),
+        "trained_on": agent.trained_on,
+        "replay": mind.replay.state_dict(),
+        "recent": mind.recent.state_dict(),
+        "confidence": mind.affect.confidence,
+        "visits": {str(k): v for k, v in mind.affect.visits.items()},
+    }
+    tensors = {"rng": mind.rng.get_state()}
+    if isinstance(mind.learned, nn.Module) and agent.trainer is not None:
+        tensors |= {f"model.{k}": v.contiguous() for k, v in mind.learned.state_dict().items()}
+        trainer = agent.trainer.state_dict()
+        tensors["trainer.rng"] = trainer["rng"]
+        header["trainer"] = {"steps_done": trainer["steps_done"], "groups": trainer["optimiser"]["param_groups"]}
+        for i, state in trainer["optimiser"]["state"].items():
+            tensors |= {f"optimiser.{i}.{k}": v.contiguous() for k, v in state.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    if mind.memory.path is None or Path(mind.memory.path).resolve() != (folder / MEMORY).resolve():
+        mind.memory.snapshot(folder / MEMORY)
+    mind.knowledge.save(folder)
+    write_bytes(folder / STATE, pack(tensors, {"gedanken": json.dumps(header)}))
+
+
+def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
+    """The agent saved in `folder`. `env` must be the same world; where only its size differs, the weights and rules
+    are taken on and experience starts anew in the same memory. `options` are those of `Agent`.
+
+    Raises `UserError` for a folder that is not a saved agent, a damaged or newer file, or another world.
+    """
+    header, tensors = _read(folder)
+    schema = options.pop("schema", None) or Schema.from_env(env)
+    if difference := schema.difference(header["schema"], sizes=False):
+        raise UserError(f"{folder} was saved for another world ({header['env']}): {difference}; "
+                        "load it with the environment it was made for")
+    options = {"seed": header["seed"], "llm": header["llm"], "model": _model_name(header["model"]),
+               "memory": folder / MEMORY} | options
+    agent = Agent(env, schema=schema, **options)
+    mind = agent.mind
+    _restore_model(agent, header, tensors, folder)
+    mind.rng.set_state(tensors["rng"])
+    mind.knowledge.load(folder)
+    if not schema.difference(header["schema"]):
+        mind.replay.load_state_dict(header["replay"], exact=False)
+        mind.recent.load_state_dict(header["recent"])
+        mind.affect.confidence = header["confidence"]
+        mind.affect.visits = {int(k): v for k, v in header["visits"].items()}
+        agent.trained_on = header["trained_on"]
+    agent.refresh()
+    return agent
+
+
+def saved_env(folder: Path) -> str | None:
+    """The id of the environment an agent was saved with."""
+    return _read(folder)[0]["env"]
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / STATE
+    if not path.is_file():
+        raise UserError(f"{folder} is not a saved agent (it has no {STATE}); give the folder that agent.save or "
+                        "`gedanken learn --out` wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["gedanken"])
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - a safetensors file is no mapping
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged or no agent ({error}); restore it from a copy, or learn again") from error
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path} has format {header.get('format')}, this version reads {FORMAT}; use a matching gedanken")
+    return header, tensors
+
+
+def _model_name(saved: str) -> str:
+    return {"persistence": "none"}.get(saved, saved)
+
+
+def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:
+    model = agent.mind.learned
+    if not isinstance(model, nn.Module) or agent.trainer is None:
+        return
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"the weights in {folder} do not fit the model '{type(model).__name__}': {error}") from error
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+    saved = header["trainer"]
+    agent.trainer.load_state_dict({
+        "optimiser": {"state": state, "param_groups": saved["groups"]},
+        "rng": tensors["trainer.rng"],
+        "steps_done": saved["steps_done"],
+    })
+

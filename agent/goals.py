@@ -1,0 +1,126 @@
+"""What the agent is told about its own behaviour, as terms of the objective: goals, limits, preferences.
+
+A goal (`achieve A then B within n steps`) compiles to a small automaton whose state is carried along imagined
+trajectories and advanced by what is observed. A limit (`avoid`, `maintain`) is kept with a margin taken from the
+model's own held-out error; a preference is worth its weight on every step on which it holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..world.model import Batch, WorldModel, begin, rollout
+from ..world.rules.evaluate import Rows, robustness, truth
+from ..world.rules.syntax import Achieve, Avoid, Expression, Maintain, Not, Prefer
+from ..world.schema import Features, Schema
+from .planning.objective import Memoryless, Transition
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`achieve`: milestones in order. The carry `[N, 2]` is how many are behind and how many steps have passed."""
+
+    schema: Schema
+    statement: Achieve
+
+    def start(self, features: Features) -> Tensor:
+        n = len(next(iter(features.values())))
+        return self._passed(torch.zeros(n, 2), features)
+
+    def advance(self, carry: Tensor, step: Transition) -> tuple[Tensor, Tensor, Tensor]:
+        """Worth 1 in all, spread evenly over the milestones; reached by the step that completes the last in time."""
+        aged = carry + torch.tensor([0.0, 1.0])
+        new = self._passed(aged, step.next)
+        gain = (new[:, 0] - carry[:, 0]) / len(self.statement.milestones)
+        done = self.done(new)
+        return new, gain * step.alive, done & ~self.done(carry)
+
+    def progress(self, carry: Tensor) -> Tensor:
+        return carry[:, 0]
+
+    def done(self, carry: Tensor) -> Tensor:
+        """Whether every milestone is behind, `[N]`."""
+        return carry[:, 0] >= len(self.statement.milestones)
+
+    def _passed(self, carry: Tensor, features: Features) -> Tensor:
+        """Pass every milestone that holds now, in order, while the deadline is not over."""
+        rows = Rows(self.schema, features)
+        stage = carry[:, 0]
+        intime = torch.ones_like(stage, dtype=torch.bool)
+        if self.statement.within is not None:
+            intime = carry[:, 1] <= self.statement.within
+        for k, milestone in enumerate(self.statement.milestones):
+            stage = torch.where((stage == k) & intime & truth(milestone, rows), k + 1.0, stage)
+        return torch.stack([stage, carry[:, 1]], 1)
+
+
+@dataclass(frozen=True)
+class Limit(Memoryless):
+    """`avoid` or `maintain`: the condition that must hold of every state, with a margin for each step ahead.
+
+    `margins [H]` are in the unit of the compared quantity; beyond the last one the last is used. A state inside the
+    margin costs `penalty`, unless the limit is soft (`with weight`): then it costs the weight.
+    """
+
+    schema: Schema
+    condition: Expression
+    text: str
+    margins: tuple[float, ...] = (0.0,)
+    penalty: float = 100.0
+
+    @staticmethod
+    def of(schema: Schema, statement: Avoid | Maintain, text: str, margins: tuple[float, ...] = (0.0,)) -> Limit:
+        keep = statement.condition if isinstance(statement, Maintain) else Not(operand=statement.condition)
+        return Limit(schema, keep, text, margins, statement.weight if statement.weight is not None else 100.0)
+
+    def slack(self, features: Features) -> Tensor:
+        """How far each state is inside the limit, `[N]`; negative where it is broken."""
+        return robustness(self.condition, Rows(self.schema, features))
+
+    def holds(self, features: Features) -> Tensor:
+        """Whether the limit is kept, without a margin: `[N]`."""
+        return truth(self.condition, Rows(self.schema, features))
+
+    def advance(self, carry: Tensor, step: Transition) -> tuple[Tensor, Tensor, Tensor]:
+        margin = self.margins[min(step.t, len(self.margins) - 1)]
+        slack = self.slack(step.next)
+        # Inside the margin it costs more the deeper, so that from a bad place the way out is still seen.
+        depth = (margin - slack).clamp_min(0)
+        broken = (slack < margin).float() * self.penalty + depth.clamp_max(self.penalty)
+        return carry, -broken * step.alive, torch.zeros_like(step.feasible)
+
+
+@dataclass(frozen=True)
+class Preference(Memoryless):
+    """`prefer`: worth `weight` on every imagined step on which the condition holds."""
+
+    schema: Schema
+    statement: Prefer
+
+    def advance(self, carry: Tensor, step: Transition) -> tuple[Tensor, Tensor, Tensor]:
+        weight = 0.1 if self.statement.weight is None else self.statement.weight
+        holds = truth(self.statement.condition, Rows(self.schema, step.next))
+        return carry, weight * step.alive * holds, torch.zeros_like(step.feasible)
+
+
+@torch.no_grad()
+def margins(model: WorldModel, limit: Limit, held_out: Batch, violation: float = 0.05) -> tuple[float, ...]:
+    """The margin for each step ahead: the split-conformal quantile (Vovk et al. 2005) of how much nearer the limit
+    truth is than the open-loop prediction, so that a share of at most `violation` of held-out predictions that keep
+    the margin break the limit. `held_out` are sequences `[B, T]` the model was not trained on."""
+    start = begin(model, held_out.features_at(0))
+    future = rollout(model, start, held_out.action.transpose(0, 1))
+    out = []
+    for t in range(held_out.action.shape[1]):
+        real = held_out.mask[:, t]
+        if not real.any():
+            break
+        predicted = limit.slack({k: v[t + 1] for k, v in future.features.items()})[real]
+        actual = limit.slack(held_out.features_at(t + 1))[real]
+        excess = (predicted - actual).sort().values
+        rank = min(len(excess), -int(-(len(excess) + 1) * (1 - violation) // 1))
+        out.append(max(0.0, float(excess[rank - 1])))
+    return tuple(out) or (0.0,)

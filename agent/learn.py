@@ -1,0 +1,154 @@
+"""M_t = L(M_{t-1}, a_{t-1}, o_t): what happened goes to memory, belief, affect and goal; the world model trains on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..memory import LongTerm, Replay, Sequences, Step
+from ..world.fingerprint import fingerprint
+from ..world.model import Batch, begin
+from ..world.schema import Schema
+from ..world.training import Progress, Trainer, exact
+from .goals import Limit, margins
+from .mind import Mind
+from .planning.objective import Transition
+
+
+def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: float) -> None:
+    """Take in one transition: durable memory first, then what it means.
+
+    `surprising` is the surprise in nats from which a transition is kept among the recent surprises.
+    """
+    mind.memory.append(episode, step)
+    mind.recent.add(step)
+    mind.reward = step.reward
+    assert step.next_features is not None
+    now, after = schema.batch([step.features]), schema.batch([step.next_features])
+    action = torch.as_tensor(np.asarray(step.action), dtype=schema.action_dtype)[None]
+    came_true = True
+    if mind.predicted is not None:
+        came_true = bool(exact(mind.predicted.mode, after)[0]) if any(f.is_discrete for f in schema.features) else True
+        surprise = -sum(float(d.log_prob(after[k])[0]) for k, d in mind.predicted.features.items())
+        mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
+        if surprise > surprising:
+            mind.recent.surprise(surprise, _in_words(schema, step))
+    if not came_true:
+        # The world departed from what was imagined: remember the step that failed, and plan anew.
+        mind.failures.add(now, action)
+        mind.departures += 1
+        if mind.pursuit:
+            mind.pursuit.plan = None
+    if mind.pursuit:
+        mind.pursuit.carry = _advance(mind, now, action, after, step)
+    mind.broken += sum(not bool(limit.holds(after)[0]) for limit in mind.limits)
+    mind.features = after
+    mind.belief = mind.imagining.observe(mind.belief, action, after)
+
+
+def _advance(mind: Mind, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], step: Step) -> tuple[Tensor, ...]:
+    assert mind.pursuit is not None
+    one, yes = torch.ones(1), torch.ones(1, dtype=torch.bool)
+    seen = Transition(now, action, after, one * step.reward, one * (not step.terminated), yes, one * 0, one, 0)
+    return mind.pursuit.objective.advance(mind.pursuit.carry, seen)[0]
+
+
+def _in_words(schema: Schema, step: Step) -> str:
+    """A transition in a line: the action and what changed, in the schema's names (data, never instructions)."""
+    def word(name: str, value: np.ndarray) -> str:
+        f = schema.feature(name)
+        return f.values[int(value)] if f.kind == "category" and not f.shape else f"{value:g}" if not f.shape else "..."
+
+    assert step.next_features is not None
+    action = ", ".join(f"{a.name} = {word(a.name, v)}" for a, v in zip(schema.actions, np.asarray(step.action), strict=True))
+    changed = [f"{k}: {word(k, v)} -> {word(k, step.next_features[k])}" for k, v in step.features.items()
+               if not np.array_equal(v, step.next_features[k])]
+    return f"{action}; " + ("; ".join(changed) or "nothing changed")
+
+
+class Experience:
+    """Replay as the trainer's source of batches."""
+
+    def __init__(self, schema: Schema, replay: Replay) -> None:
+        self.schema, self.replay = schema, replay
+
+    def batch(self, size: int, length: int, rng: torch.Generator, held_out: bool = False) -> Batch | None:
+        if not len(self.replay.transitions(held_out=held_out)):
+            return None
+        seed = int(torch.randint(2**62, (1,), generator=rng))
+        return self._tensors(self.replay.sample(size, length, np.random.default_rng(seed), held_out=held_out))
+
+    def everything(self) -> Batch | None:
+        t = self.replay.transitions(held_out=False)
+        if not len(t):
+            return None
+        features = {k: np.stack([t.features[k], t.next_features[k]], 1) for k in t.features}
+        return Batch(self._features(features), self._actions(t.action[:, None]), _floats(t.reward[:, None]),
+                     torch.as_tensor(t.terminated[:, None]), torch.ones(len(t), 1, dtype=torch.bool))
+
+    def _tensors(self, s: Sequences) -> Batch:
+        return Batch(self._features(s.features), self._actions(s.action), _floats(s.reward),
+                     torch.as_tensor(s.terminated), torch.as_tensor(s.mask))
+
+    def _features(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+        return {f.name: torch.as_tensor(np.ascontiguousarray(arrays[f.name])).to(f.dtype) for f in self.schema.features}
+
+    def _actions(self, action: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(action)).to(self.schema.action_dtype)
+
+
+def _floats(values: np.ndarray) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
+
+
+def train(trainer: Trainer, experience: Experience, steps: int | None = None,
+          progress: Callable[[Progress], None] | None = None) -> float:
+    """Train the world model on what is in memory; returns the held-out loss."""
+    return trainer.run(experience, steps, progress)
+
+
+def calibrate(mind: Mind, experience: Experience, limits: list[Limit], horizon: int = 15) -> list[Limit]:
+    """The limits with margins from the imagining model's own error on held-out sequences (on all of them where too
+    few are held out)."""
+    if not limits:
+        return []
+    rng = torch.Generator().manual_seed(0)
+    batch = experience.batch(256, horizon, rng, held_out=True) or experience.batch(256, horizon, rng)
+    if batch is None:
+        return limits
+    return [Limit(l.schema, l.condition, l.text, margins(mind.imagining, l, batch), l.penalty) for l in limits]
+
+
+@torch.no_grad()
+def accuracy(mind: Mind, experience: Experience) -> dict[str, float]:
+    """One-step exact accuracy on held-out layouts: over all transitions, and, honest about rare events, over those in
+    which more changed than the pointer's pose (NaN where there is none), with their count."""
+    t = experience.replay.transitions(held_out=True)
+    if not len(t):
+        return {}
+    schema = experience.schema
+    now, after = schema.batch(t.features), schema.batch(t.next_features)
+    model = mind.learned
+    _, out = model.step(begin(model, now), experience._actions(t.action))
+    if all(f.kind == "real" for f in schema.features):
+        return {f"rmse {k}": float((out.mode[k] - after[k]).square().mean().sqrt()) for k in after}
+    right = exact(out.mode, after)
+    grid = schema.grid
+    pose = {grid.x, grid.y, grid.heading} if grid else set()
+    rest = {k: v for k, v in after.items() if k not in pose}
+    rare = ~exact({k: now[k] for k in rest}, rest) if rest else torch.zeros_like(right)
+    return {"exact": float(right.float().mean()), "exact on rare events": float(right[rare].float().mean()),
+            "rare events": float(rare.sum()), "transitions": float(len(right))}
+
+
+def layout_of(memory_features: dict[str, np.ndarray], schema: Schema) -> str:
+    """The name of a layout: the fingerprint of its first state. Layouts are what is held out, and what a test must
+    not share with training."""
+    return f"{int(fingerprint(schema.batch([memory_features]))[0]) & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def known_layouts(memory: LongTerm) -> set[str]:
+    return {e.group for e in memory.episodes()}

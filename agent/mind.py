@@ -1,0 +1,75 @@
+"""The mental state M = {memory, world model, affect, goal, reward} of the agent loop (Liu et al. 2025)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..memory import LongTerm, Replay, ShortTerm
+from ..world.knowledge import KnowledgeBase
+from ..world.model import Outcome, State, WorldModel
+from .goals import Limit
+from .planning.objective import Carry, Objective
+from .planning.plan import Plan
+from .remembered import Failures
+from .shield import Decision, Shield
+
+
+@dataclass
+class Affect:
+    """What the agent makes of its own predictions: `surprise` of the last one in nats, `novelty` of the state it is
+    in (1 at first sight, 1/sqrt(visits) later), `confidence`, a running share of predictions that came true.
+
+    They decide when to replan, what is worth remembering, and when a language model is worth asking.
+    """
+
+    surprise: float = 0.0
+    novelty: float = 1.0
+    confidence: float = 0.5
+    visits: dict[int, int] = field(default_factory=dict)
+
+    def feel(self, surprise: float, came_true: bool, state: int) -> None:
+        self.surprise = surprise
+        self.confidence += 0.05 * (float(came_true) - self.confidence)
+        self.visits[state] = self.visits.get(state, 0) + 1
+        self.novelty = self.visits[state] ** -0.5
+
+
+@dataclass
+class Pursuit:
+    """What the agent is doing about its goal: the plan, how far it is executed, the objective and its carry."""
+
+    objective: Objective
+    carry: Carry
+    plan: Plan | None = None
+    at: int = 0
+    failed_searches: int = 0
+    planner_carry: object = None
+
+
+@dataclass
+class Mind:
+    """Everything the agent knows and is after. `imagining` is the refined model that also remembers what failed."""
+
+    memory: LongTerm
+    replay: Replay
+    recent: ShortTerm
+    learned: WorldModel
+    knowledge: KnowledgeBase
+    imagining: WorldModel
+    shield: Shield
+    limits: list[Limit]
+    failures: Failures
+    affect: Affect
+    rng: torch.Generator
+    pursuit: Pursuit | None = None
+    belief: State | None = None
+    features: dict[str, Tensor] | None = None  # [1, ...]
+    predicted: Outcome | None = None
+    reward: float = 0.0
+    decisions: list[Decision] = field(default_factory=list)
+    imagined_steps: int = 0
+    departures: int = 0
+    broken: int = 0

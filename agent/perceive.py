@@ -1,0 +1,26 @@
+"""o_t = P(s_t, M_{t-1}): what the environment shows becomes named features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..world.schema import Schema
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+def perceive(schema: Schema, observation: Any, env: gymnasium.Env | None) -> dict[str, np.ndarray]:
+    """One observation as features, name -> array `[*shape]`. Raises `UserError` where it does not fit the schema."""
+    return schema.observe(observation, env)
+
+
+def check_reward(reward: float) -> float:
+    """The reward as a number. Raises `UserError` where it is none: nothing could be learned from it."""
+    value = float(reward)
+    if not np.isfinite(value):
+        raise UserError(f"the environment paid a reward of {reward!r}; mend its `step`, rewards must be finite")
+    return value

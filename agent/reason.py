@@ -1,0 +1,48 @@
+"""a_t = R(M_t): go on with the plan while the world follows it, otherwise plan anew in imagination."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from .mind import Mind
+from .planning.plan import Budget, Planner
+from .planning.search import Search
+
+
+def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
+    """The action to take now, `[1, A]`.
+
+    Searched plans are executed as far as the world follows them; a shooting planner plans anew at every step.
+    A search that reached nothing is expensive and its plan only the best guess: it is followed to its end, and the
+    next one gets a smaller budget until something is reached.
+    """
+    pursuit = mind.pursuit
+    assert pursuit is not None and mind.belief is not None
+    plan = pursuit.plan
+    if isinstance(planner, Search) and plan is not None and pursuit.at < len(plan.sequence):
+        action = plan.sequence[pursuit.at]
+        pursuit.at += 1
+        return action
+    objective = pursuit.objective.resumed(pursuit.carry)
+    if isinstance(planner, Search):
+        if pursuit.failed_searches and budget.transitions:
+            budget = replace(budget, transitions=max(1_000, budget.transitions >> (2 * pursuit.failed_searches)))
+        plan = planner.plan(mind.imagining, mind.belief, objective, None, mind.rng, budget)
+        pursuit.failed_searches = 0 if bool(plan.reached[0]) else pursuit.failed_searches + 1
+    else:
+        carry = pursuit.planner_carry if pursuit.planner_carry is not None else planner.initial(1)
+        plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng, budget)
+        pursuit.planner_carry = plan.carry
+    mind.imagined_steps += plan.transitions
+    pursuit.plan, pursuit.at = plan, 1
+    return plan.action
+
+
+def explore(mind: Mind, actions: Tensor | None, low: Tensor, high: Tensor) -> Tensor:
+    """A random action `[1, A]`: uniform over the list of a discrete world, or within the bounds of a continuous one."""
+    if actions is not None:
+        return actions[torch.randint(len(actions), (1,), generator=mind.rng)]
+    return low + torch.rand(1, len(low), generator=mind.rng) * (high - low)

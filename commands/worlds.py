@@ -1,0 +1,90 @@
+"""Environments and saved agents by name, with messages that help where a name is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import GedankenError, UserError
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from ..agent.agent import Agent
+
+_MINIGRID = ("minigrid-", "babyai-")
+
+
+def make_env(id: str, **options: Any) -> gymnasium.Env:
+    """Make a registered environment. Raises `UserError` that names the nearest id, or what to install."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # a greeting on standard output is no result
+    import gymnasium
+    from gymnasium import error as errors
+
+    if id.lower().startswith(_MINIGRID):
+        try:
+            import minigrid  # noqa: F401 - registers its environments
+        except ImportError as error:
+            raise UserError(f"'{id}' needs minigrid, which is not installed; "
+                            'run: python -m pip install "gedanken[minigrid]"') from error
+    try:
+        return gymnasium.make(id, **options)
+    except errors.DependencyNotInstalled as error:
+        raise UserError(f"'{id}' needs a package that is not installed: {error}") from error
+    except ModuleNotFoundError as error:
+        raise UserError(f"'{id}' needs the module '{error.name}', which is not installed") from error
+    except errors.UnregisteredEnv as error:
+        raise UserError(f"unknown environment '{id}'{_nearest(id, gymnasium.registry)}; "
+                        "it must be registered with Gymnasium") from error
+    except errors.Error as error:
+        raise UserError(f"environment '{id}' cannot be made: {error}") from error
+
+
+def _nearest(id: str, known: Any) -> str:
+    """"; did you mean 'CartPole-v1'?", the newest version where only that is wrong, whatever the case."""
+    lowered = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(id.lower(), lowered, n=1, cutoff=0.5)
+    return f"; did you mean '{lowered[close[0]]}'?" if close else ""
+
+
+def load_agent(folder: Path, env_id: str | None, **options: Any) -> Agent:
+    """The agent saved in `folder`, for the environment it was saved with unless another is named."""
+    from ..agent.agent import Agent
+    from ..agent.checkpoint import saved_env
+
+    id = saved_env(folder)
+    if env_id is None and id is None:
+        raise UserError(f"{folder} was saved with an environment that has no id; name one with --env")
+    return Agent.load(folder, make_env(env_id or str(id)), **options)
+
+
+def shorten(agent: Agent, steps: int | None) -> None:
+    """Limit every later training of the agent to `steps` steps."""
+    if steps is not None and agent.trainer is not None:
+        config = agent.trainer.config
+        agent.trainer.config = replace(config, steps=steps, min_steps=min(steps, config.min_steps),
+                                       check_every=min(steps, config.check_every))
+
+
+def read_text(path: Path) -> str:
+    """A user's text file. Raises `UserError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+
+
+def fresh_memory(folder: Path) -> Path:
+    """The memory file for an agent that begins anew in `folder`, whatever was saved there before taken away."""
+    from ..agent.checkpoint import MEMORY, STATE
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json"):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise GedankenError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
+    return folder / MEMORY
