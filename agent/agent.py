@@ -317,9 +317,9 @@ class Agent:
     def _gateway(self) -> Any:
         if self.llm is None:
             return None
-        from ..prompts import Gateway
+        from ..prompts import Gateway, chat_model
 
-        return Gateway(self.llm)
+        return Gateway(chat_model(self.llm))
 
     # --- variants and checkpoints ---------------------------------------------------------------------------------
 

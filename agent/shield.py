@@ -18,6 +18,7 @@ from ..world.model import State, WorldModel
 from ..world.rules.compile import Compiled
 from ..world.schema import Features, Schema
 from .goals import Limit
+from .planning.plan import rank_nan_last
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,15 @@ class Shield:
         if not allowed.any():
             raise GedankenError(f"every action is forbidden here by {self._texts()}; narrow one of these rules")
         others = others[allowed]
-        slack, worst = self._slack(model, state, others)
+        slack, _ = self._slack(model, state, others)
         distance = ((others != action) if self.schema.discrete_actions else (others - action).abs()).float().sum(1)
         # All that keep the limits are equally good: the nearest of them. If none does, the one that breaks them least.
-        choice = int((slack.clamp_max(0.0) - 1e-3 * distance).argmax())
+        least = slack.clamp_max(0.0)
+        choice = int(distance.masked_fill(least < least.max(), torch.inf).argmin())
         executed = others[choice:choice + 1]
         if torch.equal(executed, action):
             return action, None
-        rule = self._forbidding(features, action) if broken else self.limits[int(worst[choice])].text
+        rule = self._forbidding(features, action) if broken else self._broken(model, state, action)
         return executed, Decision(tuple(action[0].tolist()), tuple(executed[0].tolist()), rule)
 
     def _others(self, action: Tensor, rng: torch.Generator) -> Tensor:
@@ -69,7 +71,8 @@ class Shield:
             return every[torch.randperm(len(every), generator=rng)]
         low, high = self.schema.clamp(torch.full((2, action.shape[1]), torch.inf) * torch.tensor([[-1.0], [1.0]]))
         drawn = low + torch.rand(self.samples, action.shape[1], generator=rng) * (high - low)
-        return torch.cat([action, drawn])
+        switches = torch.tensor([a.is_discrete for a in self.schema.actions])
+        return torch.cat([action, torch.where(switches, drawn.round(), drawn)])
 
     def _forbidden(self, features: Features, action: Tensor) -> bool:
         return not bool(self.rules.allowed(features, action)[0])
@@ -81,6 +84,10 @@ class Shield:
             if rule.statement.kind == "forbid" and not Compiled(self.schema, [rule]).allowed(features, action)[0]:
                 return to_text(rule)
         return self._texts()
+
+    def _broken(self, model: WorldModel, state: State, action: Tensor) -> str:
+        """The limit that the action breaks worst."""
+        return self.limits[int(self._slack(model, state, action)[1][0])].text
 
     def _texts(self) -> str:
         from ..world.rules.text import to_text
@@ -96,4 +103,4 @@ class Shield:
             return torch.zeros(len(actions)), torch.zeros(len(actions), dtype=torch.int64)
         _, out = model.step(tree.repeat(state, len(actions)), actions)
         slack = torch.stack([limit.slack(out.mode) - limit.margins[0] for limit in self.limits])
-        return slack.min(0)
+        return rank_nan_last(slack).min(0)

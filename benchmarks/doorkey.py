@@ -14,12 +14,11 @@ import statistics
 import time
 from pathlib import Path
 
+import gedanken
 import gymnasium as gym
 import minigrid  # noqa: F401 - registers the environments
 import torch
 from common import Figures, options
-
-import gedanken
 from gedanken.world import tree
 from gedanken.world.model import begin, rollout
 from gedanken.world.refine import Refined
@@ -46,7 +45,7 @@ def solve(figures: Figures, seeds: range, episodes: int) -> dict[int, gedanken.A
             agent = learner(size, seed, 1_000)
             layouts = unseen(agent, episodes)
             for name, arm in (("hybrid", agent), ("learned", agent.variant(rules=False)), ("rules", agent.variant(model=False))):
-                played = arm.run(len(layouts), seeds=layouts if name == "hybrid" else layouts[: max(5, episodes // 4)])
+                played = arm.run(len(layouts), seeds=layouts if name == "hybrid" else layouts[: max(5, episodes // 5)])
                 shares[name].append(played.solved / len(played.episodes))
                 if name == "hybrid":
                     steps.append(played.summary()["mean_steps"])

@@ -2,8 +2,9 @@
 
 `Categorical` for categories, booleans and bounded integers; `Board` for an array of which a step touches few cells
 (everywhere else it is known); `Normal` for real features. Corrections return a new distribution: `set` a value on
-some rows, `restrict` to allowed values, `tilt` by log weights, `clip` and `fuse` for real ones. V is the feature's
-number of values, K the number of touched cells.
+some rows, `restrict` to allowed values, `tilt` by log weights, `condition` an event on its probability; `clip`, `fuse`
+and `lean` for real ones. What `set`, `restrict` and `clip` rule out, no weight brings back. V is the feature's number
+of values, K the number of touched cells.
 """
 
 from __future__ import annotations
@@ -57,34 +58,49 @@ class Categorical:
 
     def entropy(self) -> Tensor:
         """Entropy summed over the factors, in nats: `[N]`."""
-        logp = self.logits.log_softmax(-1)
-        terms = -(logp.exp() * logp).sum(-1)
+        terms = _entropy(self.logits)
         return terms.flatten(1).sum(1) if terms.dim() > 1 else terms
 
     def set(self, rows: Tensor, value: Tensor) -> Categorical:
-        """Certain of `value [N, *shape]` on `rows [N]`."""
-        certain = F.one_hot(encode(self.feature, value), self.logits.shape[-1]).to(self.logits.dtype) * CERTAIN
+        """Certain of `value [N, *shape]` on `rows [N]`: every other value is ruled out."""
+        wanted = F.one_hot(encode(self.feature, value), self.logits.shape[-1]).bool()
+        certain = torch.zeros_like(self.logits).masked_fill(~wanted, -math.inf)
         return replace(self, logits=torch.where(_wide(rows, self.logits), certain, self.logits))
 
     def restrict(self, rows: Tensor, allowed: Tensor) -> tuple[Categorical, Tensor]:
-        """Mask what is not `allowed [N, V]` on `rows`; rows that allow nothing are left alone and returned `[N]`."""
+        """Mask what is not `allowed [N, V]` on `rows`; rows that allow nothing are left alone and returned `[N]`.
+
+        Where all that is allowed was ruled out before, the last word counts.
+        """
         impossible = rows & ~allowed.any(-1)
         # The floor first: where the model was certain of a forbidden value, what remains is its second choice.
-        masked = self.log_probs().masked_fill(~allowed, -math.inf)
+        left = self._possible().masked_fill(~allowed, -math.inf)
+        contradicted = ~(left > -math.inf).any(-1, keepdim=True)
+        masked = torch.where(contradicted, self.log_probs().masked_fill(~allowed, -math.inf), left)
         return replace(self, logits=torch.where((rows & ~impossible)[:, None], masked, self.logits)), impossible
 
     def tilt(self, rows: Tensor, bonus: Tensor) -> Categorical:
-        """Product with an expert: add log weights `bonus [N, V]` on `rows`."""
-        return replace(self, logits=torch.where(rows[:, None], self.log_probs() + bonus, self.logits))
+        """Product with an expert: add log weights `bonus [N, *shape, V]` on `rows`."""
+        return replace(self, logits=torch.where(_wide(rows, self.logits), self._possible() + bonus, self.logits))
 
     def condition(self, rows: Tensor, event: Tensor, probability: float) -> Categorical:
-        """Give the `event [N, V]` exactly `probability`, the rest in the model's own proportions (Jeffrey's rule)."""
-        logp = self.log_probs()
+        """Give the `event [N, V]` exactly `probability`, the rest in the model's own proportions (Jeffrey's rule).
+
+        Rows on which the event, or everything else, is ruled out are left alone.
+        """
+        logp = self._possible()
+        possible = logp > -math.inf
         inside = logp.masked_fill(~event, -math.inf).log_softmax(-1) + math.log(probability)
         outside = logp.masked_fill(event, -math.inf).log_softmax(-1) + math.log1p(-min(probability, 1 - 1e-6))
         mixed = torch.where(event, inside, outside)
-        usable = rows & event.any(-1) & ~event.all(-1)
+        usable = rows & (event & possible).any(-1) & (~event & possible).any(-1)
         return replace(self, logits=torch.where(usable[:, None], mixed, self.logits))
+
+    def _possible(self) -> Tensor:
+        """Log-probabilities with the floor mixed into all values that are not ruled out, `[N, *shape, V]`."""
+        possible = self.logits > -math.inf
+        floor = possible * (FLOOR / possible.sum(-1, keepdim=True))
+        return torch.log((1 - FLOOR) * self.logits.softmax(-1) + floor)
 
 
 @dataclass(frozen=True)
@@ -127,8 +143,14 @@ class Board:
         return touched + wrong.sum(1) * math.log(FLOOR / v)
 
     def entropy(self) -> Tensor:
-        logp = self.logits.log_softmax(-1)
-        return -(logp.exp() * logp).sum(-1).masked_fill(self.index < 0, 0.0).sum(1)
+        return _entropy(self.logits).masked_fill(self.index < 0, 0.0).sum(1)
+
+    def tilt(self, rows: Tensor, value: Tensor, weight: float) -> Board:
+        """Make the whole array `value [N, *shape]` likelier by `weight` nats a touched cell, on `rows`."""
+        wanted = encode(self.feature, value).flatten(1).gather(1, self.index.clamp_min(0))
+        bonus = F.one_hot(wanted, self.logits.shape[-1]) * weight
+        logits = Categorical(self.feature, self.logits).tilt(rows, bonus).logits
+        return replace(self, logits=logits)
 
     def set(self, rows: Tensor, value: Tensor) -> Board:
         """Certain of the whole array `value [N, *shape]` on `rows [N]`."""
@@ -144,15 +166,22 @@ class Board:
         at = index.clamp_min(0)
         known = self.known.gather(1, at[:, None])[:, 0].long()
         certain = F.one_hot(known, self.logits.shape[-1]).to(self.logits.dtype) * CERTAIN
-        match = self.index == index[:, None]
-        touched = (self.logits * match[..., None]).sum(1)
+        match = (self.index == index[:, None]) & (index >= 0)[:, None]
+        touched = self.logits.masked_fill(~match[..., None], 0.0).sum(1)
         return Categorical(replace(self.feature, shape=()), torch.where(match.any(1)[:, None], touched, certain))
 
     def with_cell(self, index: Tensor, cell: Categorical) -> Board:
-        """Put a cell's distribution back (off the board: nothing)."""
+        """Put a cell's distribution back (off the board: nothing). An untouched cell stays known where the
+        distribution is certain, and is touched from now on where it is not."""
         match = (self.index == index[:, None]) & (index >= 0)[:, None]
         logits = torch.where(match[..., None], cell.logits[:, None], self.logits)
         missing = (index >= 0) & ~match.any(1)
+        unsure = missing & (cell.logits.softmax(-1).amax(-1) < 1 - 1e-6)
+        if bool(unsure.any()):
+            more = torch.where(unsure, index, -1)[:, None]
+            logits = torch.cat([logits, cell.logits[:, None]], 1)
+            return replace(self, logits=logits, index=torch.cat([self.index, more], 1)).with_cell(
+                torch.where(unsure, -1, index), cell)
         known = self.known.scatter(1, index.clamp_min(0)[:, None], torch.where(
             missing, cell.codes.to(self.known.dtype), self.known.gather(1, index.clamp_min(0)[:, None])[:, 0])[:, None])
         return replace(self, logits=logits, known=known)
@@ -160,17 +189,21 @@ class Board:
 
 @dataclass(frozen=True)
 class Normal:
-    """Independent normals: `mean` and `std`, both `[N, *shape]`, in the feature's own unit."""
+    """Independent normals: `mean` and `std`, both `[N, *shape]`, in the feature's own unit. `low` and `high`, where a
+    rule gave bounds, hold for the mean and for every draw; an unbounded integer is rounded."""
 
     feature: Feature
     mean: Tensor
     std: Tensor
+    low: Tensor | None = None
+    high: Tensor | None = None
 
     def mode(self) -> Tensor:
-        return self.mean
+        return self._typed(self.mean)
 
     def sample(self, rng: torch.Generator | None) -> Tensor:
-        return self.mean + self.std * torch.empty_like(self.mean).normal_(generator=rng)
+        drawn = self.mean + self.std * torch.empty_like(self.mean).normal_(generator=rng)
+        return self._typed(drawn if self.low is None else drawn.clamp(self.low, self.high))
 
     def log_prob(self, value: Tensor) -> Tensor:
         z = (value - self.mean) / self.std
@@ -182,22 +215,47 @@ class Normal:
         return terms.flatten(1).sum(1) if terms.dim() > 1 else terms
 
     def set(self, rows: Tensor, value: Tensor) -> Normal:
-        """Certain of `value` on `rows` (its spread shrinks to a thousandth)."""
+        """Certain of `value` on `rows` (its spread shrinks to a thousandth); earlier bounds are lifted there."""
         wide = _wide(rows, self.mean)
-        return replace(self, mean=torch.where(wide, value.to(self.mean.dtype), self.mean),
-                       std=torch.where(wide, self.std * 1e-3, self.std))
+        low, high = (None, None) if self.low is None or self.high is None else (
+            self.low.masked_fill(wide, -math.inf), self.high.masked_fill(wide, math.inf))
+        return Normal(self.feature, torch.where(wide, value.to(self.mean.dtype), self.mean),
+                      torch.where(wide, self.std * 1e-3, self.std), low, high)
 
     def clip(self, rows: Tensor, low: Tensor | float, high: Tensor | float) -> Normal:
-        """Move the mean into `[low, high]` on `rows`."""
-        clipped = self.mean.clamp(torch.as_tensor(low, dtype=self.mean.dtype), torch.as_tensor(high, dtype=self.mean.dtype))
-        return replace(self, mean=torch.where(_wide(rows, self.mean), clipped, self.mean))
+        """Move the mean into `[low, high]` on `rows`, and keep every draw there. Where earlier bounds exclude these,
+        the last word counts."""
+        wide = _wide(rows, self.mean)
+        least = torch.where(wide, low, -math.inf).to(self.mean.dtype).expand_as(self.mean)
+        most = torch.where(wide, high, math.inf).to(self.mean.dtype).expand_as(self.mean)
+        if self.low is not None and self.high is not None:
+            least, most = self.low.clamp(least, most), self.high.clamp(least, most)
+        return replace(self, mean=self.mean.clamp(least, most), low=least, high=most)
 
     def fuse(self, rows: Tensor, value: Tensor, std: float) -> Normal:
         """Product with the expert `Normal(value, std)`: the precision-weighted mean, on `rows`."""
         mine, theirs = self.std.pow(-2), std ** -2
+        return self._moved(rows, (mine * self.mean + theirs * value) / (mine + theirs), (mine + theirs).rsqrt())
+
+    def lean(self, rows: Tensor, bound: Tensor, sign: int, weight: float) -> Normal:
+        """Product with the expert that adds `weight` below `bound` (`sign` -1) or above it (+1), on `rows`.
+
+        The normal with the mean and variance of the exact product, from the moments of a half-truncated normal.
+        """
+        z = -sign * (bound - self.mean) / self.std  # with the sign turned, what is likelier lies below z
+        density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
+        ratio = 1 / (1 / math.expm1(min(weight, 80.0)) + torch.special.ndtr(z)) * density
+        variance = (1 - z * ratio - ratio.square()).clamp_min(1e-6)
+        return self._moved(rows, self.mean + sign * self.std * ratio, self.std * variance.sqrt())
+
+    def _moved(self, rows: Tensor, mean: Tensor, std: Tensor) -> Normal:
         wide = _wide(rows, self.mean)
-        return replace(self, mean=torch.where(wide, (mine * self.mean + theirs * value) / (mine + theirs), self.mean),
-                       std=torch.where(wide, (mine + theirs).rsqrt(), self.std))
+        mean = torch.where(wide, mean, self.mean)
+        return replace(self, mean=mean if self.low is None else mean.clamp(self.low, self.high),
+                       std=torch.where(wide, std, self.std))
+
+    def _typed(self, value: Tensor) -> Tensor:
+        return value.round().to(self.feature.dtype) if self.feature.is_discrete else value
 
 
 Distribution = Categorical | Board | Normal
@@ -212,6 +270,12 @@ def encode(feature: Feature, value: Tensor) -> Tensor:
 def decode(feature: Feature, codes: Tensor) -> Tensor:
     """Codes to values of the feature's own type."""
     return (codes + feature.offset).to(feature.dtype) if feature.offset else codes.to(feature.dtype)
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    """Entropy of the last axis, in nats; what is ruled out adds nothing."""
+    logp = logits.log_softmax(-1)
+    return -(logp.exp() * logp).masked_fill(logp == -math.inf, 0.0).sum(-1)
 
 
 def _wide(rows: Tensor, like: Tensor) -> Tensor:

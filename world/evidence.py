@@ -29,6 +29,8 @@ ALPHA = 0.05
 """Chance that the interval ever misses the true hit rate, over all looks together."""
 HARD = 0.9
 """A hard rule is contradicted when its hit rate is surely below this."""
+PROPOSED = 0.99
+"""A hard rule that no person said does not act when its hit rate is surely below this: it rules out what happens."""
 SOFT = 0.1
 """A rule with a weight says only "likelier": it is contradicted when it surely holds this rarely."""
 SLACK = 0.05
@@ -110,6 +112,11 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
     return "supported" if evidence.hits >= LEAST_HITS and lower > low / 3 else "untested"
 
 
+def is_fallible(rule: Rule, evidence: Evidence) -> bool:
+    """Whether a hard rule surely has exceptions, one time in a hundred or more (`PROPOSED`)."""
+    return _claimed(rule.statement)[0] == HARD and evidence.interval[1] < PROPOSED
+
+
 def _claimed(statement: s.Statement) -> tuple[float, float]:
     """The hit rates that agree with a rule."""
     probability = getattr(statement, "probability", None)
@@ -118,7 +125,8 @@ def _claimed(statement: s.Statement) -> tuple[float, float]:
     return SOFT if getattr(statement, "weight", None) is not None else HARD, 1.0
 
 
-def measure(rules: Sequence[Rule], schema: Schema, transitions: Transitions, tolerance: float = TOLERANCE) -> list[Evidence]:
+def measure(rules: Sequence[Rule], schema: Schema, transitions: Transitions, tolerance: float = TOLERANCE
+            ) -> list[Evidence]:
     """Count the hits and violations of each rule over all `transitions`; rules on behaviour have none.
 
     Categories, booleans and integers must agree exactly, reals within their `within`, or `tolerance` of their range.

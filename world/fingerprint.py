@@ -15,13 +15,13 @@ def fingerprint(features: Features, *extra: Tensor) -> Tensor:
     """Hash features `[N, *shape]` (and extra columns `[N]` or `[N, K]`) to int64 `[N]`.
 
     A random linear hash modulo 2^64 of the rows' bytes, eight at a time, with each word mixed first: two different
-    rows collide with a probability of about 2^-60. Real features are compared to four significant digits.
+    rows collide with a probability of about 2^-60. Real features are compared to four decimals.
     """
     columns = []
     for value in (*features.values(), *extra):
         flat = value.reshape(len(value), -1)
         if flat.is_floating_point():
-            flat = (flat * 1e4).round().clamp(-2**31, 2**31 - 1).to(torch.int32)
+            flat = (flat.double() * 1e4).round().clamp(-2.0**62, 2.0**62).to(torch.int64)
         columns.append((flat.to(torch.int8) if flat.dtype == torch.bool else flat).contiguous().view(torch.int8))
     raw = torch.cat(columns, 1)
     words = F.pad(raw, (0, -raw.shape[1] % 8)).view(torch.int64)

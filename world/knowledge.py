@@ -8,7 +8,7 @@ contradict it; what a machine proposes acts only once they support it; a person'
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import GedankenError, UserError, nearest
-from ..prompts import Gateway, ModelUnavailable, Reading
+from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
-from .evidence import BEHAVIOUR, Evidence, Status, judge, measure
+from .evidence import BEHAVIOUR, Evidence, Status, is_fallible, judge, measure
+from .miner import mine
 from .model import WorldModel
 from .refine import Assimilate, Refined
 from .rulebook import PEOPLE, Book, Entry, Source, entry_of, named
@@ -30,7 +31,8 @@ from .rules.source import Mistake, RuleError
 from .rules.syntax import Rule
 from .rules.text import to_text
 from .schema import Schema
-from .telling import Translator, Unit, units
+from .telling import Unit, units
+from .translator import Ask, Translator
 
 if TYPE_CHECKING:
     from ..memory.record import Transitions
@@ -40,7 +42,6 @@ __all__ = ["Entry", "Evidence", "Fate", "KnowledgeBase", "Source", "Status", "To
 log = logging.getLogger(__name__)
 
 Fate = Literal["rule", "understood", "asked", "refused"]
-Ask = Callable[[str, Sequence[Reading]], int | None]
 NO_MODEL = "no language model; write it as a rule line"
 
 
@@ -100,31 +101,12 @@ class KnowledgeBase:
 
     def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float) -> Told:
         assert self._translator is not None
-        known = [(e.sentence, e.text) for e in self._entries.values() if e.sentence and e.is_told and e.status != "retired"]
-        try:
-            found = self._translator.readings(sentence, known)
-        except ModelUnavailable:
-            raise
-        except GedankenError as error:    # of this sentence: too long for the model, say
-            return Told(sentence, fate="refused", reason=str(error))
-        readings = [reading for _, reading in found]
-        shown = tuple((r.text, r.confidence) for r in readings)
-        if not found:
-            return Told(sentence, fate="refused", reason="the language model gave no rule that fits this world; "
-                                                         "write it as a rule line")
-        if readings[0].confidence >= confidence:
-            return Told(sentence, (self._add(found[0][0], sentence, source),), shown, "understood",
-                        "; ".join(warnings(found[0][0], self.schema)))
-        if ask is None:
-            return Told(sentence, (), shown, "refused", f"the language model is only {readings[0].confidence:.0%} sure "
-                                                        f"that this means `{readings[0].text}`; write it as a rule line")
-        choice = ask(sentence, readings)
-        if choice is None:
-            return Told(sentence, (), shown, "refused", "none of the readings was meant; write it as a rule line")
-        if not 0 <= choice < len(found):
-            raise UserError(f"there is no reading {choice}: choose from 0 to {len(found) - 1}, or None")
-        return Told(sentence, (self._add(found[choice][0], sentence, source),), shown, "asked",
-                    "; ".join(warnings(found[choice][0], self.schema)))
+        known = [(e.sentence, e.text) for e in self.active() if e.sentence and e.is_told]
+        found = self._translator.understood(sentence, known, ask, confidence)
+        if found.rule is None:
+            return Told(sentence, (), found.readings, found.fate, found.reason)
+        entry = self._add(found.rule, sentence, source)
+        return Told(sentence, (entry,), found.readings, found.fate, "; ".join(warnings(found.rule, self.schema)))
 
     def _check_names(self, told: Sequence[Unit], text: str, source: str) -> None:
         """Raise `RuleError` where a new rule would take a standing rule's name."""
@@ -177,7 +159,28 @@ class KnowledgeBase:
     def propose(self, transitions: Transitions, surprise: np.ndarray | None = None) -> list[Entry]:
         """Add the candidates that the miner, and the language model if there is one, find in the transitions; return
         the new entries, checked. `surprise [N]`, in nats, says which transitions matter most."""
-        raise NotImplementedError
+        found: list[tuple[Rule, Source]] = [(rule, "miner") for rule in mine(self.schema, transitions, surprise)]
+        found += [(rule, "model") for rule in self._guessed(transitions, surprise)]
+        known = {e.claim for e in self._entries.values()}
+        new = {claim: pair for pair in reversed(found) if (claim := to_text(pair[0].statement)) not in known}
+        evidence = measure([rule for rule, _ in new.values()], self.schema, transitions)
+        added = []
+        for (rule, source), counted in reversed(list(zip(new.values(), evidence, strict=True))):
+            if judge(rule, counted) != "contradicted":
+                entry = self._add(rule.model_copy(update={"name": None}), "", source).judged(counted)
+                self._entries[entry.id] = entry
+                added.append(entry)
+        return added
+
+    def _guessed(self, transitions: Transitions, surprise: np.ndarray | None) -> list[Rule]:
+        """What the language model makes of the most surprising transitions; nothing where it does not answer."""
+        if self._translator is None or not len(transitions):
+            return []
+        try:
+            return self._translator.guesses([e.text for e in self.active()], transitions, surprise)
+        except GedankenError as error:
+            log.warning("no proposals of the language model: %s", error)
+            return []
 
     # --- what acts ------------------------------------------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class KnowledgeBase:
 
     def corrections(self) -> list[Entry]:
         """The active world rules and `forbid`s, in the order of `compiled().rules` (and the columns of `fired`)."""
-        return [e for e in self.active() if not isinstance(e.rule.statement, s.Avoid | s.Maintain | s.Prefer | s.Achieve)]
+        return self._of(s.Expect, s.Always, s.Reward, s.End, s.Forbid)
 
     def compiled(self) -> Compiled:
         """The corrections, compiled; the same object until something changes. Where two contradict each other, a
@@ -276,7 +279,9 @@ def _acts(entry: Entry) -> bool:
         return False
     if isinstance(entry.rule.statement, BEHAVIOUR):
         return entry.is_told
-    return entry.status != "contradicted" if entry.is_told else entry.status == "supported"
+    if entry.is_told:
+        return entry.status != "contradicted"
+    return entry.status == "supported" and not is_fallible(entry.rule, entry.evidence)
 
 
 def _priority(entry: Entry) -> float:

@@ -146,7 +146,8 @@ def rollout(model: WorldModel, state: State, actions: Tensor | Policy, horizon: 
     for t in range(horizon):
         taken[t] = actions[t] if isinstance(actions, Tensor) else actions(state, t)
         state, out = model.step(state, taken[t], rng)
-        for k, v in (out.mode if rng is None else {k: d.sample(rng) for k, d in out.features.items()}).items():
+        # With `rng` the state holds the draw: drawing the features once more would tell of another future.
+        for k, v in (out.mode if rng is None else model.decode(state)).items():
             features[k][t + 1] = v
         reward[t], cont[t], feasible[t], uncertainty[t] = out.reward, out.cont, out.feasible, out.uncertainty
         alive[t] = running

@@ -64,8 +64,8 @@ class Refined:
         assert out.fired is not None
         if self.assimilation != "never":
             rows = torch.ones(len(out.reward), dtype=torch.bool) if self.assimilation == "always" else out.fired.any(1)
-            if self.rules.always and self.assimilation == "fired":
-                rows = rows | _differs(features, predicted.mode)
+            if self.assimilation == "fired" and (self.rules.always or rng is not None):
+                rows = rows | _differs(features, self.inner.decode(inner))
             inner = self.inner.assimilate(inner, features, rows, rng)
         return RefinedState(inner, features), out
 

@@ -13,19 +13,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import UserError
 from ..files import write_text
 from .evidence import Evidence, Status, judge
+from .rules.parse import Line as ParsedLine
 from .rules.parse import RuleError, parse, parse_file
 from .rules.syntax import Rule
 from .rules.text import to_text
 from .schema import Schema
 
 Source = Literal["user", "manual", "model", "miner"]
+Line = tuple[Literal["rule", "text"], str]
 PEOPLE = ("user", "manual")
 TEXT, DATA = "rules.txt", "rules.json"
 _VERSION = 1
@@ -77,32 +79,28 @@ class Book:
     """
 
     entries: tuple[Entry, ...] = ()
-    lines: tuple[tuple[Literal["rule", "text"], str], ...] = ()
+    lines: tuple[Line, ...] = ()
     comments: dict[str, str] = field(default_factory=dict)
     last: int = 0
 
     def text(self) -> str:
         """The content of `rules.txt`: the lines as they stand, retired rules left out, new ones at the end."""
         standing = {e.id: e for e in self.entries if e.status != "retired"}
-        lines = list(self.lines) or [("text", _HEADER)]
-        placed = {id for kind, id in lines if kind == "rule"}
-        new: list[tuple[Literal["rule", "text"], str]] = []
-        for entry in standing.values():
-            if entry.id not in placed:
-                new += [("text", ""), ("rule", entry.id)] if _comment(entry) or not new else [("rule", entry.id)]
+        placed = {id for kind, id in self.lines if kind == "rule"}
+        new: list[Line] = [("rule", id) for id in standing if id not in placed]
+        lines: list[Line] = [*(self.lines or (("text", _HEADER),)), *new]
         written: list[str] = []
-        above = ""
-        for kind, content in [*lines, *new]:
+        above = ""    # the comment that the line above stands under
+        for kind, content in lines:
             if kind == "text":
                 written.append(content)
+                above = ""
             elif content in standing:
-                comment = _comment(standing[content])
-                if comment and comment != above:
-                    written.append(comment)
-                above, after = comment, self.comments.get(content, "")
+                comment, after = _comment(standing[content]), self.comments.get(content, "")
+                if comment != above or (content not in placed and written[-1:] == [_HEADER]):
+                    written += ["", comment] if content not in placed and comment else [comment] if comment else [""]
                 written.append(standing[content].text + (f"  {after}" if after else ""))
-                continue
-            above = ""
+                above = comment
         return "\n".join(written) + "\n"
 
 
@@ -129,13 +127,14 @@ def read(folder: Path, schema: Schema) -> Book:
     text, data = _read(folder / TEXT), _read(folder / DATA)
     if text is None and data is None:
         raise UserError(f"there is no {TEXT} in {folder}; name the folder that an agent was saved in")
-    known, last, fingerprints, lost = _known(folder / DATA, data, schema) if data is not None else ({}, 0, [], [])
-    if lost and (text is None or _fingerprint(text) in fingerprints):
-        raise RuleError.together(lost)
-    lines = parse_file(text or "", schema, source=str(folder / TEXT))
-    if text is None or (len(fingerprints) == 2 and _fingerprint(text) == fingerprints[1] != fingerprints[0]):
-        book = Book(tuple(known.values()), (), {}, last)    # the crash was between the files: nobody edited
-        return _arranged(book, lines) if text is not None else book
+    saved = _Saved() if data is None else _saved(folder / DATA, data, schema)
+    if text is None or (saved.text_before == _fingerprint(text) != saved.text):
+        if saved.lost:
+            raise RuleError.together(saved.lost)
+        book = Book(tuple(saved.entries.values()), (), {}, saved.last)    # nobody edited: the last write was cut short
+        return book if text is None else _arranged(book, parse_file(text, schema, source=str(folder / TEXT)))
+    lines = parse_file(text, schema, source=str(folder / TEXT))
+    last, known = saved.last, saved.entries
     entries = dict(known)
     present: set[str] = set()
     sentences = {e.sentence for e in known.values() if e.sentence}
@@ -172,10 +171,10 @@ def _retired(entry: Entry) -> Entry:
     return entry.model_copy(update={"status": "retired"})
 
 
-def _arranged(book: Book, lines: Iterable[Any]) -> Book:
+def _arranged(book: Book, lines: Iterable[ParsedLine]) -> Book:
     """The book with the lines of a file: where its entries stand, and the comments between them."""
     ids = {e.claim: e for e in book.entries}
-    arranged: list[tuple[Literal["rule", "text"], str]] = []
+    arranged: list[Line] = []
     comments: dict[str, str] = {}
     for line in lines:
         entry = ids.get(to_text(line.rule.statement)) if line.rule is not None else None
@@ -195,26 +194,36 @@ def _comment(entry: Entry) -> str:
     return f"# {' '.join(entry.sentence.split())}" if entry.sentence else _PROPOSED.get(entry.source, "")
 
 
-def _known(path: Path, data: str, schema: Schema) -> tuple[dict[str, Entry], int, list[str], list[RuleError]]:
-    """The entries of `rules.json` by their claim, the last id, the two fingerprints, and what no longer parses."""
-    entries: dict[str, Entry] = {}
-    lost: list[RuleError] = []
+@dataclass
+class _Saved:
+    """What `rules.json` holds: entries by their claim, fingerprints of `rules.txt`, and what no longer parses."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    last: int = 0
+    text: str = ""
+    text_before: str = ""
+    lost: list[RuleError] = field(default_factory=list)
+
+
+def _saved(path: Path, data: str, schema: Schema) -> _Saved:
     try:
         content = json.loads(data)
         if content["version"] != _VERSION:
             raise ValueError(f"version {content['version']}")
+        saved = _Saved({}, int(content["last"]), str(content["text"]), str(content["text_before"]))
         for raw in content["entries"]:
             try:
                 rule = parse(raw["text"], schema, source=f"{path}, {raw['id']}")
             except RuleError as error:
                 if raw["status"] != "retired":
-                    lost.append(error)
+                    saved.lost.append(error)
                 continue
             entry = Entry(**raw, rule=rule)
-            entries[entry.claim] = entry
-        return entries, int(content["last"]), [str(content["text"]), str(content["text_before"])], lost
+            saved.entries[entry.claim] = entry
+        return saved
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it to start from {TEXT} alone, without evidence") from error
+        way_out = f"delete it to start from {TEXT} alone, without evidence"
+        raise UserError(f"{path} is damaged ({error}); {way_out}") from error
 
 
 def _read(path: Path) -> str | None:

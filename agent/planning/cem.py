@@ -10,18 +10,16 @@ Letters: B states, N candidates a state, K elites, H horizon, A action features,
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ...errors import UserError
 from ...world import tree
-from ...world.model import State, Trajectory, WorldModel, rollout
+from ...world.model import State, WorldModel, rollout
 from ...world.schema import Schema
-from .objective import Objective, Transition
+from .objective import Objective
 from .plan import Budget, Plan, rank_nan_last
 
 

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from ...world.schema import Features, Schema
 
+BUCKETS = 1024
+"""Values of an unbounded number that are told apart."""
+
 
 class Novelty:
     """Remembers, for one search, which values each feature has taken; a pointer's pose counts as one feature.
@@ -27,7 +30,7 @@ class Novelty:
         parts: list[int] = []
         for name in self.names:
             f = schema.base[name]
-            parts += [f.cardinality or 1] * int(torch.tensor(f.shape).prod())
+            parts += [f.cardinality or BUCKETS] * int(torch.tensor(f.shape).prod())
         pose = [schema.base[n].cardinality or 1 for n in self.pose]
         self.pose_sizes = pose
         sizes = torch.tensor([*parts, int(torch.tensor(pose).prod()) if pose else 1])
@@ -53,7 +56,8 @@ class Novelty:
     def _atoms(self, features: Features) -> Tensor:
         """The index of each feature's present value, `[N, atoms]`."""
         columns = [features[n].flatten(1) if features[n].dim() > 1 else features[n][:, None] for n in self.names]
-        columns = [c.long() - self.schema.base[n].offset for n, c in zip(self.names, columns, strict=True)]
+        known = [self.schema.base[n] for n in self.names]
+        columns = [(c.long() - f.offset).remainder(f.cardinality or BUCKETS) for f, c in zip(known, columns, strict=True)]
         pose = torch.zeros(len(next(iter(features.values()))), dtype=torch.int64)
         for name, size in zip(self.pose, self.pose_sizes, strict=True):
             pose = pose * size + features[name].long() - self.schema.base[name].offset

@@ -81,7 +81,7 @@ class Search:
         nodes = self._root(model, state, progress)
         seen = fingerprint(model.decode(state), *objective.key(nodes.carry)).sort().values
         transitions, goal = 0, -1
-        while goal < 0 and transitions < limit and time.perf_counter() < until:
+        while goal < 0 and (not transitions or transitions + len(actions) <= limit) and time.perf_counter() < until:
             chosen = self._pop(nodes, max(1, min(self.config.batch, (limit - transitions) // len(actions))))
             if not len(chosen):
                 break

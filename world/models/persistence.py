@@ -22,7 +22,7 @@ class Persistence:
         self.schema = schema
 
     def initial(self, n: int) -> State:
-        return {f.name: torch.zeros(n, *f.shape, dtype=f.dtype) for f in self.schema.features}
+        return {f.name: torch.full((n, *f.shape), f.offset, dtype=f.dtype) for f in self.schema.features}
 
     def observe(self, state: State, action: Tensor | None, features: Features, reset: Tensor | None = None,
                 rng: torch.Generator | None = None) -> State:

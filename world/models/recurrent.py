@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from .. import tree
 from ..distributions import Categorical, Distribution, Normal, decode, encode
 from ..model import Batch, Outcome
-from ..schema import Feature, Features, Schema
+from ..schema import Feature, Schema
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ..distributions import Board, Categorical, Distribution, encode
+from ..distributions import Board, Categorical, Distribution, decode, encode
 from ..model import Batch, Outcome
 from ..schema import Feature, Features, Schema
 from ..training import TrainingConfig
 from .gates import Gates
-
 
 REWARD_PRECISION = 50.0
 """Half the inverse variance of a reward's error: a tenth of a reward is half a nat."""
@@ -63,6 +62,9 @@ class Slots(nn.Module):
     """The model; see the module's text. Raises `UserError` for a schema with real or unbounded features."""
 
     provides = frozenset({"reward", "end", "uncertainty"})
+    average: Tensor
+    strides: Tensor
+    frames: Tensor
 
     def __init__(self, schema: Schema, config: SlotsConfig | None = None) -> None:
         super().__init__()
@@ -150,6 +152,10 @@ class Slots(nn.Module):
             px, py = features[grid.x], features[grid.y]
             x, y = ((px.mode().long(), py.mode().long()) if rng is None else (px.sample(rng).long(), py.sample(rng).long()))
         after = SlotState(_write(state.cells, index, cells), codes, scalars, x, y, index)
+        if rng is not None and self.scalars:
+            # The latents follow the draw, or the next step would go on from the most likely values.
+            drawn = {f.name: features[f.name].sample(rng) for f in self.scalars}
+            after = self.assimilate(after, {**self.decode(after), **drawn}, torch.ones(len(reward), dtype=torch.bool))
         ok = torch.ones(len(reward), dtype=torch.bool)
         return after, Outcome({f.name: features[f.name] for f in self.schema.features}, reward, 1 - end.sigmoid(), ok, uncertainty)
 
@@ -171,7 +177,7 @@ class Slots(nn.Module):
 
     def decode(self, state: SlotState) -> dict[str, Tensor]:
         """The most likely features."""
-        out = {f.name: state.codes[..., i].view(-1, *f.shape).to(f.dtype) for i, f in enumerate(self.arrays)}
+        out = {f.name: decode(f, state.codes[..., i]).view(-1, *f.shape) for i, f in enumerate(self.arrays)}
         if grid := self.schema.grid:
             out |= {grid.x: state.x.to(torch.int32), grid.y: state.y.to(torch.int32)}
         for i, f in enumerate(self.scalars):
@@ -342,7 +348,7 @@ class Slots(nn.Module):
         return (action.long() * self.strides).sum(-1)
 
     def _codes(self, features: Features) -> Tensor:
-        return torch.stack([features[f.name].flatten(1) for f in self.arrays], -1)
+        return torch.stack([encode(f, features[f.name]).flatten(1).to(torch.int16) for f in self.arrays], -1)
 
     def _encode(self, features: Features) -> SlotState:
         x, y, _ = self._pointer(features)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..model import Outcome
-from ..schema import Features, Schema
+from ..schema import Features, Pointed, Schema
 from .effects import Atom, Predicted, Strength, atoms_of
 from .evaluate import Rows, compiled
 from .syntax import Always, Compare, End, Expect, Expression, Forbid, Index, Logical, Member, Name, Node, Reward, Rule
@@ -29,11 +29,7 @@ class Correction:
     atoms: tuple[Atom, ...]
     strength: Strength
     column: int  # of `Outcome.fired`; -1 for `always`
-
-    @property
-    def is_joint(self) -> bool:
-        """Whether a probability has to be drawn for the rule as a whole instead of corrected in closed form."""
-        return self.strength[0] == "probability" and (len(self.atoms) > 1 or self.atoms[0].operation == "same")
+    is_joint: bool = False  # a probability is drawn for the rule as a whole instead of corrected in closed form
 
 
 class Compiled:
@@ -43,7 +39,8 @@ class Compiled:
         self.schema = schema
         self.rules = tuple(rules)
         ranks = priority or [0.0] * len(rules)
-        order = sorted(range(len(rules)), key=lambda i: (ranks[i], _specificity(rules[i]), str(rules[i].statement)))
+        order = sorted(range(len(rules)), key=lambda i: (_turn(rules[i], schema), ranks[i], _specificity(rules[i]),
+                                                         str(rules[i].statement)))
         self.expects: list[Correction] = []
         self.always: list[Correction] = []
         self.rewards: list[tuple[float, Callable[[Rows], Tensor]]] = []
@@ -56,7 +53,8 @@ class Compiled:
                                           else ("weight", s.weight) if s.weight is not None else ("hard", 0.0))
                     self.expects.append(Correction(
                         compiled(s.guard, schema, "truth") if s.guard else None,
-                        s.guard is not None and is_primed(s.guard), atoms_of(s.effect, schema), strength, i))
+                        s.guard is not None and is_primed(s.guard), atoms_of(s.effect, schema), strength, i,
+                        _turn(rules[i], schema) == 1))
                 case Always() as s:
                     self.always.append(Correction(None, False, atoms_of(s.condition, schema),
                                                   ("weight", s.weight) if s.weight else ("hard", 0.0), -1))
@@ -144,6 +142,20 @@ def is_primed(node: object) -> bool:
     if isinstance(node, Node):
         return node.kind in ("same", "changed") or any(is_primed(getattr(node, f)) for f in type(node).model_fields)  # type: ignore[attr-defined]
     return isinstance(node, tuple) and any(map(is_primed, node))
+
+
+def _turn(rule: Rule, schema: Schema) -> int:
+    """What is applied first: weights (0), then what is drawn as a whole (1), then what is certain (2), which nothing
+    soft undoes, and last the probabilities that are exact in closed form (3)."""
+    s = rule.statement
+    if not isinstance(s, Expect) or s.probability is None:
+        return 0 if getattr(s, "weight", None) is not None else 2
+    atoms = atoms_of(s.effect, schema)
+    first = atoms[0]
+    derived = schema.derivations.get(first.target)
+    of = derived.of if isinstance(derived, Pointed) else first.target
+    exact = len(atoms) == 1 and first.operation != "same" and of in schema.base and schema.base[of].cardinality
+    return 3 if exact else 1
 
 
 def _specificity(rule: Rule) -> int:

@@ -1,0 +1,197 @@
+"""A world's state for people: values in the schema's own words, grids as characters, what changed in a line.
+
+A *row* is one state: feature name -> array of the feature's own shape. What a cell looks like is decided here once,
+for the terminal and for the filmstrip: values named like a colour colour it, every other array of the grid adds a mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from ..world.schema import Feature, Grid, Schema
+
+Row = dict[str, np.ndarray]
+
+COLORS = {"red": "#cc3d33", "green": "#3f9b4f", "blue": "#3668c9", "purple": "#8b4fb8", "yellow": "#d9a514",
+          "grey": "#7d8288", "gray": "#7d8288", "orange": "#e07b28", "black": "#222222", "white": "#fdfdfd", "brown": "#8a5a33"}
+BLANK = ("empty", "floor", "frozen", "none")
+WALLS = ("wall",)
+_NOTHING = ("none", "empty")
+_AHEAD = {(1, 0): ">", (0, 1): "v", (-1, 0): "<", (0, -1): "^"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: the name of what is in it, its colour if it has one, and other marks (a door's state)."""
+
+    value: str
+    color: str | None = None
+    mark: str = ""
+
+    @property
+    def is_blank(self) -> bool:
+        return self.value in BLANK
+
+
+def row_of(features: Mapping[str, Any], n: int = 0) -> Row:
+    """The n-th row of batched features `[N, ...]`."""
+    return {k: np.asarray(v[n]) for k, v in features.items()}
+
+
+def value_text(feature: Feature, value: Any) -> str:
+    """One scalar value as rules write it."""
+    if feature.kind == "category":
+        return feature.values[int(value)] if 0 <= int(value) < len(feature.values) else f"?{int(value)}"
+    if feature.kind == "boolean":
+        return "true" if bool(value) else "false"
+    return str(int(value)) if feature.kind == "integer" else f"{float(value):.4g}"
+
+
+def record(schema: Schema, row: Row) -> dict[str, Any]:
+    """A state as JSON data: names of categories, numbers, nested lists for arrays."""
+    def plain(f: Feature, value: np.ndarray) -> Any:
+        if value.ndim:
+            return [plain(f, v) for v in value]
+        if f.kind == "category":
+            return value_text(f, value)
+        return bool(value) if f.kind == "boolean" else int(value) if f.kind == "integer" else float(value)
+
+    return {f.name: plain(f, np.asarray(row[f.name])) for f in schema.features}
+
+
+def action_text(schema: Schema, action: Any) -> str:
+    """An action `[A]` in words: `forward`, or `torque = 0.5`."""
+    values = [value_text(a, v) for a, v in zip(schema.actions, np.asarray(action).reshape(-1), strict=True)]
+    if len(values) == 1 and schema.actions[0].kind == "category":
+        return values[0]
+    return ", ".join(f"{a.name} = {v}" for a, v in zip(schema.actions, values, strict=True))
+
+
+def changes(schema: Schema, before: Row, after: Row, least: float = 0.0) -> list[str]:
+    """What differs, a text each: `agent_x: 2 -> 3`, `object[3, 1]: key -> empty`."""
+    found = []
+    for f in schema.features:
+        a, b = np.asarray(before[f.name]), np.asarray(after[f.name])
+        where = np.argwhere(np.abs(a - b) > least) if f.kind == "real" else np.argwhere(a != b)
+        for at in where[:6]:
+            i = tuple(at)
+            place = f"{f.name}[{', '.join(map(str, i))}]" if i else f.name
+            found.append(f"{place}: {value_text(f, a[i])} -> {value_text(f, b[i])}")
+        if len(where) > 6:
+            found.append(f"{f.name}: {len(where) - 6} more cells")
+    return found
+
+
+# --- grids ------------------------------------------------------------------------------------------------------------
+
+
+def is_drawable(schema: Schema) -> bool:
+    """Whether the schema has a board of two dimensions to draw."""
+    return schema.grid is not None and len(schema.base[schema.grid.arrays[0]].shape) == 2
+
+
+def board(schema: Schema, row: Row) -> list[list[Cell]]:
+    """The cells as they are drawn: a list a line, from the top, and in it from the left."""
+    grid = _grid(schema)
+    width, height = schema.base[grid.arrays[0]].shape
+    cells = [[_cell(schema, grid, row, (x, y)) for y in range(height)] for x in range(width)]
+    return cells if _rows_first(grid) else [list(line) for line in zip(*cells, strict=True)]
+
+
+def pointer(schema: Schema, row: Row) -> tuple[int, int, tuple[int, int] | None]:
+    """Where the agent is drawn, as (column, line), and the (dx, dy) it looks to, None if it does not turn."""
+    grid = _grid(schema)
+    x, y = int(row[grid.x]), int(row[grid.y])
+    step = None
+    if grid.heading is not None:
+        heading = schema.base[grid.heading]
+        step = grid.steps[(int(row[grid.heading]) - heading.offset) % len(grid.steps)]
+    if _rows_first(grid):
+        return y, x, (step[1], step[0]) if step else None
+    return x, y, step
+
+
+def scalars(schema: Schema) -> list[Feature]:
+    return [f for f in schema.features if not f.shape]
+
+
+def captions(schema: Schema) -> list[Feature]:
+    """The scalars that the drawing does not show: what is carried, and the like."""
+    grid = schema.grid
+    return [f for f in scalars(schema) if grid is None or f.name not in (grid.x, grid.y, grid.heading)]
+
+
+def state_view(schema: Schema, row: Row) -> Table:
+    """A state in the terminal: the board, if there is one, beside the scalar features."""
+    view = Table.grid(padding=(0, 3, 0, 0))
+    names = scalars(schema)
+    pad = max((len(f.name) for f in names), default=0)
+    lines = [Text.assemble((f"{f.name:<{pad}}  ", "dim"), value_text(f, row[f.name]), (f" {f.unit}" if f.unit else "", "dim"))
+             for f in names]
+    listed = Text("\n").join(lines)
+    if is_drawable(schema):
+        view.add_row(board_text(schema, row), listed)
+    else:
+        arrays = [f for f in schema.features if f.shape]
+        view.add_row(Text("\n").join([listed, *(Text(f"{f.name}: {np.array2string(np.asarray(row[f.name]))}") for f in arrays)]))
+    return view
+
+
+def board_text(schema: Schema, row: Row) -> Text:
+    """The board in characters, two a cell: the first letter of what is in it and of its mark, and the agent."""
+    column, line, step = pointer(schema, row)
+    text, known = Text(), dict[str, str]()
+    for v, cells in enumerate(board(schema, row)):
+        for u, cell in enumerate(cells):
+            first, second, style = _characters(cell)
+            if (u, v) == (column, line):
+                inside = "" if cell.is_blank else first
+                first, second, style = _AHEAD[step] if step in _AHEAD else "@", inside.lower() or " ", "bold reverse"
+            elif not cell.is_blank and cell.value not in WALLS:
+                known[first] = cell.value
+                if cell.mark:
+                    known[first + cell.mark[0]] = f"{cell.value}, {cell.mark}"
+            text.append(first + second, style)
+        text.append("\n")
+    legend = "  ".join(f"{k} {v}" for k, v in known.items() if len(k) > 1 or not any(o.startswith(k) and o != k for o in known))
+    text.append(legend, "dim")
+    return text
+
+
+def _characters(cell: Cell) -> tuple[str, str, str]:
+    if cell.value in WALLS:
+        return "█", "█", "grey50"
+    if cell.is_blank:
+        return "·", " ", "dim"
+    style = "bold " + (COLORS.get(cell.color or "", "") or "")
+    return cell.value[:1].upper(), cell.mark[:1] or " ", style.strip()
+
+
+def _cell(schema: Schema, grid: Grid, row: Row, at: tuple[int, int]) -> Cell:
+    first, *others = (value_text(schema.base[name], row[name][at]) for name in grid.arrays)
+    color = next((v for v in others if v in COLORS), None)
+    marks = [v for v in others if v not in COLORS and v not in _NOTHING and v != first]
+    return Cell(first, color, marks[0] if marks else "")
+
+
+def _grid(schema: Schema) -> Grid:
+    assert schema.grid is not None
+    return schema.grid
+
+
+def _rows_first(grid: Grid) -> bool:
+    """Whether the arrays are indexed [row, column], as those of FrozenLake, rather than [x, y]."""
+    return "row" in grid.x
+
+
+def differing(schema: Schema, a: Row, b: Row) -> Iterator[tuple[int, int]]:
+    """Cells, as (column, line), on which two boards differ."""
+    for v, (one, other) in enumerate(zip(board(schema, a), board(schema, b), strict=True)):
+        yield from ((u, v) for u, (x, y) in enumerate(zip(one, other, strict=True)) if x != y)

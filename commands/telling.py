@@ -1,0 +1,82 @@
+"""Telling rules from the command line: who is asked when a sentence is unclear, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.prompt import Prompt
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import UserError
+from .output import err, evidence, is_interactive, rule_record, status, table
+from .worlds import read_text
+
+if TYPE_CHECKING:
+    from ..agent.agent import Agent
+    from ..prompts import Reading
+    from ..world.knowledge import Entry, Told
+
+
+def manual(env_id: str, path: Path | None) -> str | None:
+    """The text to tell: the user's file, else the manual that comes with DoorKey, else None."""
+    if path is not None:
+        return read_text(path)
+    if "doorkey" not in env_id.lower():
+        return None
+    own = files("gedanken").joinpath("examples", "doorkey", "manual.txt")
+    if not own.is_file():
+        raise UserError("the manual of the DoorKey example is not installed here; give your own with --rules")
+    return own.read_text(encoding="utf-8")
+
+
+def ask(sentence: str, readings: Sequence[Reading]) -> int | None:
+    """Show what a sentence may mean and let the person choose; None if nothing was meant."""
+    shown = table(f'"{sentence}" may mean', "", "rule", "confidence", right=("confidence",))
+    for number, reading in enumerate(readings, 1):
+        shown.add_row(str(number), Text(reading.text), f"{reading.confidence:.0%}")
+    err.print(shown)
+    try:
+        answer = Prompt.ask("which one (0: none of these)", console=err, default="0",
+                            choices=[str(n) for n in range(len(readings) + 1)])
+    except EOFError:
+        return None
+    return int(answer) - 1 if answer != "0" else None
+
+
+def asker() -> Any:
+    """`ask` in a terminal, None in a script: an unclear sentence is then refused, never guessed."""
+    return ask if is_interactive() else None
+
+
+def latest(agent: Agent, told: Told) -> list[Entry]:
+    """The entries of a sentence as they stand now, with what was counted since."""
+    now = {e.id: e for e in agent.rules}
+    return [now.get(e.id, e) for e in told.entries]
+
+
+def told_table(agent: Agent, told: Sequence[Told], title: str = "what was understood") -> Table:
+    """Each sentence, below it the rules it stands for with their evidence, or why it was refused."""
+    shown = table(title, "sentence and rules", "status", "support", "hits", right=("support", "hits"), narrow=("status",))
+    for one in told:
+        entries = latest(agent, one)
+        if not entries:
+            shown.add_row(Text(one.sentence, style="italic"), Text("refused", style="red"), "", "")
+            shown.add_row(Text(f"  {one.reason}", style="dim"))
+            continue
+        if one.sentence != entries[0].text:
+            shown.add_row(Text(one.sentence, style="italic"))
+        for entry in entries:
+            shown.add_row(Text(f"  {entry.text}"), status(entry), *evidence(entry))
+        if one.reason:
+            shown.add_row(Text(f"  note: {one.reason}", style="yellow"))
+    return shown
+
+
+def told_record(agent: Agent, told: Sequence[Told]) -> list[dict[str, Any]]:
+    """The same as JSON data."""
+    return [{"sentence": t.sentence, "fate": t.fate, "reason": t.reason, "rules": [rule_record(e) for e in latest(agent, t)],
+             "readings": [{"text": text, "confidence": c} for text, c in t.readings]} for t in told]
