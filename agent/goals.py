@@ -77,8 +77,11 @@ class Limit(Memoryless):
         return Limit(schema, keep, text, margins, statement.weight if statement.weight is not None else 100.0)
 
     def slack(self, features: Features) -> Tensor:
-        """How far each state is inside the limit, `[N]`; negative where it is broken."""
-        return robustness(self.condition, Rows(self.schema, features))
+        """How far each state is inside the limit, `[N]`; negative where it is broken, be it by a hair."""
+        rows = Rows(self.schema, features)
+        distance = robustness(self.condition, rows)
+        # On the very bound the distance is 0 whether `>` or `>=` was said.
+        return torch.where(truth(self.condition, rows), distance, distance.clamp_max(-1e-6))
 
     def holds(self, features: Features) -> Tensor:
         """Whether the limit is kept, without a margin: `[N]`."""
@@ -113,7 +116,7 @@ def margins(model: WorldModel, limit: Limit, held_out: Batch, violation: float =
     the margin break the limit. `held_out` are sequences `[B, T]` the model was not trained on."""
     start = begin(model, held_out.features_at(0))
     future = rollout(model, start, held_out.action.transpose(0, 1))
-    out = []
+    out: list[float] = []
     for t in range(held_out.action.shape[1]):
         real = held_out.mask[:, t]
         if not real.any():
@@ -122,5 +125,6 @@ def margins(model: WorldModel, limit: Limit, held_out: Batch, violation: float =
         actual = limit.slack(held_out.features_at(t + 1))[real]
         excess = (predicted - actual).sort().values
         rank = min(len(excess), -int(-(len(excess) + 1) * (1 - violation) // 1))
-        out.append(max(0.0, float(excess[rank - 1])))
+        # Errors only grow along a rollout; where few sequences last that long, the estimate before still holds.
+        out.append(max(0.0, *out[-1:], float(excess[rank - 1])))
     return tuple(out) or (0.0,)

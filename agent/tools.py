@@ -151,7 +151,7 @@ def parse_action(text: str, schema: Schema) -> Tensor:
             name, value = _owner(name, schema), name
         if name not in {a.name for a in schema.actions}:
             close = nearest(name, [a.name for a in schema.actions])
-            raise UserError(f"unknown action {_quoted(name)}{close}; {_choices(schema)}")
+            raise UserError(f"unknown action {_quoted(name)}; {_choices(schema)}{close}")
         given[name] = value
     if missing := [a.name for a in schema.actions if a.name not in given]:
         raise UserError(f"the action {_quoted(text)} says nothing of {', '.join(missing)}; {_choices(schema)}")
@@ -184,14 +184,14 @@ def _owner(value: str, schema: Schema) -> str:
     owners = [a.name for a in schema.actions if value in a.values] or [a.name for a in schema.actions][:2]
     if len(owners) > 1 or (len(schema.actions) > 1 and value not in schema.feature(owners[0]).values):
         known = [v for a in schema.actions for v in a.values]
-        raise UserError(f"unknown action {_quoted(value)}{nearest(value, known)}; {_choices(schema)}")
+        raise UserError(f"unknown action {_quoted(value)}; {_choices(schema)}{nearest(value, known)}")
     return owners[0]
 
 
 def _code(a: Feature, value: str, schema: Schema) -> float:
     if a.kind == "category":
         if value not in a.values:
-            raise UserError(f"unknown action {_quoted(value)}{nearest(value, a.values)}; {_choices(schema)}")
+            raise UserError(f"unknown action {_quoted(value)}; {_choices(schema)}{nearest(value, a.values)}")
         return a.values.index(value)
     if a.kind == "boolean":
         if value.lower() not in ("true", "false", "0", "1"):

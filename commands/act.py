@@ -19,21 +19,31 @@ if TYPE_CHECKING:
 def act(
     folder: options.Folder,
     env: options.Env = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes to play.")] = 5,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="At most so many steps an episode.")] = None,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes to play.")] = 5,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", min=1, help="At most so many steps an episode.")
+    ] = None,
     render: Annotated[Literal["none", "ansi"], typer.Option(help="'ansi' draws every step in the terminal.")] = "none",
-    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Seed of the first episode (default: layouts the "
-                                             "agent has not seen).")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=2**31 - 1,
+            help="Seed of the first episode (default: layouts the agent has not seen).",
+        ),
+    ] = None,
     json: options.Json = None,
+    budget: options.Budget = 40_000,
 ) -> None:
     """Play episodes with a saved agent, as it plans them, and show what they came to.
 
     Without --seed, layouts that are in the agent's memory are skipped. With --env the same world at another size can
     be played: the rules and the weights carry over. What is lived is remembered in the folder's memory.
     """
-    from .worlds import load_agent
+    from .worlds import config, load_agent
 
-    agent = load_agent(folder, env, llm=None)
+    agent = load_agent(folder, env, config=config(budget))
     try:
         if render == "ansi":
             result = _drawn(agent, episodes, seed, steps)
@@ -57,12 +67,23 @@ def show(result: RunResult) -> None:
     numbers = ("seed", "return", "steps", "imagined", "departed", "shielded", "broken", "seconds")
     shown = table("episodes", "solved", *numbers, right=numbers)
     for e in result.episodes:
-        shown.add_row(Text("yes", "green") if e.solved else Text("no", "red"), str(e.seed), f"{e.total_reward:.3f}",
-                      str(e.steps), f"{e.imagined_steps:,}", str(e.departures), str(e.shielded), str(e.broken), f"{e.seconds:.2f}")
+        shown.add_row(
+            Text("yes", "green") if e.solved else Text("no", "red"),
+            str(e.seed),
+            f"{e.total_reward:.3f}",
+            str(e.steps),
+            f"{e.imagined_steps:,}",
+            str(e.departures),
+            str(e.shielded),
+            str(e.broken),
+            f"{e.seconds:.2f}",
+        )
     out.print(shown)
     s = result.summary()
-    say(f"solved {s['solved']} of {s['episodes']}, mean return {s['mean_return']:.3f}, mean steps {s['mean_steps']:.1f}, "
-        f"{s['seconds_per_episode']:.2f} s an episode")
+    say(
+        f"solved {s['solved']} of {s['episodes']}, mean return {s['mean_return']:.3f}, "
+        f"mean steps {s['mean_steps']:.1f}, {s['seconds_per_episode']:.2f} s an episode"
+    )
 
 
 def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None) -> RunResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
@@ -35,16 +35,23 @@ ARMS = {"learned": "learned only", "rules": "rules only", "hybrid": "hybrid (bot
 
 
 def demo(
-    env: Annotated[str, typer.Option("--env", metavar="ID", help="The Gymnasium environment.")] = "MiniGrid-DoorKey-6x6-v0",
-    episodes: Annotated[int, typer.Option(min=1, help="Unseen layouts that each arm plays.")] = 20,
-    steps: Annotated[int, typer.Option(min=1, help="Random interactions to learn from.")] = 1_000,
+    env: Annotated[
+        str, typer.Option("--env", metavar="ID", help="The Gymnasium environment.")
+    ] = "MiniGrid-DoorKey-6x6-v0",
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Unseen layouts that each arm plays.")] = 20,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Random interactions to learn from.")] = 1_000,
     rules: options.Rules = None,
-    llm: options.LLM = "local",
+    llm: options.LLM = None,
     seed: options.Seed = 0,
-    folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", file_okay=False, help="Where the report, the picture "
-                                         "and the agent go.")] = Path("runs/demo"),
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FOLDER", file_okay=False, help="Where the report, the picture and the agent go."
+        ),
+    ] = Path("runs/demo"),
     json: options.Json = None,
     train_steps: options.TrainSteps = None,
+    budget: options.Budget = 40_000,
 ) -> None:
     """Learn a world from random interactions, tell it a manual, and compare: learned, told, and both.
 
@@ -56,12 +63,14 @@ def demo(
     and `gedanken act` take up.
     """
     from ..agent.agent import Agent
+    from ..world.schema import Schema
     from .telling import asker, manual, told_table
-    from .worlds import fresh_memory, make_env, shorten
+    from .worlds import config, fresh_memory, make_env, shorten
 
-    world, text = make_env(env), manual(env, rules)
+    world = make_env(env)
+    text = manual(env, rules, Schema.from_env(world))
     home = folder / "agent"
-    agent = Agent(world, llm=options.llm(llm), memory=fresh_memory(home), seed=seed)
+    agent = Agent(world, **options.llm(llm), memory=fresh_memory(home), config=config(budget), seed=seed)
     shorten(agent, train_steps)
     try:
         _heading(1, f"{steps:,} random interactions with {env}")
@@ -73,13 +82,13 @@ def demo(
         _heading(2, "the world model, trained on them")
         with training_bar() as show:
             accuracy = agent.train(show)
-        say(*("\n".join(held_out_lines(accuracy)),))
+        say("\n".join(held_out_lines(accuracy)))
 
         _heading(3, "what it is told")
-        told = agent.tell(text, source="manual" if rules is None else "user", ask=asker()) if text else []
+        told = agent.tell(text, source="manual", ask=asker()) if text else []
         if told:
             agent.check()
-            out.print(told_table(agent, told, "the manual, as understood, and checked against those interactions"))
+            out.print(told_table(agent, told, "the manual as understood, checked on those interactions"))
         else:
             say("no rules are told: give a manual of this world with --rules FILE")
 
@@ -87,7 +96,9 @@ def demo(
         results, recording = compare(agent, episodes)
         out.print(arms_table(results))
         report = {
-            "env": env, "seed": seed, "interactions": steps,
+            "env": env,
+            "seed": seed,
+            "interactions": steps,
             "sentences": [t.sentence for t in told],
             "rules": [{k: v for k, v in rule_record(e).items() if k != "id"} for e in agent.rules],
             "arms": {arm: result.summary() for arm, result in results.items()},
@@ -99,8 +110,10 @@ def demo(
         has_picture = _picture(agent, recording, folder / "filmstrip.png", env)
     except KeyboardInterrupt:
         agent.save(home)
-        raise Interrupted(f"interrupted; the {len(agent.mind.memory):,} transitions so far and the agent are saved in "
-                          f"{home}; go on with: gedanken learn --env {env} --out {home} --resume") from None
+        raise Interrupted(
+            f"interrupted; the {len(agent.mind.memory):,} transitions so far and the agent are saved in "
+            f"{home}; go on with: gedanken learn --env {env} --out {home} --resume"
+        ) from None
     finally:
         agent.close()
     say()
@@ -155,29 +168,46 @@ def unseen_seeds(agent: Agent, episodes: int) -> list[int]:
 
 def arms_table(results: dict[str, RunResult]) -> Table:
     """The final comparison, an arm a line."""
-    numbers = ("solved", "return", "steps", "imagined", "s/episode")
-    shown = table("the same unseen layouts, a mean an episode (imagined: steps a decision)", "arm", *numbers, right=numbers,
-                  narrow=("arm",))
+    numbers = ("solved", "return", "steps", "imagined/decision", "s/episode")
+    shown = table("means over the same layouts", "arm", *numbers, right=numbers, narrow=("arm",))
     for arm, result in results.items():
         s = result.summary()
-        shown.add_row(Text(ARMS[arm], style="bold" if arm == "hybrid" else ""), f"{s['solved']} of {s['episodes']}",
-                      f"{s['mean_return']:.3f}", f"{s['mean_steps']:.1f}", f"{s['imagined_steps_per_decision']:,.0f}",
-                      f"{s['seconds_per_episode']:.2f}")
+        shown.add_row(
+            Text(ARMS[arm], style="bold" if arm == "hybrid" else ""),
+            f"{s['solved']} of {s['episodes']}",
+            f"{s['mean_return']:.3f}",
+            f"{s['mean_steps']:.1f}",
+            f"{s['imagined_steps_per_decision']:,.0f}",
+            f"{s['seconds_per_episode']:.2f}",
+        )
     return shown
 
 
 def _live(played: dict[str, list[EpisodeResult]], episodes: int) -> Table:
     """The comparison while it runs: a mark an episode, solved or not, the newest at the right."""
-    shown = table(f"playing {episodes} layouts", "arm", "episodes", "solved", "steps", "s/episode",
-                  right=("solved", "steps", "s/episode"), narrow=("arm", "episodes"))
+    shown = table(
+        f"playing {episodes} layouts",
+        "arm",
+        "episodes",
+        "solved",
+        "steps",
+        "s/episode",
+        right=("solved", "steps", "s/episode"),
+        narrow=("arm", "episodes"),
+    )
     for arm, results in played.items():
         marks = Text()
         for e in results[-24:]:
             marks.append("●" if e.solved else "○", "green" if e.solved else "red")
         marks.append("·" * max(0, min(24, episodes) - len(results)), "dim")
         n = max(1, len(results))
-        shown.add_row(ARMS[arm], marks, f"{sum(e.solved for e in results)} of {len(results)}",
-                      f"{sum(e.steps for e in results) / n:.1f}", f"{sum(e.seconds for e in results) / n:.2f}")
+        shown.add_row(
+            ARMS[arm],
+            marks,
+            f"{sum(e.solved for e in results)} of {len(results)}",
+            f"{sum(e.steps for e in results) / n:.1f}",
+            f"{sum(e.seconds for e in results) / n:.2f}",
+        )
     return shown
 
 
@@ -193,5 +223,3 @@ def _picture(agent: Agent, recording: Recording, path: Path, env: str) -> bool:
 
 def _heading(number: int, text: str) -> None:
     out.print(Text.assemble("\n", (f"{number}  {text}", "bold cyan")))
-
-

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -19,10 +20,28 @@ if TYPE_CHECKING:
 
 Row = dict[str, np.ndarray]
 
-COLORS = {"red": "#cc3d33", "green": "#3f9b4f", "blue": "#3668c9", "purple": "#8b4fb8", "yellow": "#d9a514",
-          "grey": "#7d8288", "gray": "#7d8288", "orange": "#e07b28", "black": "#222222", "white": "#fdfdfd", "brown": "#8a5a33"}
+COLORS = {
+    "red": "#cc3d33",
+    "green": "#3f9b4f",
+    "blue": "#3668c9",
+    "purple": "#8b4fb8",
+    "yellow": "#d9a514",
+    "grey": "#7d8288",
+    "gray": "#7d8288",
+    "orange": "#e07b28",
+    "black": "#222222",
+    "white": "#fdfdfd",
+    "brown": "#8a5a33",
+}
 BLANK = ("empty", "floor", "frozen", "none")
 WALLS = ("wall",)
+_TERMINAL = {
+    "purple": "magenta",
+    "grey": "bright_black",
+    "gray": "bright_black",
+    "orange": "dark_orange",
+    "brown": "orange4",
+}
 _NOTHING = ("none", "empty")
 _AHEAD = {(1, 0): ">", (0, 1): "v", (-1, 0): "<", (0, -1): "^"}
 
@@ -56,6 +75,7 @@ def value_text(feature: Feature, value: Any) -> str:
 
 def record(schema: Schema, row: Row) -> dict[str, Any]:
     """A state as JSON data: names of categories, numbers, nested lists for arrays."""
+
     def plain(f: Feature, value: np.ndarray) -> Any:
         if value.ndim:
             return [plain(f, v) for v in value]
@@ -128,41 +148,45 @@ def captions(schema: Schema) -> list[Feature]:
     return [f for f in scalars(schema) if grid is None or f.name not in (grid.x, grid.y, grid.heading)]
 
 
-def state_view(schema: Schema, row: Row) -> Table:
+def state_view(schema: Schema, row: Row) -> Group:
     """A state in the terminal: the board, if there is one, beside the scalar features."""
-    view = Table.grid(padding=(0, 3, 0, 0))
     names = scalars(schema)
     pad = max((len(f.name) for f in names), default=0)
-    lines = [Text.assemble((f"{f.name:<{pad}}  ", "dim"), value_text(f, row[f.name]), (f" {f.unit}" if f.unit else "", "dim"))
-             for f in names]
-    listed = Text("\n").join(lines)
+    lines = []
+    for f in names:
+        unit = f" {f.unit}" if f.unit else ""
+        lines.append(Text.assemble((f"{f.name:<{pad}}  ", "dim"), value_text(f, row[f.name]), (unit, "dim")))
     if is_drawable(schema):
-        view.add_row(board_text(schema, row), listed)
-    else:
-        arrays = [f for f in schema.features if f.shape]
-        view.add_row(Text("\n").join([listed, *(Text(f"{f.name}: {np.array2string(np.asarray(row[f.name]))}") for f in arrays)]))
-    return view
+        view = Table.grid(padding=(0, 4, 0, 0))
+        view.add_row(board_text(schema, row), Text("\n").join(lines))
+        return Group(view, Text(legend(schema, row), "dim"))
+    arrays = [Text(f"{f.name}: {np.array2string(np.asarray(row[f.name]))}") for f in schema.features if f.shape]
+    return Group(*lines, *arrays)
 
 
 def board_text(schema: Schema, row: Row) -> Text:
     """The board in characters, two a cell: the first letter of what is in it and of its mark, and the agent."""
     column, line, step = pointer(schema, row)
-    text, known = Text(), dict[str, str]()
+    text = Text()
     for v, cells in enumerate(board(schema, row)):
         for u, cell in enumerate(cells):
             first, second, style = _characters(cell)
             if (u, v) == (column, line):
-                inside = "" if cell.is_blank else first
-                first, second, style = _AHEAD[step] if step in _AHEAD else "@", inside.lower() or " ", "bold reverse"
-            elif not cell.is_blank and cell.value not in WALLS:
-                known[first] = cell.value
-                if cell.mark:
-                    known[first + cell.mark[0]] = f"{cell.value}, {cell.mark}"
+                inside = " " if cell.is_blank else first.lower()
+                first, second, style = _AHEAD.get(step, "@") if step else "@", inside, "bold reverse"
             text.append(first + second, style)
         text.append("\n")
-    legend = "  ".join(f"{k} {v}" for k, v in known.items() if len(k) > 1 or not any(o.startswith(k) and o != k for o in known))
-    text.append(legend, "dim")
+    text.right_crop(1)
     return text
+
+
+def legend(schema: Schema, row: Row) -> str:
+    """What the characters on the board stand for."""
+    known: dict[str, str] = {}
+    for cell in (c for cells in board(schema, row) for c in cells if not c.is_blank and c.value not in WALLS):
+        first, second, _ = _characters(cell)
+        known[(first + second).strip()] = f"{cell.value}, {cell.mark}" if cell.mark else cell.value
+    return "  ".join(f"{k} {v}" for k, v in known.items())
 
 
 def _characters(cell: Cell) -> tuple[str, str, str]:
@@ -170,8 +194,8 @@ def _characters(cell: Cell) -> tuple[str, str, str]:
         return "█", "█", "grey50"
     if cell.is_blank:
         return "·", " ", "dim"
-    style = "bold " + (COLORS.get(cell.color or "", "") or "")
-    return cell.value[:1].upper(), cell.mark[:1] or " ", style.strip()
+    style = f"bold {_TERMINAL.get(cell.color, cell.color)}" if cell.color else "bold"
+    return cell.value[:1].upper(), cell.mark[:1] or " ", style
 
 
 def _cell(schema: Schema, grid: Grid, row: Row, at: tuple[int, int]) -> Cell:

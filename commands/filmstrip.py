@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from ..world.schema import Feature, Schema
 
 PANELS = 12
+PANEL = 1.25  # inches
 LINES = 8
-_FILLS = {"empty": "#f6f4ee", "floor": "#ece7da", "wall": "#6b7076", "goal": "#b5dba9", "lava": "#f2975a", "unseen": "#b9bbbd",
-          "frozen": "#dfedf6", "start": "#cfe3f1", "hole": "#2f4254"}
-_INK, _GOLD, _RED, _BLUE = "#2b2f33", "#e0a100", "#d62f2f", "#3668c9"
+_FILLS = {
+    "empty": "#f6f4ee",
+    "floor": "#ece7da",
+    "wall": "#6b7076",
+    "goal": "#b5dba9",
+    "lava": "#f2975a",
+    "unseen": "#b9bbbd",
+    "frozen": "#dfedf6",
+    "start": "#cfe3f1",
+    "hole": "#2f4254",
+}
+_INK, _GOLD, _RED, _BLUE, _AGENT = "#2b2f33", "#d99a00", "#e0218a", "#3668c9", "#d6322f"
 
 
 def draw(schema: Schema, frames: Sequence[Frame], path: Path, title: str) -> bool:
@@ -51,7 +61,10 @@ def chosen(frames: Sequence[Frame], most: int = PANELS) -> list[int]:
     spacing = last / (most - 1)
     for k in range(most):
         at = round(k * spacing)
-        near = sorted(range(max(1, round(at - spacing / 2.5)), min(last, round(at + spacing / 2.5)) + 1), key=lambda i: abs(i - at))
+        near = sorted(
+            range(max(1, round(at - spacing / 2.5)), min(last, round(at + spacing / 2.5)) + 1),
+            key=lambda i: abs(i - at),
+        )
         if 0 < k < most - 1 and not frames[at].fired:
             at = next((i for i in near if frames[i].fired and i not in picks), at)
         picks.append(at)
@@ -64,57 +77,71 @@ def chosen(frames: Sequence[Frame], most: int = PANELS) -> list[int]:
 def _boards(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any) -> Any:
     picks = chosen(frames)
     legend = {text: i + 1 for i, text in enumerate(dict.fromkeys(t for p in picks for t in frames[p].fired))}
-    panel, side, top, foot = 1.22, 0.75, 0.85, 0.35 + 0.17 * len(legend)
     lines = board(schema, frames[0].observed)
-    tall = panel * len(lines) / len(lines[0])
-    width, height = side + panel * max(len(picks), 5), top + 2 * (tall + 0.32) + foot
+    tall = PANEL * len(lines) / len(lines[0])
+    side, top, gap, foot = 0.85, 0.95, 0.34, 0.62 + 0.18 * len(legend)
+    width, height = side + PANEL * max(len(picks), 6) + 0.1, top + 2 * tall + gap + foot
     figure = figure_type(figsize=(width, height))
-    figure.text(0.12 / width, 1 - 0.26 / height, title, fontsize=11, weight="bold", color=_INK)
+
+    def write(text: str, x: float, y: float, **style: Any) -> None:  # x, y in inches from the upper left corner
+        figure.text(x / width, 1 - y / height, text, **({"color": _INK, "va": "center"} | style))
+
+    write(title, 0.12, 0.24, fontsize=11, weight="bold")
+    for k, pick in enumerate(picks):
+        frame, x = frames[pick], side + k * PANEL
+        centre = x + PANEL / 2
+        write(f"step {pick}\n{frame.action or 'start'}", centre, top - 0.22, ha="center", fontsize=7.5)
+        rows = ((frame.imagined or frame.observed, frame.observed), (frame.observed, None))
+        for line, (row, other) in enumerate(rows):
+            y = top + line * (tall + gap)
+            axes = figure.add_axes((x / width, 1 - (y + tall) / height, PANEL / width, tall / height))
+            _panel(axes, schema, row, other, bool(frame.fired) and line == 0)
+            write(_caption(schema, row), x + 0.06, y + tall + 0.07, fontsize=6.5)
+        marks = " ".join(f"R{legend[t]}" for t in frame.fired)
+        write(marks, x + PANEL - 0.06, top + tall + 0.07, ha="right", fontsize=7.5, color=_GOLD, weight="bold")
     for line, name in enumerate(("imagined", "observed")):
-        y = height - top - (line + 1) * tall - line * 0.32
-        figure.text((side - 0.1) / width, (y + tall / 2) / height, name, ha="right", va="center", fontsize=9, color=_INK)
-        for k, pick in enumerate(picks):
-            frame = frames[pick]
-            box = ((side + k * panel + 0.04) / width, y / height, (panel - 0.08) / width, (tall - 0.08) / height)
-            axes = figure.add_axes(box)
-            row = frame.observed if line else frame.imagined or frame.observed
-            wrong = frame.observed if not line else None
-            _panel(axes, schema, row, frame, wrong)
-            if not line:
-                heading = f"step {pick}" + (f"\n{frame.action}" if frame.action else "\nstart")
-                axes.set_title(heading, color=_INK, pad=3, fontsize=7.5)
-            marks = " ".join(f"R{legend[t]}" for t in frame.fired)
-            axes.set_xlabel("\n".join(filter(None, ((marks if not line else ""), _caption(schema, row)))), fontsize=7,
-                            color=_GOLD if marks and not line else _INK, labelpad=2)
+        write(name, side - 0.12, top + line * (tall + gap) + tall / 2, ha="right", fontsize=9)
+    under = top + 2 * tall + gap + 0.3
+    write(
+        "gold: a rule corrected what was imagined     pink: imagined otherwise than observed", side, under, fontsize=7.5
+    )
     for text, number in legend.items():
-        figure.text(side / width, (foot - 0.17 * number) / height, f"R{number}  {shorten(text, 150)}", fontsize=7.5, color=_INK)
+        short = shorten(text, round(PANEL * len(picks) * 15), placeholder=" ...")
+        write(f"R{number}", side, under + 0.18 * number, fontsize=7.5, color=_GOLD, weight="bold")
+        write(short, side + 0.3, under + 0.18 * number, fontsize=7.5)
     return figure
 
 
-def _panel(axes: Any, schema: Schema, row: Row, frame: Frame, other: Row | None) -> None:
+def _panel(axes: Any, schema: Schema, row: Row, other: Row | None, is_fired: bool) -> None:
+    """One board; with `other`, what differs from it is marked."""
     from matplotlib.patches import Circle, Polygon, Rectangle
 
     lines = board(schema, row)
-    axes.set(xlim=(0, len(lines[0])), ylim=(len(lines), 0), xticks=[], yticks=[], aspect="equal")
+    across, down = len(lines[0]), len(lines)
+    axes.set(xlim=(-0.15, across + 0.15), ylim=(down + 0.15, -0.15), aspect="equal")
+    axes.axis("off")
     for v, cells in enumerate(lines):
         for u, cell in enumerate(cells):
             _draw_cell(axes, cell, u, v)
-    if other is not None:
-        for u, v in differing(schema, row, other):
-            axes.add_patch(Rectangle((u + 0.05, v + 0.05), 0.9, 0.9, fill=False, edgecolor=_RED, linewidth=1.6, zorder=5))
     u, v, step = pointer(schema, row)
-    is_wrong = other is not None and pointer(schema, other) != (u, v, step)
-    color = _RED if is_wrong else "#d6322f" if step else _BLUE
     if step is None:
-        axes.add_patch(Circle((u + 0.5, v + 0.5), 0.28, facecolor=color, edgecolor="white", linewidth=0.8, zorder=6))
+        axes.add_patch(Circle((u + 0.5, v + 0.5), 0.28, facecolor=_AGENT, edgecolor="white", linewidth=0.8, zorder=6))
     else:
-        forward, across = np.array(step, float), np.array((-step[1], step[0]), float)
-        centre = np.array((u + 0.5, v + 0.5))
-        corners = [centre + 0.36 * forward, centre - 0.26 * forward + 0.28 * across, centre - 0.26 * forward - 0.28 * across]
-        axes.add_patch(Polygon(corners, facecolor=color, edgecolor="white", linewidth=0.8, zorder=6))
-    for spine in axes.spines.values():
-        spine.set(color=_GOLD if frame.fired and other is not None else "#c9ccd0",
-                  linewidth=2.5 if frame.fired and other is not None else 0.6)
+        ahead, beside, centre = (
+            np.array(step, float),
+            np.array((-step[1], step[0]), float),
+            np.array((u + 0.5, v + 0.5)),
+        )
+        corners = [centre + 0.36 * ahead, centre - 0.26 * ahead + 0.28 * beside, centre - 0.26 * ahead - 0.28 * beside]
+        axes.add_patch(Polygon(corners, facecolor=_AGENT, edgecolor="white", linewidth=0.8, zorder=6))
+    if other is not None:
+        wrong = set(differing(schema, row, other)) | ({(u, v)} if pointer(schema, other) != (u, v, step) else set())
+        for x, y in wrong:
+            box = Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, fill=False, edgecolor=_RED, linewidth=1.6, zorder=7)
+            axes.add_patch(box)
+    frame = Rectangle((0, 0), across, down, fill=False, zorder=8, clip_on=False)
+    frame.set(edgecolor=_GOLD if is_fired else "#c9ccd0", linewidth=3.0 if is_fired else 0.6)
+    axes.add_patch(frame)
 
 
 def _draw_cell(axes: Any, cell: Cell, u: int, v: int) -> None:
@@ -122,11 +149,15 @@ def _draw_cell(axes: Any, cell: Cell, u: int, v: int) -> None:
 
     ink = COLORS.get(cell.color or "", _INK)
     is_ground = cell.value in _FILLS
-    axes.add_patch(Rectangle((u, v), 1, 1, facecolor=_FILLS.get(cell.value, _FILLS["empty"]), edgecolor="#dcdad3", linewidth=0.4))
+    axes.add_patch(
+        Rectangle((u, v), 1, 1, facecolor=_FILLS.get(cell.value, _FILLS["empty"]), edgecolor="#dcdad3", linewidth=0.4)
+    )
     if is_ground or cell.value in WALLS or cell.is_blank:
         return
     if cell.mark in ("open", "closed", "locked"):  # a door: a frame if open, filled if closed, with a keyhole if locked
-        body = Rectangle((u + 0.1, v + 0.1), 0.8, 0.8, facecolor="none" if cell.mark == "open" else ink, edgecolor=ink, linewidth=2)
+        body = Rectangle(
+            (u + 0.1, v + 0.1), 0.8, 0.8, facecolor="none" if cell.mark == "open" else ink, edgecolor=ink, linewidth=2
+        )
         axes.add_patch(body)
         if cell.mark == "locked":
             axes.add_patch(Circle((u + 0.5, v + 0.42), 0.12, color="white"))
@@ -170,8 +201,15 @@ def _lines(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any
             future = frames[t].ahead
             assert future is not None
             values = future[feature.name].astype(float)[: len(frames) - t]
-            axes.plot(range(t, t + len(values)), values, color=_BLUE, linewidth=1, alpha=0.7, drawstyle=style,
-                      label=None if j else "imagined from here on")
+            axes.plot(
+                range(t, t + len(values)),
+                values,
+                color=_BLUE,
+                linewidth=1,
+                alpha=0.7,
+                drawstyle=style,
+                label=None if j else "imagined from here on",
+            )
             axes.plot(t, values[0], "o", color=_BLUE, markersize=2.5)
         for j, t in enumerate([t for t, f in enumerate(frames) if f.fired]):
             axes.axvline(t, color=_GOLD, linewidth=0.8, alpha=0.5, zorder=0, label=None if j else "a rule fired")
@@ -186,8 +224,15 @@ def _lines(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any
 
 
 def _name_axis(axes: Any, feature: Feature, observed: np.ndarray) -> None:
-    axes.set_ylabel("\n".join([feature.name.replace("_", "_\n" if len(feature.name) > 16 else "_"),
-                               *([f"({feature.unit})"] if feature.unit else [])]), fontsize=7.5)
+    axes.set_ylabel(
+        "\n".join(
+            [
+                feature.name.replace("_", "_\n" if len(feature.name) > 16 else "_"),
+                *([f"({feature.unit})"] if feature.unit else []),
+            ]
+        ),
+        fontsize=7.5,
+    )
     if feature.kind == "category" and len(feature.values) <= 8:
         axes.set_yticks(range(len(feature.values)), feature.values, fontsize=6.5)
     elif feature.kind == "real" and len(observed):

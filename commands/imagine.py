@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from ..errors import GedankenError, UserError
 from . import options
-from .output import err, note, out, rules_table, say, say_error, table, write_json
+from .output import Interrupted, err, note, out, rules_table, say, say_error, table, write_json
 
 if TYPE_CHECKING:
     from .session import Session, Step
@@ -31,11 +32,18 @@ quit            leave (Ctrl-D does, too)"""
 def imagine(
     folder: options.Folder,
     env: options.Env = None,
-    actions: Annotated[str | None, typer.Option("--actions", metavar="A,B,...", help="Imagine these and stop: names with "
-                                                "commas (with ';' between actions of several parts).")] = None,
-    llm: options.LLM = "local",
+    actions: Annotated[
+        str | None,
+        typer.Option(
+            "--actions",
+            metavar="A,B,...",
+            help="Imagine these and stop: names with commas (with ';' between actions of several parts).",
+        ),
+    ] = None,
+    llm: options.LLM = None,
     seed: options.Seed = 0,
     json: options.Json = None,
+    budget: options.Budget = 40_000,
 ) -> None:
     """Step through what a saved agent imagines, see which rules change it, and tell it new ones on the way.
 
@@ -44,15 +52,17 @@ def imagine(
     reset, save, quit. Works from a pipe, too; a mistake then ends it with exit code 2.
     """
     from .session import Session
-    from .worlds import load_agent
+    from .worlds import config, load_agent
 
-    agent = load_agent(folder, env, llm=options.llm(llm))
+    agent = load_agent(folder, env, **options.llm(llm), config=config(budget))
     try:
         session = Session(agent, seed)
         talk = Talk(session, folder)
         talk.show_state()
         if actions is not None:
-            lines = [part.strip() for part in actions.split(";" if ";" in actions or len(agent.schema.actions) > 1 else ",")]
+            lines = [
+                part.strip() for part in actions.split(";" if ";" in actions or len(agent.schema.actions) > 1 else ",")
+            ]
             talk.follow(iter(lines), "--actions")
         elif sys.stdin.isatty():
             talk.converse()
@@ -61,6 +71,8 @@ def imagine(
         if talk.unsaved:
             note("rules told here are not kept in the folder; `save` keeps them")
         write_json(json, session.to_json())
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; rules told here are not kept, unless saved before") from None
     finally:
         agent.close()
 
@@ -71,16 +83,23 @@ class Talk:
     def __init__(self, session: Session, folder: Path) -> None:
         self.session, self.folder, self.unsaved = session, folder, False
         self.commands: dict[str, Callable[[str], None]] = {
-            "tell": self.tell, "rules": self.rules, "plan": self.plan, "undo": self.undo, "reset": self.reset,
-            "save": self.save, "help": lambda _: say(HELP),
+            "tell": self.tell,
+            "rules": self.rules,
+            "plan": self.plan,
+            "undo": self.undo,
+            "reset": self.reset,
+            "save": self.save,
+            "help": lambda _: say(HELP),
         }
 
     def converse(self) -> None:
         """Ask for a line until the person leaves; a mistake is explained and forgiven."""
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - lines can be edited, and called back
         note(f"{self.session.choices()}\nalso: tell TEXT, rules, plan, undo, reset, save, help, quit")
         while True:
             try:
-                line = err.input("imagine> ").strip()
+                line = err.input("\nimagine> ").strip()
             except EOFError:
                 err.print()
                 return
@@ -119,7 +138,7 @@ class Talk:
         if not text:
             raise UserError("tell what? For example: tell forbid " + self._some_action())
         told = self.session.tell(text, asker())
-        out.print(told_table(self.session.agent, told))
+        out.print(told_table(self.session.agent, told, "acts from the next step"))
         if any(not t.entries for t in told):
             raise UserError("; ".join(t.reason for t in told if not t.entries))
         self.unsaved = True
@@ -138,13 +157,26 @@ class Talk:
         from .drawing import action_text, changes
 
         schema = self.session.agent.schema
-        shown = table("the plan, imagined" if is_reached else "the best that was found (it does not reach the objective)",
-                      "step", "action", "what changes", "reward", "rules", right=("step", "reward"), narrow=("action",))
+        shown = table(
+            "the plan, imagined" if is_reached else "the best that was found (it does not reach the objective)",
+            "step",
+            "action",
+            "what changes",
+            "reward",
+            "rules",
+            right=("step", "reward"),
+            narrow=("action",),
+        )
         first = len(self.session.steps) - len(steps) + 1
         for number, s in enumerate(steps, first):
             changed = [e.id for e in s.effects if e.how == "changed"]
-            shown.add_row(str(number), action_text(schema, s.action), Text(", ".join(changes(schema, s.before, s.after, 1e-4))),
-                          f"{s.reward:.3g}", " ".join(changed))
+            shown.add_row(
+                str(number),
+                action_text(schema, s.action),
+                Text(", ".join(changes(schema, s.before, s.after, 1e-4))),
+                f"{s.reward:.3g}",
+                " ".join(changed),
+            )
         out.print(shown)
         self.show_state()
 
@@ -188,7 +220,11 @@ class Talk:
         say(line)
         for e in step.effects:
             if e.how == "changed":
-                say(Text.assemble("  ", (e.id, "cyan"), f" {e.text}\n     changed what was learned: ", (", ".join(e.what), "cyan")))
+                say(
+                    Text.assemble(
+                        "  ", (e.id, "cyan"), f" {e.text}\n     changed what was learned: ", (", ".join(e.what), "cyan")
+                    )
+                )
             else:
                 say(Text(f"  {e.id} {e.text}: agrees with what was learned", "dim"))
 

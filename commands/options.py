@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-Env = Annotated[str | None, typer.Option("--env", metavar="ID", help="The Gymnasium environment; by default the one the "
-                                         "agent was saved with.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random; two runs from one "
-                                   "seed agree.")]
-Json = Annotated[Path | None, typer.Option("--json", metavar="PATH", dir_okay=False, help="Write the result there as JSON.")]
-LLM = Annotated[str, typer.Option("--llm", metavar="MODEL", help="Who reads English sentences: 'local' (the embedded "
-                                  "model, loaded when first needed), 'none', or 'provider:model'.")]
-TrainSteps = Annotated[int | None, typer.Option("--train-steps", min=1, help="At most so many training steps of the world "
-                                                "model (default: as many as it needs).")]
-Rules = Annotated[Path | None, typer.Option("--rules", metavar="FILE", exists=True, dir_okay=False, readable=True,
-                                            help="Rules or a manual to tell: rule lines, or sentences.")]
+Env = Annotated[
+    str | None,
+    typer.Option("--env", metavar="ID", help="The Gymnasium environment; by default the one the agent was saved with."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Seed of all that is random; two runs agree.")
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="PATH", dir_okay=False, help="Write the result there as JSON.")
+]
+LLM = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        metavar="MODEL",
+        help="Who reads English sentences: 'local' (the embedded model, loaded when first needed), 'none', or "
+        "'provider:model'; by default the agent's own, or local.",
+    ),
+]
+TrainSteps = Annotated[
+    int | None,
+    typer.Option(
+        "--train-steps", metavar="N", min=1, help="At most so many training steps (default: as many as it needs)."
+    ),
+]
+Budget = Annotated[
+    int, typer.Option("--budget", metavar="N", min=1, help="Imagined transitions a plan may cost at most.")
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="What to tell: rule lines, sentences, or a manual of both.",
+    ),
+]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a saved agent.")]
 
 
-def llm(name: str) -> str | None:
-    """The `llm` of an `Agent` from what the user wrote."""
-    return None if name.lower() == "none" else name
+def llm(name: str | None) -> dict[str, Any]:
+    """The `llm` option of an `Agent`, if the user wrote one."""
+    return {} if name is None else {"llm": None if name.lower() == "none" else name}

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -62,10 +62,15 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except Exception as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                _fail(f"{error.filename}: {error.strerror}", 1)
             if os.environ.get("GEDANKEN_DEBUG"):
                 err.print_exception()
-            _fail(f"{type(error).__name__}: {error}\nThis is a defect of gedanken. Please report it, with what "
-                  "GEDANKEN_DEBUG=1 shows when you run the command again.", 1)
+            _fail(
+                f"{type(error).__name__}: {error}\nThis is a defect of gedanken. Please report it, with what "
+                "GEDANKEN_DEBUG=1 shows when you run the command again.",
+                1,
+            )
 
     return guarded
 
@@ -99,11 +104,14 @@ def is_interactive() -> bool:
 
 def table(title: str, *columns: str, right: Sequence[str] = (), narrow: Sequence[str] = ()) -> Table:
     """A table in our style; the columns in `right` are numbers, those in `narrow` never wrap."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 2, 0, 0))
+    made = Table(
+        title=title, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
     for column in columns:
         is_number = column in right
-        made.add_column(column, justify="right" if is_number else "left", no_wrap=is_number or column in narrow,
-                        overflow="fold")
+        made.add_column(
+            column, justify="right" if is_number else "left", no_wrap=is_number or column in narrow, overflow="fold"
+        )
     return made
 
 
@@ -113,8 +121,17 @@ def status(entry: Entry) -> Text:
 
 def rules_table(entries: Iterable[Entry], title: str = "rules") -> Table:
     """Rules with their source and evidence: on how many transitions each applied (support), and held (hits)."""
-    made = table(title, "id", "rule", "source", "status", "support", "hits", right=("support", "hits"),
-                 narrow=("id", "source", "status"))
+    made = table(
+        title,
+        "id",
+        "rule",
+        "source",
+        "status",
+        "support",
+        "hits",
+        right=("support", "hits"),
+        narrow=("id", "source", "status"),
+    )
     for e in entries:
         made.add_row(e.id, Text(e.text), e.source, status(e), *evidence(e))
     return made
@@ -131,22 +148,42 @@ def evidence(entry: Entry) -> tuple[str, str]:
 
 def rule_record(entry: Entry) -> dict[str, Any]:
     """A rule as JSON data."""
-    return {"id": entry.id, "text": entry.text, "source": entry.source, "status": entry.status,
-            "support": entry.evidence.support, "hits": entry.evidence.hits}
+    return {
+        "id": entry.id,
+        "text": entry.text,
+        "source": entry.source,
+        "status": entry.status,
+        "support": entry.evidence.support,
+        "hits": entry.evidence.hits,
+    }
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 
+class Advance(Protocol):
+    """Moves a progress bar: how much is done, of how much (None: as before), and a remark beside it."""
+
+    def __call__(self, done: int, total: int | None = None, detail: str | None = None, /) -> None: ...
+
+
 @contextmanager
-def bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error. Yields `advance(done, total=None, detail="")`."""
-    progress = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-                        TimeElapsedColumn(), TextColumn("{task.fields[detail]}"), console=err)
+def bar(what: str, total: int | None) -> Iterator[Advance]:
+    """A progress bar on standard error; yields what moves it."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}"),
+        console=err,
+    )
     task = progress.add_task(what, total=total, detail="")
 
     def advance(done: int, total: int | None = None, detail: str | None = None) -> None:
-        progress.update(task, completed=done, **{k: v for k, v in (("total", total), ("detail", detail)) if v is not None})
+        progress.update(task, completed=done, total=total)  # None changes nothing
+        if detail is not None:
+            progress.update(task, detail=detail)
 
     with progress:
         yield advance
@@ -154,20 +191,25 @@ def bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def training_bar(what: str = "training the world model") -> Iterator[Callable[[Training], None]]:
-    """A progress bar for `Agent.train`: the sum of the losses, and the loss on held-out layouts."""
+    """A progress bar for `Agent.train`."""
     with bar(what, None) as advance:
         last = 0
 
         def show(p: Training) -> None:
             nonlocal last
             last = p.step
-            loss = f"loss {sum(p.losses.values()):.3f}" if p.losses else ""
-            held = f"held out {p.held_out:.3f}" if math.isfinite(p.held_out) else ""
-            advance(p.step, p.steps, "  ".join(filter(None, (loss, held))))
+            advance(p.step, p.steps, training_line(p))
 
         yield show
         if last:
             advance(last, last)  # it may have stopped early
+
+
+def training_line(p: Training) -> str:
+    """The sum of the losses of the last step, and the loss on held-out layouts."""
+    loss = f"loss {sum(p.losses.values()):.3f}" if p.losses else ""
+    held = f"held out {p.held_out:.3f}" if math.isfinite(p.held_out) else ""
+    return "  ".join(filter(None, (loss, held)))
 
 
 def held_out_lines(accuracy: dict[str, float]) -> list[str]:
@@ -178,11 +220,15 @@ def held_out_lines(accuracy: dict[str, float]) -> list[str]:
         parts = [f"{k.removeprefix('rmse ')} {v:.4g}" for k, v in accuracy.items()]
         return ["held-out one-step error (root mean square): " + ", ".join(parts)]
     rare = int(accuracy["rare events"])
-    lines = [f"held-out layouts: {accuracy['exact']:.1%} of {int(accuracy['transitions'])} transitions predicted exactly"]
+    lines = [
+        f"held-out layouts: {accuracy['exact']:.1%} of {int(accuracy['transitions'])} transitions predicted exactly"
+    ]
     if rare:
         right = round(accuracy["exact on rare events"] * rare)
-        lines.append(f"of the {rare} rare event{'s' * (rare > 1)} among them (more changed than the pose), {right} "
-                     f"predicted exactly ({accuracy['exact on rare events']:.0%})")
+        lines.append(
+            f"of the {rare} rare event{'s' * (rare > 1)} among them (more changed than the pose), {right} "
+            f"predicted exactly ({accuracy['exact on rare events']:.0%})"
+        )
     else:
         lines.append("no rare event is among them: how well those are predicted is not known")
     return lines

@@ -22,13 +22,27 @@ Id = Annotated[str, typer.Argument(metavar="RULE", help="A rule's id, as `gedank
 @rules.command("tell")
 @reported
 def tell(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[FOLDER] [TEXT]...", help="The folder of a saved agent (not "
-                                                      "with --env), then rule lines or sentences, each in quotes.")] = None,
-    env: Annotated[str | None, typer.Option("--env", metavar="ID", help="Only try the text on this environment; nothing is "
-                                            "saved.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", metavar="FILE", exists=True, dir_okay=False, help="Tell what is in "
-                                              "this file: rules, sentences, or a manual of both.")] = None,
-    llm: options.LLM = "local",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FOLDER TEXT",
+            help="The folder of a saved agent (not with --env), then rule lines or sentences, each in quotes.",
+        ),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="ID", help="Only try the text on this environment; nothing is saved.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Tell what is in this file: rules, sentences, or a manual of both.",
+        ),
+    ] = None,
+    llm: options.LLM = None,
     seed: options.Seed = 0,
     json: options.Json = None,
 ) -> None:
@@ -38,30 +52,32 @@ def tell(
     code 2) and nothing is saved. docs/rules.md describes the rule language.
     """
     from .telling import asker, told_record, told_table
-    from .worlds import load_agent, make_env, read_text
+    from .worlds import load_agent, make_env, read_rules
 
     texts = list(words or [])
     if env is None and not texts:
         raise UserError("name the folder of a saved agent, or an environment with --env")
     folder = Path(texts.pop(0)) if env is None else None
-    text = "\n".join([*texts, *([read_text(file)] if file is not None else [])])
-    if not text.strip():
+    if file is None and not "".join(texts).strip():
         raise UserError("there is nothing to tell: give rules or sentences in quotes, or --file FILE")
     if folder is not None:
-        agent = load_agent(folder, None, llm=options.llm(llm))
+        agent = load_agent(folder, None, **options.llm(llm))
     else:
         from ..agent.agent import Agent
 
-        agent = Agent(make_env(str(env)), llm=options.llm(llm), seed=seed)
+        agent = Agent(make_env(str(env)), **options.llm(llm), seed=seed)
     try:
+        text = "\n".join([*texts, *([read_rules(file, agent.schema)] if file is not None else [])])
         told = agent.tell(text, ask=asker())
         agent.check()
         out.print(told_table(agent, told))
         write_json(json, {"told": told_record(agent, told)})
         refused = [t for t in told if not t.entries]
         if refused and not is_interactive():
-            raise UserError(f"{len(refused)} of {len(told)} sentences are not understood; nothing is saved. "
-                            f'"{refused[0].sentence}": {refused[0].reason}')
+            raise UserError(
+                f"{len(refused)} of {len(told)} sentences are not understood; nothing is saved. "
+                f'"{refused[0].sentence}": {refused[0].reason}'
+            )
         if folder is not None:
             agent.save(folder)
     finally:
@@ -70,15 +86,18 @@ def tell(
 
 @rules.command("list")
 @reported
-def list_rules(folder: options.Folder, json: options.Json = None,
-               every: Annotated[bool, typer.Option("--all", help="Show retired rules, too.")] = False) -> None:
+def list_rules(
+    folder: options.Folder,
+    json: options.Json = None,
+    every: Annotated[bool, typer.Option("--all", help="Show retired rules, too.")] = False,
+) -> None:
     """List an agent's rules with their source, status and evidence.
 
     Support is on how many transitions in memory a rule applied, hits on how many of them it held.
     """
     from .worlds import load_agent
 
-    agent = load_agent(folder, None, llm=None)
+    agent = load_agent(folder, None)
     try:
         _show(agent, every, json)
     finally:
@@ -91,7 +110,7 @@ def check(folder: options.Folder, json: options.Json = None) -> None:
     """Count every rule's evidence over all of memory anew, and set the statuses."""
     from .worlds import load_agent
 
-    agent = load_agent(folder, None, llm=None)
+    agent = load_agent(folder, None)
     try:
         agent.check()
         agent.save(folder)
@@ -118,7 +137,7 @@ def revive(folder: options.Folder, rule: Id, json: options.Json = None) -> None:
 def _change(folder: Path, rule: str, how: str, json: Path | None) -> None:
     from .worlds import load_agent
 
-    agent = load_agent(folder, None, llm=None)
+    agent = load_agent(folder, None)
     try:
         knowledge = agent.mind.knowledge
         entry = knowledge.retire(rule) if how == "retire" else knowledge.revive(rule)

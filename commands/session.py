@@ -108,8 +108,15 @@ class Session:
         _, alone = mind.learned.step(begin(mind.learned, features), action)
         after, out = mind.imagining.step(state, action)
         features_after = {k: v.clone() for k, v in out.mode.items()}
-        step = Step(action, row_of(features), row_of(features_after), float(out.reward[0]), float(out.cont[0]),
-                    bool(out.feasible[0]), self._effects(features, action, alone, out))
+        step = Step(
+            action,
+            row_of(features),
+            row_of(features_after),
+            float(out.reward[0]),
+            float(out.cont[0]),
+            bool(out.feasible[0]),
+            self._effects(features, action, alone, out),
+        )
         self.trail.append((after, schema.batch({k: v.numpy() for k, v in features_after.items()}), step))
         return step
 
@@ -117,8 +124,14 @@ class Session:
         """Let the planner go on: imagine its plan, `most` steps of it; also whether it reaches the objective."""
         agent = self.agent
         rng = torch.Generator().manual_seed(self.seed)
-        plan = agent.planner.plan(agent.mind.imagining, self.trail[-1][0], agent.objective(), agent.planner.initial(1), rng,
-                                  agent.config.budget)
+        plan = agent.planner.plan(
+            agent.mind.imagining,
+            self.trail[-1][0],
+            agent.objective(),
+            agent.planner.initial(1),
+            rng,
+            agent.config.budget,
+        )
         taken: list[Step] = []
         for action in plan.sequence[:most]:
             if self.is_over:
@@ -126,7 +139,9 @@ class Session:
             taken.append(self.step(action))
         return taken, bool(plan.reached[0])
 
-    def _effects(self, features: Mapping[str, Tensor], action: Tensor, alone: Outcome, out: Outcome) -> tuple[Effect, ...]:
+    def _effects(
+        self, features: Mapping[str, Tensor], action: Tensor, alone: Outcome, out: Outcome
+    ) -> tuple[Effect, ...]:
         """Each rule alone against the learned model alone: what would it change?"""
         entries, schema = self.agent.mind.knowledge.corrections(), self.agent.schema
         found = []
@@ -170,8 +185,10 @@ class Session:
 
     def choices(self) -> str:
         """The actions in a line."""
-        return "; ".join(f"{a.name}: " + (", ".join(a.values) if a.values else f"{a.low:g} to {a.high:g}")
-                         for a in self.agent.schema.actions)
+        return "; ".join(
+            f"{a.name}: " + (", ".join(a.values) if a.values else f"{a.low:g} to {a.high:g}")
+            for a in self.agent.schema.actions
+        )
 
     def _nearest(self, text: str) -> str:
         return nearest(text, [v for a in self.agent.schema.actions for v in a.values])
@@ -183,12 +200,18 @@ class Session:
             "env": self.agent.env.spec.id if self.agent.env.spec else None,
             "seed": self.seed,
             "start": record(schema, row_of(self.trail[0][1])),
-            "steps": [{
-                "action": action_text(schema, s.action), "changed": changes(schema, s.before, s.after, _LEAST),
-                "reward": s.reward, "continues": s.cont, "feasible": s.is_feasible,
-                "rules": [{"id": e.id, "text": e.text, "how": e.how, "what": list(e.what)} for e in s.effects],
-                "features": record(schema, s.after),
-            } for s in self.steps],
+            "steps": [
+                {
+                    "action": action_text(schema, s.action),
+                    "changed": changes(schema, s.before, s.after, _LEAST),
+                    "reward": s.reward,
+                    "continues": s.cont,
+                    "feasible": s.is_feasible,
+                    "rules": [{"id": e.id, "text": e.text, "how": e.how, "what": list(e.what)} for e in s.effects],
+                    "features": record(schema, s.after),
+                }
+                for s in self.steps
+            ],
         }
 
 

@@ -13,7 +13,8 @@ from ..errors import GedankenError, UserError
 if TYPE_CHECKING:
     import gymnasium
 
-    from ..agent.agent import Agent
+    from ..agent.agent import Agent, AgentConfig
+    from ..world.schema import Schema
 
 _MINIGRID = ("minigrid-", "babyai-")
 
@@ -28,23 +29,24 @@ def make_env(id: str, **options: Any) -> gymnasium.Env:
         try:
             import minigrid  # noqa: F401 - registers its environments
         except ImportError as error:
-            raise UserError(f"'{id}' needs minigrid, which is not installed; "
-                            'run: python -m pip install "gedanken[minigrid]"') from error
+            raise UserError(
+                f"'{id}' needs minigrid, which is not installed; run: python -m pip install \"gedanken[minigrid]\""
+            ) from error
     try:
         return gymnasium.make(id, **options)
     except errors.DependencyNotInstalled as error:
         raise UserError(f"'{id}' needs a package that is not installed: {error}") from error
     except ModuleNotFoundError as error:
-        raise UserError(f"'{id}' needs the module '{error.name}', which is not installed") from error
+        raise UserError(f"'{id}' needs a module that is not installed: {error}") from error
     except errors.UnregisteredEnv as error:
-        raise UserError(f"unknown environment '{id}'{_nearest(id, gymnasium.registry)}; "
-                        "it must be registered with Gymnasium") from error
+        way_out = _nearest(id, gymnasium.registry) or "; it must be registered with Gymnasium"
+        raise UserError(f"unknown environment '{id}'{way_out}") from error
     except errors.Error as error:
         raise UserError(f"environment '{id}' cannot be made: {error}") from error
 
 
 def _nearest(id: str, known: Any) -> str:
-    """"; did you mean 'CartPole-v1'?", the newest version where only that is wrong, whatever the case."""
+    """ "; did you mean 'CartPole-v1'?", the newest version where only that is wrong, whatever the case."""
     lowered = {k.lower(): k for k in known}
     close = difflib.get_close_matches(id.lower(), lowered, n=1, cutoff=0.5)
     return f"; did you mean '{lowered[close[0]]}'?" if close else ""
@@ -61,12 +63,20 @@ def load_agent(folder: Path, env_id: str | None, **options: Any) -> Agent:
     return Agent.load(folder, make_env(env_id or str(id)), **options)
 
 
+def config(budget: int) -> AgentConfig:
+    """The settings of an agent whose plans may cost so many imagined transitions."""
+    from ..agent.agent import AgentConfig
+
+    return AgentConfig(budget=replace(AgentConfig().budget, transitions=budget))
+
+
 def shorten(agent: Agent, steps: int | None) -> None:
     """Limit every later training of the agent to `steps` steps."""
     if steps is not None and agent.trainer is not None:
         config = agent.trainer.config
-        agent.trainer.config = replace(config, steps=steps, min_steps=min(steps, config.min_steps),
-                                       check_every=min(steps, config.check_every))
+        agent.trainer.config = replace(
+            config, steps=steps, min_steps=min(steps, config.min_steps), check_every=min(steps, config.check_every)
+        )
 
 
 def read_text(path: Path) -> str:
@@ -75,6 +85,15 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
+
+
+def read_rules(path: Path, schema: Schema) -> str:
+    """A user's rules or manual. Raises `UserError` with every mistake in its rule lines, before anything starts."""
+    from ..world.telling import units
+
+    text = read_text(path)
+    units(text, schema, str(path))
+    return text
 
 
 def fresh_memory(folder: Path) -> Path:

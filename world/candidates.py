@@ -82,6 +82,16 @@ class Table:
         """Where all literals of a guard hold, `[N]`."""
         return np.asarray((self.matrix[:, list(guard)] > 0).all(1))
 
+    def settle(self, purity: float) -> list[Claim]:
+        """Claims that hold on every step, whatever is done; their features then need no other explanation."""
+        found: list[Claim] = []
+        for target, claims in list(self.changes.items()):
+            always = next((c for c in claims if c.is_relation and c.holds.mean() >= purity), None)
+            if always is not None:
+                found.append(always)
+                del self.changes[target]
+        return found
+
     def questions(self) -> Iterator[tuple[Sequence[Claim], str]]:
         """What is to be explained: the claims that may do it, and the word that such a rule begins with."""
         for claims in self.changes.values():

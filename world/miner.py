@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class MinerConfig:
     """Bounds of a search. `purity` is the share of the covered transitions on which a candidate must hold where no
-    guard makes it hold on all; `significance` the chance, over all literals, that a guard separates by luck."""
+    guard makes it hold on all; `significance` the chance that some guard of its length separates by luck."""
 
     rules: int = 20
     support: int = 3
@@ -51,7 +51,10 @@ def mine(schema: Schema, transitions: Transitions, surprise: np.ndarray | None =
         weight = np.where(table.unchanged, 0.1, 1.0)    # an event says more than that nothing happened
     else:
         weight = np.maximum(np.nan_to_num(surprise[chosen]), 0.0) + 1e-3
+    weight = weight - weight.mean()    # what explains everything alike explains nothing in particular
     worth: dict[str, float] = {}
+    for claim in table.settle(config.purity):
+        worth[f"expect {claim.text}"] = float(weight[claim.explains].sum())
     for claims, stem in table.questions():
         for seed in table.seeds or [None]:
             for guard, cover, claim in _cover(table, claims, seed, config):
@@ -59,7 +62,7 @@ def mine(schema: Schema, transitions: Transitions, surprise: np.ndarray | None =
                 explained = np.any([c.explains for c in effects], 0) & cover
                 text = stem + " and ".join(c.text for c in effects)
                 text += " if " + " and ".join(table.literals[i] for i in guard) if guard else ""
-                worth[text] = max(worth.get(text, 0.0), float(weight[explained].sum()))
+                worth[text] = max(worth.get(text, -math.inf), float(weight[explained].sum()))
     rules: list[Rule] = []
     for text in sorted(worth, key=lambda text: (-worth[text], len(text), text)):
         try:
@@ -135,13 +138,15 @@ def _grow(table: Table, positive: np.ndarray, negative: np.ndarray, seed: int | 
 
 def _is_significant(table: Table, positive: np.ndarray, negative: np.ndarray, seed: int | None, guard: list[int],
                     config: MinerConfig) -> bool:
-    """Whether so many hits would be rare at the rate that holds without the conditions (CN2's test, one-sided)."""
+    """Whether so many hits would be rare at the rate that holds without the conditions, however many were tried."""
     if not guard:
         return True
     outside = table.rows_of([seed] if seed is not None and guard != [seed] else [])
     rate = _purity(positive & outside, negative & outside)
     hits = int((positive & table.rows_of(guard)).sum())
-    return rate < 1 and hits * math.log(max(rate, 1e-9)) < math.log(config.significance / len(table.literals))
+    tried = sum(1 for literal in guard if literal != seed) or 1    # each chosen among all literals
+    luck = math.log(config.significance) - tried * math.log(len(table.literals))
+    return rate < 1 and hits * math.log(max(rate, 1e-9)) < luck
 
 
 def _purity(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -155,10 +160,16 @@ def _joined(table: Table, first: Claim, cover: np.ndarray, config: MinerConfig) 
     for target, claims in table.changes.items():
         fitting = [c for c in claims if (c.explains & cover).sum() >= config.support
                    and (c.holds & cover).sum() >= config.purity * cover.sum()]
-        varied = len(np.unique(table.next[target][cover])) > 1
-        if target == first.target:
-            fitting = [c for c in fitting if c.is_relation == varied] or [first]
         if fitting:
-            found[target] = next((c for c in fitting if c.is_relation == varied), fitting[0])
+            found[target] = _preferred(table, target, fitting, cover)
+        elif target == first.target:
+            found[target] = first
     both = np.all([c.holds[cover] for c in found.values()], 0)
     return list(found.values()) if found and both.mean() >= config.purity else [first]
+
+
+def _preferred(table: Table, target: str, claims: Sequence[Claim], cover: np.ndarray) -> Claim:
+    """Of claims that all hold: a relation where the value varies or is a position, else the value itself."""
+    seen = table.next[target][cover & np.any([c.explains for c in claims], 0)]
+    wants_relation = len(np.unique(seen)) > 1 or table.schema.named[target].kind == "integer"
+    return next((c for c in claims if c.is_relation == wants_relation), claims[0])

@@ -31,7 +31,7 @@ Ask = Callable[[str, Sequence[Reading]], int | None]
 """(sentence, readings) -> the index of the one that was meant, or None."""
 _WORLD = ("expect", "always", "reward", "end")
 _SHOWN = 4    # sentences told before, shown as examples
-_SURPRISES = 6    # transitions shown to the language model
+_SURPRISES = 4    # transitions shown to the language model
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _rarity(rows: Rows) -> np.ndarray:
     """How seldom the same features change under the same action, in nats `[N]`."""
     assert rows.next is not None
     assert rows.action is not None
-    changed = [(rows.now[name] != rows.next[name]).flatten(1).any(1) for name in rows.schema.base]
+    changed = [(rows.now[name] != rows.next[name]).reshape(rows.size, -1).any(1) for name in rows.schema.base]
     discrete = rows.action.long() if rows.schema.discrete_actions else rows.action.long() * 0
     _, which, counts = np.unique(torch.cat([torch.stack(changed, 1).long(), discrete], 1).numpy(), axis=0,
                                  return_inverse=True, return_counts=True)

@@ -1,48 +1,63 @@
-"""The cross-entropy method: sample action sequences, imagine them, refit to the best, again (Rubinstein 1999).
+"""The cross-entropy method: draw action sequences, imagine them, refit to the best, draw again (Rubinstein 1999).
 
-With iCEM's additions (Pinneri et al. 2020, arXiv 2008.06389): elites are kept between iterations and between plans,
-and the plan of the step before, shifted by one, is where the next begins. Continuous actions are drawn from normals
-truncated to their bounds, discrete ones from a categorical a step. With `iterations=1` and no carry this is random
-shooting.
+With what iCEM adds (Pinneri et al. 2020, arXiv 2008.06389): the best sequences are kept from one iteration to the
+next and from one plan to the next, and a plan begins where the one before it ended, moved up by a step. Continuous
+actions come from normals truncated to their bounds, discrete ones from a categorical a step. `iterations=1` and no
+carry is random shooting.
 
-Letters: B states, N candidates a state, K elites, H horizon, A action features, V values of an action.
+Letters: B states, N candidates a state, K elites, H horizon, A action features, V values of a discrete action.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from ...world import tree
-from ...world.model import State, WorldModel, rollout
+from ...world.model import State, Trajectory, WorldModel, rollout
 from ...world.schema import Schema
-from .objective import Objective
+from .objective import Objective, Transition
 from .plan import Budget, Plan, rank_nan_last
 
 
 @dataclass(frozen=True)
 class CEMConfig:
-    """`smoothing` is the share of the old belief kept at a refit, `spread` the first standard deviation and
-    `least_spread` the smallest, both as a share of the action's range."""
+    """Sizes of the search; a plan imagines `horizon * samples * iterations` transitions a state."""
 
-    horizon: int = 16
-    samples: int = 256
-    elites: int = 24
-    iterations: int = 4
-    kept: int = 6  # elites carried to the next iteration and, shifted, to the next plan
-    smoothing: float = 0.2
-    spread: float = 0.5
-    least_spread: float = 0.02
-    warmth: float = 0.5  # how much of the last plan's discrete probabilities the next one starts with
-    particles: int = 0  # sampled futures a candidate, averaged; 0: the one most likely future
+    horizon: int = 20
+    samples: int = 128
+    iterations: int = 3
+    elites: int = 16
+    kept: int = 4  # elites that compete again, in the next iteration and, moved up, in the next plan
+    smoothing: float = 0.2  # share of the old belief in a refit
+    spread: float = 0.5  # first standard deviation, as a share of the action's range
+    least_spread: float = 0.02  # the smallest one
+    warmth: float = 0.5  # share of the last plan in the first belief of the next, of discrete actions
+    particles: int = 0  # sampled futures a candidate, averaged (for chancy worlds); 0: the most likely future only
+
+
+class Sequences(Protocol):
+    """A belief over action sequences."""
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """`n` sequences for each state, `[H, B, N, A]`."""
+
+    def refit(self, elites: Tensor, weight: Tensor, config: CEMConfig) -> Sequences:
+        """Towards `elites [H, B, K, A]` with `weight [B, K]`, which sums to one."""
+
+    def shifted(self, config: CEMConfig) -> Sequences:
+        """The belief one step later."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Continuous sequences: `mean` and `std [H, B, A]`, truncated to `low` and `high [A]`."""
+    """Continuous actions: `mean` and `std [H, B, A]`, truncated to `low` and `high [A]`. An action without bounds is
+    first looked for around 0, in a range of 2."""
 
     mean: Tensor
     std: Tensor
@@ -50,129 +65,153 @@ class Gaussian:
     high: Tensor
 
     @staticmethod
-    def widest(schema: Schema, horizon: int, n: int, like: Tensor, spread: float) -> Gaussian:
-        """Centred on the bounds; an action without bounds is centred on 0 and has a range of 2."""
-        low, high = (like.new_tensor([getattr(a, side) for a in schema.actions]) for side in ("low", "high"))
-        bounded = (low + high).isfinite()
-        mean = torch.where(bounded, (low + high) / 2, torch.zeros_like(low).clamp(low, high))
-        std = spread * torch.where(bounded, high - low, torch.full_like(low, 2.0))
-        return Gaussian(mean.repeat(horizon, n, 1), std.repeat(horizon, n, 1), low, high)
+    def widest(schema: Schema, config: CEMConfig, n: int, device: torch.device) -> Gaussian:
+        low, high = (torch.tensor([getattr(a, side) for a in schema.actions], dtype=torch.float32, device=device)
+                     for side in ("low", "high"))
+        blank = torch.zeros(config.horizon, n, len(schema.actions), device=device)
+        empty = Gaussian(blank, blank, low, high)
+        return replace(empty, mean=blank + empty.middle, std=blank + config.spread * empty.width)
+
+    @property
+    def middle(self) -> Tensor:
+        centre = (self.low + self.high) / 2
+        return torch.where(centre.isfinite(), centre, torch.zeros_like(centre).clamp(self.low, self.high))
+
+    @property
+    def width(self) -> Tensor:
+        width = self.high - self.low
+        return torch.where(width.isfinite(), width, torch.full_like(width, 2.0))
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """`n` sequences a state, `[H, B, N, A]`, by the inverse of the cumulative distribution."""
+        # By the inverse of the cumulative distribution between the bounds: no draw is thrown away.
         mean, std = self.mean[:, :, None], self.std[:, :, None]
         bottom, top = (torch.special.ndtr((edge - mean) / std) for edge in (self.low, self.high))
-        u = torch.empty(*mean.shape[:2], n, mean.shape[3], device=mean.device).uniform_(1e-6, 1 - 1e-6, generator=rng)
-        drawn = mean + std * torch.special.ndtri(bottom + u * (top - bottom))
-        return torch.maximum(torch.minimum(drawn, self.high), self.low)
+        u = torch.rand(*mean.shape[:2], n, mean.shape[3], generator=rng, device=mean.device)
+        drawn = mean + std * torch.special.ndtri((bottom + u * (top - bottom)).clamp(1e-6, 1 - 1e-6))
+        return drawn.clamp(self.low, self.high)
 
-    def refit(self, elites: Tensor, weight: Tensor, first: Gaussian, config: CEMConfig) -> Gaussian:
-        """Towards the mean and spread of `elites [H, B, K, A]` with `weight [B, K]` (which sums to one)."""
+    def refit(self, elites: Tensor, weight: Tensor, config: CEMConfig) -> Gaussian:
         share = weight[..., None]
         mean = (elites * share).sum(2)
         std = ((elites - mean[:, :, None]).square() * share).sum(2).sqrt()
-        least = first.std * (config.least_spread / config.spread)
         return replace(self, mean=mean.lerp(self.mean, config.smoothing),
-                       std=torch.maximum(std.lerp(self.std, config.smoothing), least))
+                       std=std.lerp(self.std, config.smoothing).maximum(config.least_spread * self.width))
 
-    def shifted(self, first: Gaussian, config: CEMConfig) -> Gaussian:
-        """The belief one step later: the mean moved up, the spread as at first."""
-        return replace(first, mean=torch.cat([self.mean[1:], first.mean[-1:]]))
+    def shifted(self, config: CEMConfig) -> Gaussian:
+        mean = torch.cat([self.mean[1:], self.middle.expand_as(self.mean[:1])])
+        return replace(self, mean=mean, std=(config.spread * self.width).expand_as(self.std))
 
 
 @dataclass(frozen=True)
 class Discrete:
-    """Sequences of codes: `probs [H, B, A, V]`, zero at codes an action does not have."""
+    """Codes: `probs [H, B, A, V]`, and `even [A, V]`, the odds at first (zero at codes an action does not have)."""
 
     probs: Tensor
+    even: Tensor
 
     @staticmethod
-    def widest(schema: Schema, horizon: int, n: int, like: Tensor, spread: float) -> Discrete:
-        """Every code of every action equally likely."""
-        counts = torch.tensor([a.cardinality or 1 for a in schema.actions], device=like.device)
-        valid = torch.arange(int(counts.max()), device=like.device) < counts[:, None]
-        return Discrete((valid / counts[:, None]).repeat(horizon, n, 1, 1))
+    def widest(schema: Schema, config: CEMConfig, n: int, device: torch.device) -> Discrete:
+        counts = torch.tensor([a.cardinality or 1 for a in schema.actions], device=device)
+        even = (torch.arange(int(counts.max()), device=device) < counts[:, None]) / counts[:, None]
+        return Discrete(even.repeat(config.horizon, n, 1, 1), even)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """`n` sequences a state, `[H, B, N, A]` int64."""
-        h, b, a, v = self.probs.shape
-        codes = torch.multinomial(self.probs.view(-1, v), n, replacement=True, generator=rng)
-        return codes.view(h, b, a, n).transpose(2, 3)
+        codes = torch.multinomial(self.probs.flatten(0, 2), n, replacement=True, generator=rng)
+        return codes.view(*self.probs.shape[:3], n).transpose(2, 3)
 
-    def refit(self, elites: Tensor, weight: Tensor, first: Discrete, config: CEMConfig) -> Discrete:
-        """Towards how often each code occurs among `elites [H, B, K, A]` with `weight [B, K]` (which sums to one)."""
-        each = weight[None, :, None].expand(*elites.shape[:2], elites.shape[3], -1)
-        often = torch.zeros_like(self.probs).scatter_add_(3, elites.transpose(2, 3), each)
-        return Discrete(often.lerp(self.probs, config.smoothing))
+    def refit(self, elites: Tensor, weight: Tensor, config: CEMConfig) -> Discrete:
+        codes = elites.transpose(2, 3)
+        often = torch.zeros_like(self.probs).scatter_add(3, codes, weight[None, :, None].expand(codes.shape))
+        return replace(self, probs=often.lerp(self.probs, config.smoothing))
 
-    def shifted(self, first: Discrete, config: CEMConfig) -> Discrete:
-        """The belief one step later, part of the way back to even odds."""
-        return Discrete(torch.cat([first.probs[-1:].lerp(p, config.warmth) for p in (self.probs[1:],)] + [first.probs[-1:]]))
+    def shifted(self, config: CEMConfig) -> Discrete:
+        even = self.even.expand_as(self.probs)
+        return replace(self, probs=torch.cat([even[1:].lerp(self.probs[1:], config.warmth), even[:1]]))
 
 
 @dataclass(frozen=True)
 class Carry:
-    """What one plan leaves for the next: its belief, and its best sequences `[H, B, K, A]`."""
+    """What a plan leaves for the next one: its belief, and its best sequences `[H, B, K, A]`."""
 
-    belief: Gaussian | Discrete
+    belief: Sequences
     elites: Tensor
 
 
 class CEM:
-    """Shooting with a belief over action sequences that narrows on the best (`Planner`)."""
+    """Plans by the cross-entropy method (`Planner`), for all B states at once."""
 
     def __init__(self, config: CEMConfig | None = None) -> None:
         self.config = config or CEMConfig()
 
     def initial(self, n: int) -> Carry | None:
-        """None: the first plan starts from the widest belief."""
+        """None: the first plan begins with the widest belief, whatever the actions are."""
         return None
 
     @torch.no_grad()
     def plan(self, model: WorldModel, state: State, objective: Objective, carry: Carry | None,
              rng: torch.Generator, budget: Budget | None = None) -> Plan:
-        c, schema, began = self.config, model.schema, time.perf_counter()
-        budget = budget or Budget()
-        n, iterations, horizon, particles = c.samples, c.iterations, c.horizon, max(c.particles, 1)
+        """Plan for each of the B states. Within `budget.transitions` there are fewer iterations, then fewer candidates
+        (at least one); another iteration begins only if one like the last fits into `budget.seconds`."""
+        c, schema, budget, began = self.config, model.schema, budget or Budget(), time.perf_counter()
+        rows, device, futures_each = tree.size(state), tree.leaves(state)[0].device, max(c.particles, 1)
+        n, iterations = c.samples, c.iterations
         if budget.transitions is not None:
-            n = max(1, min(n, budget.transitions // (horizon * particles)))
-            iterations = max(1, min(iterations, budget.transitions // (horizon * particles * n)))
-        rows = tree.size(state)
-        like = next(x for x in tree.leaves(state) if True)
-        like = torch.empty(0, device=like.device)
-        kind = Discrete if schema.discrete_actions else Gaussian
-        first = kind.widest(schema, horizon, rows, like, c.spread)
-        belief = first if carry is None else carry.belief.shifted(first, c)
+            n = max(1, min(n, budget.transitions // (c.horizon * futures_each)))
+            iterations = min(iterations, max(1, budget.transitions // (c.horizon * futures_each * n)))
+        belief: Sequences = _widest(schema, c, rows, device) if carry is None else carry.belief.shifted(c)
         kept = None if carry is None else torch.cat([carry.elites[1:], carry.elites[-1:]])
-        repeated = tree.repeat(state, n * particles)
-        best = None
-        used = 0
-        for i in range(iterations):
-            t0 = time.perf_counter()
-            cand = belief.sample(n, rng)
+        starts, each = tree.repeat(state, n * futures_each), torch.arange(rows, device=device)
+        best, best_value, first_value, done = None, torch.full((rows,), -torch.inf, device=device), 0.0, 0
+        while True:
+            lap = time.perf_counter()
+            actions = schema.clamp(belief.sample(n, rng))  # [H, B, N, A]
             if kept is not None:
-                k = min(kept.shape[2], n)
-                cand = torch.cat([kept[:, :, :k], cand[:, :, k:]], 2)
-            cand = schema.clamp(cand)
-            acts = cand.repeat_interleave(particles, 2).flatten(1, 2)
-            fut = rollout(model, repeated, acts, rng=rng if c.particles else None)
-            value = rank_nan_last(objective(fut)).view(rows, n, particles).mean(-1)
-            used += n * particles * horizon
+                actions[:, :, : kept.shape[2]] = kept[:, :, :n]
+            futures = rollout(model, starts, actions.repeat_interleave(futures_each, 2).flatten(1, 2),
+                              rng=rng if c.particles else None)
+            value = rank_nan_last(objective(futures).view(rows, n, futures_each).mean(-1))  # [B, N]
             top, index = value.topk(min(c.elites, n), 1)
-            gi = index[None, :, :, None].expand(horizon, -1, -1, cand.shape[-1])
-            elites = cand.gather(2, gi)
-            w = (top > -torch.inf).float(); w = w / w.sum(1, keepdim=True).clamp_min(1)
-            w = torch.where(w.sum(1, keepdim=True) > 0, w, torch.full_like(w, 1 / w.shape[1]))
-            belief = belief.refit(elites, w, first, c)
-            kept = elites[:, :, :c.kept]
-            one = (torch.arange(rows) * n + index[:, 0]) * particles
-            futb = tree.tree_map(lambda leaf: leaf[:, one], fut)
-            v = top[:, 0]
-            if best is None: best, bv = futb, v
-            else:
-                better = v > bv
-                best = tree.tree_map(lambda a, b: torch.where(better.view(1, -1, *[1] * (a.dim() - 2)), a, b), futb, best)
-                bv = torch.maximum(v, bv)
+            elites = actions.gather(2, index[None, :, :, None].expand(c.horizon, -1, -1, actions.shape[3]))
+            honest = top.isfinite() | ~top.isfinite().any(1, keepdim=True)  # a broken rollout is no elite
+            belief = belief.refit(elites, honest / honest.sum(1, keepdim=True), c)
+            kept, winner = elites[:, :, : c.kept], (each * n + index[:, 0]) * futures_each
+            found = tree.tree_map(lambda leaf, w=winner: leaf[:, w], futures)
+            best = found if best is None else _better(top[:, 0] > best_value, found, best)
+            best_value, done = best_value.maximum(top[:, 0]), done + 1
+            first_value = first_value if done > 1 else best_value.mean().item()
             now = time.perf_counter()
-            if budget.seconds is not None and now - began + (now - t0) > budget.seconds: break
-        return Plan(best.action[0], best.action, bv, torch.zeros(rows, dtype=torch.bool), best.features, used, time.perf_counter() - began, Carry(belief, kept), {"iterations": i + 1.0, "elite_value": top.mean().item()})
+            if done == iterations or (budget.seconds is not None and 2 * now - lap - began > budget.seconds):
+                break
+        statistics = {"iterations": float(done), "candidates": float(n), "first_value": first_value,
+                      "elite_value": top.mean().item(), "broken": float(value.isneginf().float().mean())}
+        return Plan(best.action[0], best.action, best_value, _reached(objective, best), best.features,
+                    done * n * futures_each * c.horizon, now - began, Carry(belief, kept), statistics)
+
+
+def _widest(schema: Schema, config: CEMConfig, n: int, device: torch.device) -> Sequences:
+    if schema.discrete_actions:
+        return Discrete.widest(schema, config, n, device)
+    if any(a.is_discrete for a in schema.actions):
+        raise UserError(f"'{schema.name}' mixes discrete and continuous actions, which CEM cannot plan; use one kind")
+    return Gaussian.widest(schema, config, n, device)
+
+
+def _better(rows: Tensor, new: Trajectory, old: Trajectory) -> Trajectory:
+    """`new` on the rows `[B]` that are true; trajectories are time-major."""
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(rows.view(1, -1, *[1] * (a.dim() - 2)), a, b)
+
+    return tree.tree_map(pick, new, old)
+
+
+def _reached(objective: Objective, best: Trajectory) -> Tensor:
+    """Whether the best future attains the objective at some step, `[B]`."""
+    steps: list[dict[str, Any]] = [{k: v[t] for k, v in best.features.items()} for t in range(len(best.action) + 1)]
+    carry = objective.start(steps[0])
+    reached = torch.zeros_like(best.feasible[0])
+    for t in range(len(best.action)):
+        carry, _, here = objective.advance(carry, Transition(
+            steps[t], best.action[t], steps[t + 1], best.reward[t], best.cont[t], best.feasible[t], best.uncertainty[t],
+            best.alive[t], t))
+        reached = reached | here
+    return reached

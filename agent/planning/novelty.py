@@ -57,7 +57,8 @@ class Novelty:
         """The index of each feature's present value, `[N, atoms]`."""
         columns = [features[n].flatten(1) if features[n].dim() > 1 else features[n][:, None] for n in self.names]
         known = [self.schema.base[n] for n in self.names]
-        columns = [(c.long() - f.offset).remainder(f.cardinality or BUCKETS) for f, c in zip(known, columns, strict=True)]
+        columns = [(c.long() - f.offset).remainder(f.cardinality or BUCKETS)
+                   for f, c in zip(known, columns, strict=True)]
         pose = torch.zeros(len(next(iter(features.values()))), dtype=torch.int64)
         for name, size in zip(self.pose, self.pose_sizes, strict=True):
             pose = pose * size + features[name].long() - self.schema.base[name].offset

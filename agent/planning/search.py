@@ -46,6 +46,7 @@ class _Nodes:
     depth: Tensor
     value: Tensor
     milestones: Tensor  # [M, R] bool: which rules changed the world on the way here
+    broken: Tensor  # [M] bool: the way here breaks a limit
     priority: Tensor
     novelty: Novelty
     carry: tuple[Tensor, ...]
@@ -93,11 +94,13 @@ class Search:
     def _root(self, model: WorldModel, state: State, carry: tuple[Tensor, ...]) -> _Nodes:
         zero = torch.zeros(1, dtype=torch.int64)
         return _Nodes([state], zero, zero, zero - 1, zero, zero, torch.zeros(1), torch.zeros(1, 0, dtype=torch.bool),
-                      torch.zeros(1), Novelty(model.schema), carry, torch.ones(1, dtype=torch.bool))
+                      torch.zeros(1, dtype=torch.bool), torch.zeros(1), Novelty(model.schema), carry, torch.ones(1, dtype=torch.bool))
 
     def _pop(self, nodes: _Nodes, count: int) -> Tensor:
-        """The most promising open nodes, all of one depth class: those no more than a few steps behind the best."""
-        candidates = nodes.open.nonzero()[:, 0]
+        """The most promising open nodes. A way that breaks a limit is followed only when no other is left, whatever
+        it achieves."""
+        sound = nodes.open & ~nodes.broken
+        candidates = (sound if sound.any() else nodes.open).nonzero()[:, 0]
         if not len(candidates):
             return candidates
         chosen = candidates[nodes.priority[candidates].topk(min(count, len(candidates)), largest=False).indices]
@@ -134,6 +137,7 @@ class Search:
         score = milestones.sum(1) + objective.progress(tuple(c[kept] for c in carry))
         novel = nodes.novelty({k: v[kept] for k, v in out.mode.items()}, fingerprint({"milestones": milestones, "score": score}))
         priority = depth[kept] + 1 - value[kept] + 1e3 * ~novel - (1e5 * score if self.config.milestones else 0.0)
+        broken = nodes.broken[parents[kept]] | (gain[kept] <= -objective.unacceptable)
         first = len(nodes.parent)
         nodes.states.append(tree.take(after, kept))
         nodes.chunk = torch.cat([nodes.chunk, torch.full((len(kept),), len(nodes.states) - 1)])
@@ -143,6 +147,7 @@ class Search:
         nodes.depth = torch.cat([nodes.depth, depth[kept] + 1])
         nodes.value = torch.cat([nodes.value, value[kept]])
         nodes.milestones = torch.cat([nodes.milestones, milestones])
+        nodes.broken = torch.cat([nodes.broken, broken])
         nodes.priority = torch.cat([nodes.priority, priority])
         nodes.carry = tuple(torch.cat([old, new[kept]]) for old, new in zip(nodes.carry, carry, strict=True))
         nodes.open = torch.cat([nodes.open, (out.cont > 0.5)[kept] & ~reached[kept]])

@@ -1,21 +1,20 @@
 """A recurrent state space model for worlds of vectors: the learned dynamics that need no grid.
 
-The PlaNet / Dreamer family (Hafner et al. 2019, arXiv 1811.04551; 2023, arXiv 2301.04104), cut down to what learns
+The PlaNet and Dreamer family (Hafner et al. 2019, arXiv 1811.04551; 2023, arXiv 2301.04104), cut down to what learns
 from a thousand transitions:
 
-    h' = GRU(h, z, x, a)             deterministic path
-    z' ~ p(z'|h')   or  q(z'|h',x')  stochastic path: imagined (prior) or observed (posterior)
-    x' ~ p(x'|h',z',x,a)             a Normal change for a real feature, a Categorical for a discrete one
-    r', c' = f(h',z',x,a,x')         reward, and the logit that the episode goes on
+    h' = GRU(h, z, x, a)               deterministic path
+    z' ~ p(z'|h')   or   q(z'|h', x')  stochastic path: imagined (prior) or observed (posterior)
+    x' ~ p(x'|h', z', x, a)            a change for a real feature, keep or replace for a discrete one
+    r', c' = f(h', z', x, a, x')       reward, and the logit that the episode goes on
 
-The state carries the features `x` it stands for: as observed, as corrected, or as imagined. Changes are added to them,
-so a correction is exact, and it carries into every later step.
+The loss scores one observed step and, open loop, `overshoot` imagined ones. Letters: N rows, B sequences, T steps,
+R real numbers, C codes, V one-hot places (the sum of the codes' cardinalities), Z latents, D hidden units.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -23,42 +22,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import tree
-from ..distributions import Categorical, Distribution, Normal, decode, encode
+from ..distributions import Categorical, Distribution, Normal
 from ..model import Batch, Outcome
-from ..schema import Feature, Schema
+from ..schema import Features, Schema
+from .layout import Layout
+
+_LEAST_LATENT_STD = 0.1
 
 
 @dataclass(frozen=True)
 class RecurrentConfig:
-    """Sizes and training constants; about 150,000 parameters for a dozen features."""
+    """Sizes and the weights of the loss; about 120,000 parameters for a handful of features."""
 
-    hidden: int = 128
+    hidden: int = 96
     latent: int = 16
-    width: int = 128
+    width: int = 96
     overshoot: int = 8  # imagined steps of the open-loop loss
+    stride: int = 4  # steps between the posteriors that imagination starts from
     kl_weight: float = 0.1
     kl_balance: float = 0.8  # share of the KL that trains the prior
     free_nats: float = 1.0
-    std_floor: float = 0.02  # in units of the feature's usual change
-    learning_rate: float = 1e-3
+    least_std: float = 0.02  # in units of the feature's usual change a step
     weight_decay: float = 1e-2
-    categorical: int = 0
-    open_mean: bool = False
-    beta: float = 0.5
-    skip: bool = True
-    power: float = 0.5
-    hx: bool = True
-    stride: int = 4
-    end_in: str = 'hzix'
-    end_decay: float = 1e-2
-    end_ln: bool = False
-    end_noise: float = 0.0
-    end_width: int = 64
 
 
 @dataclass(frozen=True)
 class Belief:
-    """N rows: `hidden [N, D]`, `latent [N, Z]`, and the features they stand for: `reals [N, R]`, `codes [N, C]`."""
+    """N rows: `hidden [N, D]`, `latent [N, Z]` and the features they stand for, `reals [N, R]` and `codes [N, C]`.
+
+    The features are carried along as observed, as corrected or as imagined: decoding what was observed gives exactly
+    that, and a change predicted from a corrected value is added to the corrected value.
+    """
 
     hidden: Tensor
     latent: Tensor
@@ -66,54 +60,13 @@ class Belief:
     codes: Tensor
 
 
-class Layout(nn.Module):
-    """Where each feature stands in the packed rows: R real numbers, C codes, V one-hot places."""
-
-    base: Tensor
-    low: Tensor
-    high: Tensor
-
-    def __init__(self, features: tuple[Feature, ...]) -> None:
-        super().__init__()
-        self.features = features
-        self.real = [f for f in features if f.cardinality is None]
-        self.discrete = [f for f in features if f.cardinality is not None]
-        counts = [f.cardinality or 0 for f in self.discrete for _ in range(math.prod(f.shape))]
-        self.reals, self.codes, self.places = sum(math.prod(f.shape) for f in self.real), len(counts), sum(counts)
-        self.register_buffer("base", torch.tensor([0, *counts]).cumsum(0)[:-1], persistent=False)
-        self.register_buffer("low", torch.tensor([f.low for f in self.real for _ in range(math.prod(f.shape))]), False)
-        self.register_buffer("high", torch.tensor([f.high for f in self.real for _ in range(math.prod(f.shape))]), False)
-
-    def pack(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features `[..., *shape]` to reals `[..., R]` and codes `[..., C]`."""
-        def flat(f: Feature, value: Tensor) -> Tensor:
-            return value.reshape(*value.shape[: value.dim() - len(f.shape)], -1).to(self.base.device)
-
-        lead = next(v.shape[: v.dim() - len(f.shape)] for f in self.features for v in [features[f.name]])
-        reals = [flat(f, features[f.name]).float() for f in self.real]
-        codes = [flat(f, encode(f, features[f.name])) for f in self.discrete]
-        return (torch.cat([*reals, self.low.new_empty(*lead, 0)], -1), torch.cat([*codes, self.base.new_empty(*lead, 0)], -1))
-
-    def unpack(self, reals: Tensor, codes: Tensor) -> dict[str, Tensor]:
-        """Reals `[N, R]` and codes `[N, C]` to features `[N, *shape]`, in the schema's order."""
-        parts = zip(self.real, reals.split([math.prod(f.shape) for f in self.real], -1), strict=True)
-        out = {f.name: (v.round() if f.is_discrete else v).to(f.dtype).view(-1, *f.shape) for f, v in parts}
-        split = zip(self.discrete, codes.split([math.prod(f.shape) for f in self.discrete], -1), strict=True)
-        out |= {f.name: decode(f, v).view(-1, *f.shape) for f, v in split}
-        return {f.name: out[f.name] for f in self.features}
-
-    def onehot(self, codes: Tensor, shift: int = 0) -> Tensor:
-        """Codes `[..., C]` to one-hot `[..., V]`."""
-        return self.low.new_zeros(*codes.shape[:-1], self.places).scatter_(-1, codes + self.base, 1.0)
-
-    def logits(self, flat: Tensor) -> list[Tensor]:
-        """Logits `[N, V]` to one `[N, *shape, values]` a discrete feature."""
-        parts = flat.split([math.prod(f.shape) * (f.cardinality or 0) for f in self.discrete], -1)
-        return [p.reshape(-1, *f.shape, f.cardinality or 0) for f, p in zip(self.discrete, parts, strict=True)]
-
-
 def _mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, outputs))
+
+
+def _plain(inputs: int, width: int) -> nn.Sequential:
+    # Without a norm: weight decay then bounds how sharply it can bend, which few ends need most.
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, 1))
 
 
 class Recurrent(nn.Module):
@@ -129,219 +82,213 @@ class Recurrent(nn.Module):
     def __init__(self, schema: Schema, config: RecurrentConfig | None = None) -> None:
         super().__init__()
         self.schema, self.config = schema, config or RecurrentConfig()
-        c, self.layout = self.config, Layout(schema.features)
-        self.action_layout = Layout(schema.actions)
-        r, v = self.layout.reals, self.layout.places
-        seen = r + v
-        inputs = seen + self.action_layout.reals + self.action_layout.places
-        zp = c.latent * (2 if not c.categorical else 1)
+        c, self.layout, self.act_layout = self.config, Layout(schema.features), Layout(schema.actions)
+        reals, codes, places = self.layout.reals, self.layout.codes, self.layout.places
+        seen = reals + places
+        inputs = seen + self.act_layout.reals + self.act_layout.places
         self.embed = nn.Sequential(nn.Linear(c.latent + inputs, c.width), nn.LayerNorm(c.width), nn.SiLU())
         self.cell = nn.GRUCell(c.width, c.hidden)
-        self.prior = _mlp(c.hidden, c.width, zp)
-        self.posterior = _mlp(c.hidden + seen, c.width, zp)
-        self.trunk = _mlp(c.hidden + c.latent + inputs, c.width, 2 * r + v + self.layout.codes)
-        self.skip = nn.Linear(inputs, 2 * r + v + self.layout.codes)
-        self.rewarding = _mlp(c.hidden * c.hx + c.latent + inputs + seen, c.width, 1)
-        ni = sum({'h': c.hidden, 'z': c.latent, 'i': inputs, 'x': seen}[k] for k in c.end_in)
-        self.ending = _mlp(ni, c.end_width, 1) if c.end_ln else nn.Sequential(nn.Linear(ni, c.end_width), nn.SiLU(), nn.Linear(c.end_width, 1))
+        self.prior = _mlp(c.hidden, c.width, 2 * c.latent)
+        self.posterior = _mlp(c.hidden + seen, c.width, 2 * c.latent)
+        self.heads = _mlp(c.hidden + c.latent + inputs, c.width, 2 * reals + places + 3 * codes)
+        self.reward_head = _plain(c.hidden + c.latent + inputs + seen, c.width)
+        self.cont_head = _plain(c.hidden + c.latent + inputs + seen, c.width)
         for name, value in (("mean", 0.0), ("std", 1.0), ("change", 1.0)):
-            self.register_buffer(name, torch.full((r,), value))
+            self.register_buffer(name, torch.full((reals,), value))
         self.register_buffer("reward_mean", torch.zeros(()))
         self.register_buffer("reward_std", torch.ones(()))
 
     @torch.no_grad()
-    def fit_normaliser(self, features, mask=None, reward=None):
+    def fit_normaliser(self, features: Features, mask: Tensor | None = None, reward: Tensor | None = None) -> None:
+        """Take the scales of values, of changes and of rewards from `features [B, T + 1, *shape]`, where `mask [B, T]`
+        holds; `reward [B, T]`. A feature that never moves keeps the scale it has."""
         reals, _ = self.layout.pack(features)
-        m = torch.ones(reals.shape[0], reals.shape[1] - 1, dtype=torch.bool) if mask is None else mask
-        here = torch.cat([m[:, :1], m], 1)
-        dx = (reals[:, 1:] - reals[:, :-1])[m]
-        x = reals[here]
-        self.mean.copy_(x.mean(0)); self.std.copy_(x.std(0).clamp_min(1e-6))
-        self.change.copy_(dx.std(0).clamp_min(1e-6))
+        changes = reals[:, 1:] - reals[:, :-1]
+        real = torch.ones(changes.shape[:2], dtype=torch.bool) if mask is None else mask
+        real = real.to(reals.device)
+        values = reals[torch.cat([real[:, :1], real], 1)]
+        std, change = values.std(0), changes[real].std(0)
+        self.mean.copy_(values.mean(0))
+        self.std.copy_(torch.where(std > 1e-6, std, self.std))
+        self.change.copy_(torch.where(change > 1e-6, change, 1e-2 * self.std))
         if reward is not None:
-            self.reward_mean.copy_(reward[m].mean()); s = reward[m].std(); self.reward_std.copy_(s if s > 1e-6 else torch.ones(()))
-
-    def _seen(self, reals: Tensor, codes: Tensor) -> Tensor:
-        x = (reals - self.mean) / self.std
-        return torch.cat([x, self.layout.onehot(codes)], -1)
-
-    def _act(self, action: Tensor) -> Tensor:
-        lay = self.action_layout
-        if self.schema.discrete_actions:
-            return lay.onehot(action.long())
-        mid, half = (lay.low + lay.high) / 2, (lay.high - lay.low) / 2
-        return (action - mid) / half
-
-    def _latent(self, params: Tensor, rng: torch.Generator | None) -> Tensor:
-        c = self.config
-        if c.categorical:
-            logits = params.view(-1, c.latent // c.categorical, c.categorical)
-            p = 0.99 * logits.softmax(-1) + 0.01 / c.categorical
-            if rng is None:
-                hard = F.one_hot(p.argmax(-1), c.categorical).float()
-            else:
-                g = -torch.empty_like(p).exponential_(generator=rng).log()
-                hard = F.one_hot((p.log() + g).argmax(-1), c.categorical).float()
-            return (hard + p - p.detach()).flatten(1)
-        mean, raw = params.chunk(2, -1)
-        if rng is None:
-            return mean
-        return mean + (F.softplus(raw) + 0.1) * torch.empty_like(mean).normal_(generator=rng)
-
-    def _kl(self, q: Tensor, p: Tensor) -> Tensor:
-        c = self.config
-        if c.categorical:
-            def lp(x):
-                return torch.log(0.99 * x.view(-1, c.latent // c.categorical, c.categorical).softmax(-1) + 0.01 / c.categorical)
-            a, b = lp(q), lp(p)
-            return (a.exp() * (a - b)).sum((-1, -2))
-        mq, sq = q.chunk(2, -1)
-        mp, sp = p.chunk(2, -1)
-        sq, sp = F.softplus(sq) + 0.1, F.softplus(sp) + 0.1
-        return (sp.log() - sq.log() + (sq.square() + (mq - mp).square()) / (2 * sp.square()) - 0.5).sum(-1)
+            paid = reward.to(reals)[real]
+            self.reward_mean.copy_(paid.mean())
+            self.reward_std.copy_(torch.where(paid.std() > 1e-6, paid.std(), self.reward_std))
 
     def initial(self, n: int) -> Belief:
-        d = self.mean.new_zeros
-        return Belief(d(n, self.config.hidden), d(n, self.config.latent), self.mean.expand(n, -1).clone(),
+        zeros = self.mean.new_zeros
+        return Belief(zeros(n, self.config.hidden), zeros(n, self.config.latent), self.mean.repeat(n, 1),
                       self.layout.base.new_zeros(n, self.layout.codes))
 
-    def _advance(self, b: Belief, inputs: Tensor) -> Tensor:
-        return self.cell(self.embed(torch.cat([b.latent, inputs], -1)), b.hidden)
-
-    def _next(self, hidden, latent, inputs, b: Belief):
-        """mean change (normalised), std, logits"""
-        out = self.trunk(torch.cat([hidden, latent, inputs], -1))
-        if self.config.skip:
-            out = out + self.skip(inputs)
-        r, v, c = self.layout.reals, self.layout.places, self.layout.codes
-        mean, raw, logits, stay = out.split([r, r, v, c], -1)
-        std = F.softplus(raw - 1) + self.config.std_floor
-        if v:
-            gate = self.mean.new_zeros(*b.codes.shape[:-1], v).scatter(-1, b.codes + self.layout.base, stay + 2.0)
-            logits = logits + gate
-        return mean, std, logits
-
-    def _pay(self, hidden, latent, inputs, seen):
-        x = torch.cat([hidden, latent, inputs, seen], -1) if self.config.hx else torch.cat([latent, inputs, seen], -1)
-        d = {'h': hidden, 'z': latent, 'i': inputs, 'x': seen + (self.config.end_noise * torch.randn_like(seen) if self.training else 0)}
-        return self.rewarding(x)[..., 0], self.ending(torch.cat([d[k] for k in self.config.end_in], -1))[..., 0]
-
-    def observe(self, state, action, features, reset=None, rng=None):
-        reals, codes = self.layout.pack(features)
+    def observe(self, state: Belief, action: Tensor | None, features: Features, reset: Tensor | None = None,
+                rng: torch.Generator | None = None) -> Belief:
         hidden = torch.zeros_like(state.hidden)
         if action is not None:
-            hidden = self._advance(state, torch.cat([self._seen(state.reals, state.codes), self._act(action)], -1))
-            if reset is not None:
-                hidden = torch.where(reset[:, None], torch.zeros_like(hidden), hidden)
-        return self._posterior(hidden, reals, codes, rng)[0]
+            moved = self._advance(state, self._inputs(state, action))
+            hidden = moved if reset is None else torch.where(reset[:, None], hidden, moved)
+        return self._condition(hidden, *self.layout.pack(features), rng)[0]
 
-    def _posterior(self, hidden, reals, codes, rng):
-        q = self.posterior(torch.cat([hidden, self._seen(reals, codes)], -1))
-        return Belief(hidden, self._latent(q, rng), reals, codes), q
+    def step(self, state: Belief, action: Tensor, rng: torch.Generator | None = None) -> tuple[Belief, Outcome]:
+        """One imagined step. With `rng` the latent and then the features are drawn, and the state carries what was
+        drawn (`decode` it); the outcome holds the distribution it was drawn from."""
+        after, normal, logits, reward, cont = self._imagine(state, action, rng)
+        features: dict[str, Distribution] = {}
+        parts = zip(*(x.split(self.layout.real_sizes, -1) for x in normal), strict=True)
+        for f, (mean, std) in zip(self.layout.real, parts, strict=True):
+            features[f.name] = Normal(f, (mean.round() if f.is_discrete else mean).reshape(-1, *f.shape),
+                                      std.reshape(-1, *f.shape))
+        # Nats above the surest prediction there can be, summed over the features.
+        uncertainty = (normal[1] / (self.change * self.config.least_std)).log().sum(-1)
+        for f, odds in zip(self.layout.discrete, self.layout.split(logits), strict=True):
+            features[f.name] = Categorical(f, odds)
+            uncertainty = uncertainty + features[f.name].entropy()
+        return after, Outcome({f.name: features[f.name] for f in self.schema.features},
+                              reward * self.reward_std + self.reward_mean, cont.sigmoid(),
+                              torch.ones_like(cont, dtype=torch.bool), uncertainty)
 
-    def _imagine(self, b: Belief, action, rng, sample=True):
-        inputs = torch.cat([self._seen(b.reals, b.codes), self._act(action)], -1)
-        hidden = self._advance(b, inputs)
-        latent = self._latent(self.prior(hidden), rng)
-        mean, std, logits = self._next(hidden, latent, inputs, b)
-        reals = b.reals + self.change * mean
-        reals = reals.clamp(self.layout.low, self.layout.high)
-        parts = self.layout.logits(logits)
-        codes = torch.cat([p.argmax(-1).flatten(1) for p in parts] + [b.codes[:, :0]], -1)
-        new = Belief(hidden, latent, reals, codes)
-        reward, cont = self._pay(hidden, latent, inputs, self._seen(reals, codes))
-        return new, std, logits, reward, cont
+    def assimilate(self, state: Belief, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> Belief:
+        """The posterior given `features` at the step the state stands for: same `hidden`, another latent."""
+        return tree.choose(rows, self._condition(state.hidden, *self.layout.pack(features), rng)[0], state)
 
-    def step(self, state, action, rng=None):
-        new, std, logits, reward, cont = self._imagine(state, action, rng)
-        feats: dict[str, Distribution] = {}
-        i = 0
-        for f in self.layout.real:
-            k = math.prod(f.shape)
-            feats[f.name] = Normal(f, new.reals[:, i:i + k].reshape(-1, *f.shape), (std * self.change)[:, i:i + k].reshape(-1, *f.shape))
-            i += k
-        for f, l in zip(self.layout.discrete, self.layout.logits(logits), strict=True):
-            feats[f.name] = Categorical(f, l)
-        unc = (std / self.config.std_floor).log().sum(-1)
-        return new, Outcome(feats, reward * self.reward_std + self.reward_mean, cont.sigmoid(), torch.ones_like(cont, dtype=torch.bool), unc)
-
-    def assimilate(self, state, features, rows, rng=None):
-        reals, codes = self.layout.pack(features)
-        return tree.choose(rows, self._posterior(state.hidden, reals, codes, rng)[0], state)
-
-    def decode(self, state):
+    def decode(self, state: Belief) -> dict[str, Tensor]:
+        """The features the state stands for: exactly those observed or assimilated last, else the imagined ones."""
         return self.layout.unpack(state.reals, state.codes)
 
-    def loss(self, batch: Batch, rng=None):
-        c = self.config
-        reals, codes = (x.transpose(0, 1) for x in self.layout.pack(batch.features))
-        action, reward, ended, mask = (x.transpose(0, 1) for x in (batch.action, batch.reward, batch.terminated, batch.mask))
-        T, B = mask.shape
-        m = mask.float()
-        total = m.sum().clamp_min(1)
-        seen = self._seen(reals, codes)
-        inputs = torch.cat([seen[:-1], self._act(action)], -1)
-        b, _ = self._posterior(self.mean.new_zeros(B, c.hidden), reals[0], codes[0], rng)
-        beliefs, posts = [b], []
-        for t in range(T):
-            h = self._advance(b, inputs[t])
-            b, q = self._posterior(h, reals[t + 1], codes[t + 1], rng)
-            beliefs.append(b); posts.append(q)
-        hid = torch.stack([x.hidden for x in beliefs]); lat = torch.stack([x.latent for x in beliefs])
-        q = torch.cat(posts); p = self.prior(hid[1:].flatten(0, 1))
-        fl = lambda x: x.flatten(0, 1)
-        mf = fl(m)
-        kl = c.kl_balance * self._kl(q.detach(), p).clamp_min(c.free_nats) + (1 - c.kl_balance) * self._kl(q, p.detach()).clamp_min(c.free_nats)
-        out = {"kl": c.kl_weight * (kl * mf).sum() / total}
-        prev = Belief(fl(hid[:-1]), fl(lat[:-1]), fl(reals[:-1]), fl(codes[:-1]))
-        mean, std, logits = self._next(fl(hid[1:]), fl(lat[1:]), fl(inputs), prev)
-        target = fl(reals[1:] - reals[:-1]) / self.change
-        out["features"] = (self._score(mean, std, logits, target, fl(codes[1:])) * mf).sum() / total
-        rew, cont = self._pay(fl(hid[1:]), fl(lat[1:]), fl(inputs), fl(seen[1:]))
-        rt = (reward - self.reward_mean) / self.reward_std
-        cc = 1 - ended.float()
-        out["reward"] = ((rew - fl(rt)).square() * mf).sum() / total
-        out["cont"] = (F.binary_cross_entropy_with_logits(cont, fl(cc), reduction="none") * mf).sum() / total
-        # open loop
-        K=c.overshoot; S=torch.arange(0,T,c.stride)
-        def pad(x): return torch.cat([x, x[-1:].expand(K, *x.shape[1:])])
-        pa, pr, pc, pm, prt, pcc = pad(action), pad(reals), pad(codes), torch.cat([m, m.new_zeros(K, B)]), pad(rt), pad(cc)
-        b = tree.tree_map(lambda x: x.view(T, B, *x.shape[1:])[S].flatten(0, 1), prev)
-        ol = rl = cl = 0.0
-        orng = None if c.open_mean else rng
-        n = 0.0
-        for k in range(1, K + 1):
-            b, std, logits, rew, cont = self._imagine(b, fl(pa[S + k - 1]), orng)
-            mk = fl(pm[S + k - 1])
-            err = (b.reals - fl(pr[S + k])) / self.change / k ** c.power
-            s = 0.5 * err.square().sum(-1) + self._ce(logits, fl(pc[S + k]))
-            ol = ol + (s * mk).sum()
-            rl = rl + ((rew - fl(prt[S + k - 1])).square() * mk).sum()
-            cl = cl + (F.binary_cross_entropy_with_logits(cont, fl(pcc[S + k - 1]), reduction="none") * mk).sum()
-            n = n + mk.sum()
-        if c.overshoot:
-            n = n.clamp_min(1)
-            out["open_loop"] = ol / n
-            out["reward"] = out["reward"] + rl / n
-            out["cont"] = out["cont"] + cl / n
-        return out
+    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """`kl`; `features`, `reward` and `cont` of observed steps; `open_loop` of imagined ones, which `reward` and
+        `cont` count too. Each is a mean over the transitions that `batch.mask` holds for. Without `rng` latents are
+        their means."""
+        c, device = self.config, self.mean.device
+        reals, codes = (x.transpose(0, 1) for x in self.layout.pack(batch.features))  # [T + 1, B, ...]
+        action, reward, ended, mask = (
+            x.to(device).transpose(0, 1) for x in (batch.action, batch.reward, batch.terminated, batch.mask))
+        paid, goes_on = (reward - self.reward_mean) / self.reward_std, 1 - ended.float()
+        weight, length = mask.float(), len(mask)
 
-    def _ce(self, logits, codes):
-        s = self.mean.new_zeros(logits.shape[0])
-        parts = self.layout.logits(logits)
-        sp = codes.split([math.prod(f.shape) for f in self.layout.discrete], -1)
-        for l, cd in zip(parts, sp, strict=True):
-            s = s + F.cross_entropy(l.reshape(-1, l.shape[-1]), cd.reshape(-1), reduction="none").view(len(s), -1).sum(1)
-        return s
+        belief, q = self._condition(self.mean.new_zeros(mask.shape[1], c.hidden), reals[0], codes[0], rng)
+        track, posteriors = [belief], []
+        for t in range(length):
+            hidden = self._advance(belief, self._inputs(belief, action[t]))
+            belief, q = self._condition(hidden, reals[t + 1], codes[t + 1], rng)
+            track.append(belief)
+            posteriors.append(q)
+        q, here = torch.cat(posteriors), weight.flatten()
+        before, after = tree.concatenate(track[:-1]), tree.concatenate(track[1:])
+        inputs = self._inputs(before, action.flatten(0, 1))
+        mean, std, logits = self._features(before, after.hidden, after.latent, inputs)
+        pay, cont = self._outlook(after, inputs)
+        p, prior_share = self.prior(after.hidden), c.kl_balance
+        kl = (prior_share * _kl(q.detach(), p).clamp_min(c.free_nats)
+              + (1 - prior_share) * _kl(q, p.detach()).clamp_min(c.free_nats))
+        error, std = (after.reals - mean) / self.change, std / self.change
+        # Seitzer et al. 2022 (arXiv 2203.09168): times std, so that a sure feature does not drown the others.
+        surprise = ((0.5 * (error / std).square() + std.log()) * std.detach()).sum(-1)
+        surprise = surprise + self._surprise(logits, after.codes)
+        terms = {"kl": c.kl_weight * kl, "features": surprise, "reward": (pay - paid.flatten()).square(),
+                 "cont": _bce(cont, goes_on.flatten())}
+        losses = {name: (term * here).sum() / here.sum().clamp_min(1) for name, term in terms.items()}
 
-    def _score(self, mean, std, logits, target, codes):
-        nll = 0.5 * ((target - mean) / std).square() + std.log()
-        b = max(self.config.beta, 0)
-        return (nll * std.detach() ** (2 * b)).sum(-1) + self._ce(logits, codes)
+        # Open loop: latent overshooting (Hafner et al. 2019) on the decoded features, which is what planning will do.
+        starts = torch.arange(0, length, c.stride, device=device)
+        belief = tree.concatenate([track[t] for t in starts.tolist()])
+        sums, count = dict.fromkeys(("open_loop", "reward", "cont"), self.mean.new_zeros(())), self.mean.new_zeros(())
+        for k in range(min(c.overshoot, length)):
+            at = (starts + k).clamp_max(length - 1)
+            here = (weight[at] * (starts + k < length)[:, None]).flatten()
+            belief, _, logits, pay, cont = self._imagine(belief, action[at].flatten(0, 1), rng, draws_features=False)
+            # Errors add up like a random walk's, so step k counts by its variance.
+            error = (belief.reals - reals[at + 1].flatten(0, 1)) / (self.change * math.sqrt(k + 1))
+            terms = {"open_loop": 0.5 * error.square().sum(-1) + self._surprise(logits, codes[at + 1].flatten(0, 1)),
+                     "reward": (pay - paid[at].flatten()).square(), "cont": _bce(cont, goes_on[at].flatten())}
+            sums = {name: sums[name] + (term * here).sum() for name, term in terms.items()}
+            count = count + here.sum()
+        return losses | {name: losses.get(name, 0.0) + s / count.clamp_min(1) for name, s in sums.items()}
 
-    def parameter_groups(self):
-        e = list(self.ending.parameters()); ids = {id(p) for p in e}
-        ps = [p for p in self.parameters() if id(p) not in ids]
-        return [{"params": [p for p in ps if p.dim() > 1], "weight_decay": self.config.weight_decay},
-                {"params": [p for p in e if p.dim() > 1], "weight_decay": self.config.end_decay},
-                {"params": [p for p in ps + e if p.dim() <= 1], "weight_decay": 0.0}]
+    def parameter_groups(self) -> list[dict]:
+        """For AdamW: weights decay, biases and norms do not."""
+        every = list(self.parameters())
+        return [{"params": [p for p in every if p.dim() > 1], "weight_decay": self.config.weight_decay},
+                {"params": [p for p in every if p.dim() <= 1], "weight_decay": 0.0}]
+
+    def _seen(self, reals: Tensor, codes: Tensor) -> Tensor:
+        return torch.cat([(reals - self.mean) / self.std, self.layout.onehot(codes)], -1)
+
+    def _inputs(self, state: Belief, action: Tensor) -> Tensor:
+        """Features and action of N rows, scaled: `[N, R + V + actions]`."""
+        acts = self.act_layout
+        if self.schema.discrete_actions:
+            action = acts.onehot(action.long())
+        else:
+            half = (acts.high - acts.low) / 2
+            action = torch.where(half.isfinite(), (action - acts.low) / half - 1, action)
+        return torch.cat([self._seen(state.reals, state.codes), action], -1)
+
+    def _advance(self, state: Belief, inputs: Tensor) -> Tensor:
+        return self.cell(self.embed(torch.cat([state.latent, inputs], -1)), state.hidden)
+
+    def _condition(self, hidden: Tensor, reals: Tensor, codes: Tensor,
+                   rng: torch.Generator | None) -> tuple[Belief, Tensor]:
+        """The posterior belief, and its parameters `[N, 2 Z]`."""
+        q = self.posterior(torch.cat([hidden, self._seen(reals, codes)], -1))
+        return Belief(hidden, _draw(q, rng), reals, codes), q
+
+    def _features(self, before: Belief, hidden: Tensor, latent: Tensor,
+                  inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The next features: `mean` and `std [N, R]` in their own units, `logits [N, V]`."""
+        r, v, c = self.layout.reals, self.layout.places, self.layout.codes
+        change, spread, logits, bonus = self.heads(torch.cat([hidden, latent, inputs], -1)).split([r, r, v, 3 * c], -1)
+        mean = (before.reals + self.change * change).clamp(self.layout.low, self.layout.high)
+        std = self.change * (F.softplus(spread - 1) + self.config.least_std)
+        return mean, std, logits + self.layout.moved(before.codes, bonus.view(-1, 3, c))
+
+    def _outlook(self, after: Belief, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled reward and the logit of going on, `[N]` each: both see the features the step leads to."""
+        x = torch.cat([after.hidden, after.latent, inputs, self._seen(after.reals, after.codes)], -1)
+        return self.reward_head(x)[:, 0], self.cont_head(x)[:, 0]
+
+    def _imagine(self, before: Belief, action: Tensor, rng: torch.Generator | None, draws_features: bool = True,
+                 ) -> tuple[Belief, tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+        """One prior step: the belief, (mean, std), logits, scaled reward, logit of going on."""
+        inputs = self._inputs(before, action)
+        hidden = self._advance(before, inputs)
+        latent = _draw(self.prior(hidden), rng)
+        mean, std, logits = self._features(before, hidden, latent, inputs)
+        reals, odds = mean, logits
+        if rng is not None and draws_features:
+            reals = mean + std * torch.empty_like(mean).normal_(generator=rng)
+            odds = logits - torch.empty_like(logits).exponential_(generator=rng).log()  # Gumbel: argmax is a draw
+        parts = zip(self.layout.split(odds), self.layout.code_sizes, strict=True)
+        best = [part.argmax(-1).reshape(len(part), size) for part, size in parts]
+        after = Belief(hidden, latent, reals, torch.cat([*best, before.codes[:, :0]], -1))
+        return after, (mean, std), logits, *self._outlook(after, inputs)
+
+    def _surprise(self, logits: Tensor, codes: Tensor) -> Tensor:
+        """Cross entropy of `codes [N, C]`, summed over them: `[N]`."""
+        total = self.mean.new_zeros(len(codes))
+        parts = zip(self.layout.split(logits), codes.split(self.layout.code_sizes, -1), strict=True)
+        for odds, wanted in parts:
+            nats = F.cross_entropy(odds.reshape(-1, odds.shape[-1]), wanted.flatten(), reduction="none")
+            total = total + nats.view(wanted.shape).sum(-1)
+        return total
+
+
+def _bce(logit: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+
+def _normal(parameters: Tensor) -> tuple[Tensor, Tensor]:
+    mean, spread = parameters.chunk(2, -1)
+    return mean, F.softplus(spread) + _LEAST_LATENT_STD
+
+
+def _draw(parameters: Tensor, rng: torch.Generator | None) -> Tensor:
+    mean, std = _normal(parameters)
+    return mean if rng is None else mean + std * torch.empty_like(mean).normal_(generator=rng)
+
+
+def _kl(q: Tensor, p: Tensor) -> Tensor:
+    """KL(q || p) of diagonal normals, parameters `[N, 2 Z]`: `[N]`."""
+    (q_mean, q_std), (p_mean, p_std) = _normal(q), _normal(p)
+    square = (q_std.square() + (q_mean - p_mean).square()) / (2 * p_std.square())
+    return (p_std.log() - q_std.log() + square - 0.5).sum(-1)

@@ -152,7 +152,7 @@ class Slots(nn.Module):
             px, py = features[grid.x], features[grid.y]
             x, y = ((px.mode().long(), py.mode().long()) if rng is None else (px.sample(rng).long(), py.sample(rng).long()))
         after = SlotState(_write(state.cells, index, cells), codes, scalars, x, y, index)
-        if rng is not None and self.scalars:
+        if rng is not None:
             # The latents follow the draw, or the next step would go on from the most likely values.
             drawn = {f.name: features[f.name].sample(rng) for f in self.scalars}
             after = self.assimilate(after, {**self.decode(after), **drawn}, torch.ones(len(reward), dtype=torch.bool))
@@ -364,7 +364,9 @@ class Slots(nn.Module):
         return sum((e(codes[..., i].long()) for i, e in enumerate(self.embed_cells)), torch.zeros(()))
 
     def _encode_scalars(self, features: Features) -> Tensor:
-        return torch.stack([e(encode(f, features[f.name])) for f, e in zip(self.scalars, self.embed_scalars, strict=True)], 1)
+        found = [e(encode(f, features[f.name])) for f, e in zip(self.scalars, self.embed_scalars, strict=True)]
+        rows = len(next(iter(features.values())))
+        return torch.stack(found, 1) if found else self.outside.new_zeros(rows, 0, self.config.width)
 
     def _decode_cells(self, latents: Tensor) -> tuple[Tensor, ...]:
         """Latents `[..., D]` to logits `[..., V]`, one an array."""

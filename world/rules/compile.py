@@ -78,7 +78,7 @@ class Compiled:
             turn = [c for c in self.expects if c.guard_is_primed == primed]
             if primed and turn:
                 rows = self._refresh(rows, predicted)
-            where = [c.guard(rows) if c.guard else torch.ones(rows.size, dtype=torch.bool) for c in turn]
+            where = [self._fires(c, rows, rng) for c in turn]
             for correction, guard in zip(turn, where, strict=True):
                 fired[:, correction.column] = guard
             # The pose first, then what is read through it: a pointed cell is that of the corrected pose.
@@ -87,12 +87,11 @@ class Compiled:
                     atoms = [a for a in correction.atoms if (a.target in self.schema.derivations) == pointed]
                     if atoms and bool(guard.any()):
                         rows = self._refresh(rows, predicted) if pointed else rows
-                        self._apply(correction, atoms, predicted, rows, guard, rng)
+                        self._apply(correction, atoms, predicted, rows, guard)
         for correction in self.always:
             rows = self._refresh(rows, predicted)
-            self._apply(correction, correction.atoms, predicted, rows, torch.ones(rows.size, dtype=torch.bool), rng)
-        corrected = replace(outcome, features=predicted)
-        return self._pay(corrected, now, action, fired)
+            self._apply(correction, correction.atoms, predicted, rows, _everywhere(rows))
+        return self._pay(replace(outcome, features=predicted), rows, fired)
 
     def allowed(self, now: Features, action: Tensor) -> Tensor:
         """Which rows no `forbid` matches, `[N]`."""
@@ -102,21 +101,26 @@ class Compiled:
             ok &= ~forbidden(rows)
         return ok
 
-    def _apply(self, correction: Correction, atoms: Sequence[Atom], predicted: Predicted, rows: Rows, guard: Tensor,
-               rng: torch.Generator | None) -> None:
-        strength = correction.strength
-        if correction.is_joint:
-            chance = strength[1]
-            guard = guard & (torch.rand(rows.size, generator=rng) < chance) if rng is not None else guard & (chance >= 0.5)
-            strength = ("hard", 0.0)
+    def _fires(self, correction: Correction, rows: Rows, rng: torch.Generator | None) -> Tensor:
+        """On which rows a rule corrects, `[N]`: where its guard holds and, for a joint probability, chance has it
+        (without `rng`: where it is at least even)."""
+        where = correction.guard(rows) if correction.guard else _everywhere(rows)
+        if not correction.is_joint:
+            return where
+        chance = correction.strength[1]
+        return where & (torch.rand(rows.size, generator=rng) < chance if rng is not None else chance >= 0.5)
+
+    def _apply(self, correction: Correction, atoms: Sequence[Atom], predicted: Predicted, rows: Rows, where: Tensor
+               ) -> None:
+        strength: Strength = ("hard", 0.0) if correction.is_joint else correction.strength
         for atom in atoms:
-            atom.apply(predicted, rows, guard, strength)
+            atom.apply(predicted, rows, where, strength)
 
     def _refresh(self, rows: Rows, predicted: Predicted) -> Rows:
-        return Rows(self.schema, rows.now, rows.action, {k: d.mode() for k, d in predicted.items()})
+        return rows.followed_by({k: d.mode() for k, d in predicted.items()})
 
-    def _pay(self, outcome: Outcome, now: Features, action: Tensor, fired: Tensor) -> Outcome:
-        rows = Rows(self.schema, now, action, outcome.mode)
+    def _pay(self, outcome: Outcome, rows: Rows, fired: Tensor) -> Outcome:
+        rows = rows.followed_by(outcome.mode)
         reward, cont, feasible = outcome.reward, outcome.cont, outcome.feasible
         if self.rewards:
             guards = torch.stack([guard(rows) for _, guard in self.rewards])  # [R, N]

@@ -241,9 +241,8 @@ def _towards(own: Distribution, where: Tensor, value: Tensor, strength: Strength
 def _beyond(bound: Tensor, operator: str, sign: int, feature: Feature) -> Tensor:
     """The bound itself, or for a strict comparison the next number beyond it; the next whole one for an integer."""
     if feature.kind == "integer":
-        strict = operator in ("<", ">")
-        return bound.ceil() - strict if sign < 0 and strict else bound.floor() if sign < 0 else (
-            bound.floor() + 1 if strict else bound.ceil())
+        inside = bound.floor() if sign < 0 else bound.ceil()
+        return inside + sign * (inside == bound) if operator in ("<", ">") else inside
     return bound if operator in ("<=", ">=") else torch.nextafter(bound, torch.full_like(bound, sign * torch.inf))
 
 
@@ -253,8 +252,9 @@ def cell_of(array: Distribution, index: Tensor) -> Categorical | Normal:
         return array.cell(index)
     one, at = replace(array.feature, shape=()), index.clamp_min(0)[:, None]
     if isinstance(array, Normal):
+        mean, std = (part.flatten(1).gather(1, at)[:, 0] for part in (array.mean, array.std))
         low, high = (None if b is None else b.flatten(1).gather(1, at)[:, 0] for b in (array.low, array.high))
-        return Normal(one, array.mean.flatten(1).gather(1, at)[:, 0], array.std.flatten(1).gather(1, at)[:, 0], low, high)
+        return Normal(one, mean, std, low, high)
     flat = array.logits.flatten(1, -2)
     return Categorical(one, flat.gather(1, at[..., None].expand(-1, 1, flat.shape[-1]))[:, 0])
 
@@ -272,8 +272,10 @@ def with_cell(array: Distribution, index: Tensor, cell: Distribution) -> Distrib
             return flat.scatter(1, at, torch.where(inside, new[:, None], flat.gather(1, at))).view_as(array.mean)
 
         mean, std = put(array.mean, cell.mean, 0.0), put(array.std, cell.std, 0.0)
-        assert mean is not None and std is not None
-        return Normal(array.feature, mean, std, put(array.low, cell.low, -torch.inf), put(array.high, cell.high, torch.inf))
+        assert mean is not None
+        assert std is not None
+        low, high = put(array.low, cell.low, -torch.inf), put(array.high, cell.high, torch.inf)
+        return Normal(array.feature, mean, std, low, high)
     assert isinstance(cell, Categorical)
     if isinstance(array, Board):
         return array.with_cell(index, cell)

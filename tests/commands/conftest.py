@@ -1,0 +1,49 @@
+"""A tiny DoorKey and one agent that learned a little in it, saved once for all tests of the command line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+from gedanken.commands.app import app
+from typer.testing import CliRunner
+
+pytest.importorskip("minigrid")
+TINY = "TinyDoorKey-v0"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny() -> str:
+    """DoorKey of 5 x 5 cells whose episodes end after 8 steps; `DoorKey` in its id brings its manual."""
+    if TINY not in gymnasium.registry:
+        gymnasium.register(TINY, entry_point="minigrid.envs:DoorKeyEnv", kwargs={"size": 5, "max_steps": 8})
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def gedanken() -> Callable[..., Any]:
+    """Run the command line; returns the result with `exit_code`, `stdout`, `stderr`."""
+    runner = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1"})
+
+    def run(*words: object, stdin: str | None = None) -> Any:
+        return runner.invoke(app, [str(w) for w in words], input=stdin)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, gedanken: Callable[..., Any], tiny: str) -> Path:
+    folder = tmp_path_factory.mktemp("learned") / "agent"
+    result = gedanken("learn", "--env", tiny, "--steps", 40, "--train-steps", 3, "--llm", "none", "--out", folder)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def saved(learned: Path, tmp_path: Path) -> Path:
+    """A copy of the saved agent that the test may change."""
+    return Path(shutil.copytree(learned, tmp_path / "agent"))
