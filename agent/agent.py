@@ -285,7 +285,7 @@ class Agent:
             native = self.step(observation, reward, terminated, truncated)
             if frame:
                 frame(self)
-            if native is None or (max_steps is not None and steps >= max_steps):
+            if native is None or self.has_reached_goals() or (max_steps is not None and steps >= max_steps):
                 break
             observation, reward, terminated, truncated = self._interact(native)
             total, steps = total + reward, steps + 1
@@ -297,14 +297,21 @@ class Agent:
 
     def _is_solved(self, total: float, terminated: bool) -> bool:
         """Every goal reached; without goals the environment's own threshold; without one, an end that paid."""
-        pursuit = self.mind.pursuit
-        goals = [(t, c) for t, c in zip(pursuit.objective.terms, pursuit.carry, strict=True) if isinstance(t, Goal)] if pursuit else []
-        if goals:
-            return all(bool(goal.done(carry)[0]) for goal, carry in goals)
+        if self.mind.knowledge.goals():
+            return self.has_reached_goals()
         threshold = getattr(self.env.spec, "reward_threshold", None)
         if threshold is not None and self.schema.grid is None:
             return total >= threshold
         return terminated and total > 0
+
+    def has_reached_goals(self) -> bool:
+        """Whether there are goals and every one is reached in this episode."""
+        pursuit = self.mind.pursuit
+        if pursuit is None:
+            return False
+        terms = zip(pursuit.objective.terms, pursuit.carry, strict=True)
+        done = [bool(term.done(carry)[0]) for term, carry in terms if isinstance(term, Goal)]
+        return bool(done) and all(done)
 
     def _interact(self, native: Any) -> tuple[Any, float, bool, bool]:
         observation, reward, terminated, truncated, _ = self.env.step(native)

@@ -45,7 +45,7 @@ def solve(figures: Figures, seeds: range, episodes: int) -> dict[int, gedanken.A
             agent = learner(size, seed, 1_000)
             layouts = unseen(agent, episodes)
             for name, arm in (("hybrid", agent), ("learned", agent.variant(rules=False)), ("rules", agent.variant(model=False))):
-                played = arm.run(len(layouts), seeds=layouts if name == "hybrid" else layouts[: max(5, episodes // 5)])
+                played = arm.run(len(layouts), seeds=layouts if name == "hybrid" else layouts[: max(5, episodes // 10)])
                 shares[name].append(played.solved / len(played.episodes))
                 if name == "hybrid":
                     steps.append(played.summary()["mean_steps"])

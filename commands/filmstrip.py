@@ -190,14 +190,13 @@ def _lines(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any
     shown = scalars(schema)[:LINES]
     figure = figure_type(figsize=(10, 0.9 + 1.45 * len(shown)), layout="constrained")
     figure.suptitle(title, fontsize=11, weight="bold", color=_INK, x=0.01, ha="left")
-    starts = [t for t, f in enumerate(frames) if f.ahead is not None]
-    every = max(1, len(starts) // PANELS)
+    starts = _apart(frames)
     for k, feature in enumerate(shown):
         axes = figure.add_subplot(len(shown), 1, k + 1)
         style = "steps-post" if feature.is_discrete else "default"
         observed = np.array([float(f.observed[feature.name]) for f in frames])
-        axes.plot(observed, color=_INK, linewidth=1.4, drawstyle=style, label="observed")
-        for j, t in enumerate(starts[::every]):
+        axes.plot(observed, color=_INK, linewidth=1.4, drawstyle=style, label="observed", zorder=3)
+        for j, t in enumerate(starts):
             future = frames[t].ahead
             assert future is not None
             values = future[feature.name].astype(float)[: len(frames) - t]
@@ -215,12 +214,23 @@ def _lines(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any
             axes.axvline(t, color=_GOLD, linewidth=0.8, alpha=0.5, zorder=0, label=None if j else "a rule fired")
         _name_axis(axes, feature, observed)
         if k == 0:
-            axes.legend(loc="upper right", fontsize=7, frameon=True, ncols=3, borderaxespad=0.2)
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=7.5, frameon=False, ncols=3)
         axes.tick_params(labelbottom=k == len(shown) - 1)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(0, max(1, len(frames) - 1))
     axes.set_xlabel("step")
     return figure
+
+
+def _apart(frames: Sequence[Frame]) -> list[int]:
+    """Steps whose imagined futures are drawn: evenly spread, each after the one before has come to its end."""
+    starts: list[int] = []
+    free = 0
+    for t, frame in enumerate(frames):
+        if frame.ahead is not None and t >= free:
+            starts.append(t)
+            free = t + max(len(next(iter(frame.ahead.values()))), len(frames) // PANELS)
+    return starts
 
 
 def _name_axis(axes: Any, feature: Feature, observed: np.ndarray) -> None:

@@ -31,7 +31,8 @@ WALK = Schema(
     (Feature("action", "category", values=("left", "right", "burn", "stay")),), lambda o, e: {}, lambda a: a,
 )
 RULES = ("expect x' == x + 1 if action == right", "expect x' == x - 1 if action == left",
-         "reward 1 if x' == 9 and x == 8", "end if x' == 9", "forbid burn if heat > 4", "expect heat' == heat + 3 and n' == n + 1 if action == burn")
+         "reward 1 if x' == 9 and x == 8", "end if x' == 9", "forbid burn if heat > 4",
+         "expect heat' == heat + 3 and n' == n + 1 if action == burn")
 
 
 def starts(*xs: int) -> dict[str, Tensor]:

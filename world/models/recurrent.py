@@ -121,14 +121,17 @@ class Recurrent(nn.Module):
         return Belief(zeros(n, self.config.hidden), zeros(n, self.config.latent), self.mean.repeat(n, 1),
                       self.layout.base.new_zeros(n, self.layout.codes))
 
+    @torch.no_grad()
     def observe(self, state: Belief, action: Tensor | None, features: Features, reset: Tensor | None = None,
                 rng: torch.Generator | None = None) -> Belief:
         hidden = torch.zeros_like(state.hidden)
         if action is not None:
-            moved = self._advance(state, self._inputs(state, action))
+            inputs = torch.cat([self._seen(state.reals, state.codes), self._act(action)], -1)
+            moved = self._advance(state.hidden, state.latent, inputs)
             hidden = moved if reset is None else torch.where(reset[:, None], hidden, moved)
-        return self._condition(hidden, *self.layout.pack(features), rng)[0]
+        return self._condition(hidden, features, rng)
 
+    @torch.no_grad()
     def step(self, state: Belief, action: Tensor, rng: torch.Generator | None = None) -> tuple[Belief, Outcome]:
         """One imagined step. With `rng` the latent and then the features are drawn, and the state carries what was
         drawn (`decode` it); the outcome holds the distribution it was drawn from."""
@@ -147,9 +150,10 @@ class Recurrent(nn.Module):
                               reward * self.reward_std + self.reward_mean, cont.sigmoid(),
                               torch.ones_like(cont, dtype=torch.bool), uncertainty)
 
+    @torch.no_grad()
     def assimilate(self, state: Belief, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> Belief:
         """The posterior given `features` at the step the state stands for: same `hidden`, another latent."""
-        return tree.choose(rows, self._condition(state.hidden, *self.layout.pack(features), rng)[0], state)
+        return tree.choose(rows, self._condition(state.hidden, features, rng), state)
 
     def decode(self, state: Belief) -> dict[str, Tensor]:
         """The features the state stands for: exactly those observed or assimilated last, else the imagined ones."""
@@ -166,16 +170,18 @@ class Recurrent(nn.Module):
         paid, goes_on = (reward - self.reward_mean) / self.reward_std, 1 - ended.float()
         weight, length = mask.float(), len(mask)
 
-        belief, q = self._condition(self.mean.new_zeros(mask.shape[1], c.hidden), reals[0], codes[0], rng)
-        track, posteriors = [belief], []
+        seen = self._seen(reals, codes)
+        inputs = torch.cat([seen[:-1], self._act(action)], -1)
+        hidden = [self.mean.new_zeros(mask.shape[1], c.hidden)]
+        posteriors = [self.posterior(torch.cat([hidden[0], seen[0]], -1))]
+        latent = [_draw(posteriors[0], rng)]
         for t in range(length):
-            hidden = self._advance(belief, self._inputs(belief, action[t]))
-            belief, q = self._condition(hidden, reals[t + 1], codes[t + 1], rng)
-            track.append(belief)
-            posteriors.append(q)
-        q, here = torch.cat(posteriors), weight.flatten()
-        before, after = tree.concatenate(track[:-1]), tree.concatenate(track[1:])
-        inputs = self._inputs(before, action.flatten(0, 1))
+            hidden.append(self._advance(hidden[-1], latent[-1], inputs[t]))
+            posteriors.append(self.posterior(torch.cat([hidden[-1], seen[t + 1]], -1)))
+            latent.append(_draw(posteriors[-1], rng))
+        track = Belief(torch.stack(hidden), torch.stack(latent), reals, codes)  # [T + 1, B, ...]
+        before, after = (tree.tree_map(lambda x, s=s: x[s].flatten(0, 1), track) for s in (slice(-1), slice(1, None)))
+        inputs, here, q = inputs.flatten(0, 1), weight.flatten(), torch.cat(posteriors[1:])
         mean, std, logits = self._features(before, after.hidden, after.latent, inputs)
         pay, cont = self._outlook(after, inputs)
         p, prior_share = self.prior(after.hidden), c.kl_balance
@@ -191,7 +197,7 @@ class Recurrent(nn.Module):
 
         # Open loop: latent overshooting (Hafner et al. 2019) on the decoded features, which is what planning will do.
         starts = torch.arange(0, length, c.stride, device=device)
-        belief = tree.concatenate([track[t] for t in starts.tolist()])
+        belief: Belief = tree.tree_map(lambda x: x[starts].flatten(0, 1), track)
         sums, count = dict.fromkeys(("open_loop", "reward", "cont"), self.mean.new_zeros(())), self.mean.new_zeros(())
         for k in range(min(c.overshoot, length)):
             at = (starts + k).clamp_max(length - 1)
@@ -214,24 +220,20 @@ class Recurrent(nn.Module):
     def _seen(self, reals: Tensor, codes: Tensor) -> Tensor:
         return torch.cat([(reals - self.mean) / self.std, self.layout.onehot(codes)], -1)
 
-    def _inputs(self, state: Belief, action: Tensor) -> Tensor:
-        """Features and action of N rows, scaled: `[N, R + V + actions]`."""
-        acts = self.act_layout
+    def _act(self, action: Tensor) -> Tensor:
+        """Actions `[..., A]` one-hot, or scaled to -1 .. 1 where they have bounds."""
+        low, high = self.act_layout.low, self.act_layout.high
         if self.schema.discrete_actions:
-            action = acts.onehot(action.long())
-        else:
-            half = (acts.high - acts.low) / 2
-            action = torch.where(half.isfinite(), (action - acts.low) / half - 1, action)
-        return torch.cat([self._seen(state.reals, state.codes), action], -1)
+            return self.act_layout.onehot(action.long())
+        return torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
 
-    def _advance(self, state: Belief, inputs: Tensor) -> Tensor:
-        return self.cell(self.embed(torch.cat([state.latent, inputs], -1)), state.hidden)
+    def _advance(self, hidden: Tensor, latent: Tensor, inputs: Tensor) -> Tensor:
+        return self.cell(self.embed(torch.cat([latent, inputs], -1)), hidden)
 
-    def _condition(self, hidden: Tensor, reals: Tensor, codes: Tensor,
-                   rng: torch.Generator | None) -> tuple[Belief, Tensor]:
-        """The posterior belief, and its parameters `[N, 2 Z]`."""
+    def _condition(self, hidden: Tensor, features: Features, rng: torch.Generator | None) -> Belief:
+        reals, codes = self.layout.pack(features)
         q = self.posterior(torch.cat([hidden, self._seen(reals, codes)], -1))
-        return Belief(hidden, _draw(q, rng), reals, codes), q
+        return Belief(hidden, _draw(q, rng), reals, codes)
 
     def _features(self, before: Belief, hidden: Tensor, latent: Tensor,
                   inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -240,7 +242,7 @@ class Recurrent(nn.Module):
         change, spread, logits, bonus = self.heads(torch.cat([hidden, latent, inputs], -1)).split([r, r, v, 3 * c], -1)
         mean = (before.reals + self.change * change).clamp(self.layout.low, self.layout.high)
         std = self.change * (F.softplus(spread - 1) + self.config.least_std)
-        return mean, std, logits + self.layout.moved(before.codes, bonus.view(-1, 3, c))
+        return mean, std, logits + self.layout.moved(before.codes, bonus.view(len(bonus), 3, c))
 
     def _outlook(self, after: Belief, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled reward and the logit of going on, `[N]` each: both see the features the step leads to."""
@@ -250,8 +252,8 @@ class Recurrent(nn.Module):
     def _imagine(self, before: Belief, action: Tensor, rng: torch.Generator | None, draws_features: bool = True,
                  ) -> tuple[Belief, tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """One prior step: the belief, (mean, std), logits, scaled reward, logit of going on."""
-        inputs = self._inputs(before, action)
-        hidden = self._advance(before, inputs)
+        inputs = torch.cat([self._seen(before.reals, before.codes), self._act(action)], -1)
+        hidden = self._advance(before.hidden, before.latent, inputs)
         latent = _draw(self.prior(hidden), rng)
         mean, std, logits = self._features(before, hidden, latent, inputs)
         reals, odds = mean, logits
