@@ -16,7 +16,8 @@ def act(mind: Mind, schema: Schema, intended: Tensor) -> tuple[Tensor, Any]:
 
     What the model expects of it is kept, to be compared with what comes.
     """
-    assert mind.features is not None and mind.belief is not None
+    assert mind.features is not None
+    assert mind.belief is not None
     action, decision = mind.shield.guard(schema.clamp(intended), mind.features, mind.imagining, mind.belief, mind.rng)
     if decision is not None:
         mind.decisions.append(decision)

@@ -66,9 +66,18 @@ class Agent:
     likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary one).
     """
 
-    def __init__(self, env: gymnasium.Env, *, llm: str | BaseChatModel | None = "local", model: str | WorldModel = "auto",
-                 planner: str | Planner = "auto", schema: Schema | None = None, memory: str | Path | None = None,
-                 config: AgentConfig | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        *,
+        llm: str | BaseChatModel | None = "local",
+        model: str | WorldModel = "auto",
+        planner: str | Planner = "auto",
+        schema: Schema | None = None,
+        memory: str | Path | None = None,
+        config: AgentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
         self.config = config or AgentConfig()
         self.schema = schema or Schema.from_env(env)
@@ -81,9 +90,17 @@ class Agent:
         knowledge = KnowledgeBase(self.schema, self._gateway())
         rules, failures = knowledge.compiled(), Failures()
         self.mind = Mind(
-            memory=long_term, replay=Replay(long_term, self.config.holdout, seed), recent=ShortTerm(), learned=learned,
-            knowledge=knowledge, imagining=learned, shield=Shield(self.schema, rules), limits=[], failures=failures,
-            affect=Affect(), rng=torch.Generator().manual_seed(seed),
+            memory=long_term,
+            replay=Replay(long_term, self.config.holdout, seed),
+            recent=ShortTerm(),
+            learned=learned,
+            knowledge=knowledge,
+            imagining=learned,
+            shield=Shield(self.schema, rules),
+            limits=[],
+            failures=failures,
+            affect=Affect(),
+            rng=torch.Generator().manual_seed(seed),
         )
         self.experience = Experience(self.schema, self.mind.replay)
         recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
@@ -126,8 +143,11 @@ class Agent:
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
         mind = self.mind
         mind.imagining = Remembered(mind.knowledge.refine(mind.learned), mind.failures)
-        mind.limits = [Limit.of(self.schema, e.rule.statement, e.text) for e in mind.knowledge.limits()
-                       if isinstance(e.rule.statement, Avoid | Maintain)]
+        mind.limits = [
+            Limit.of(self.schema, e.rule.statement, e.text)
+            for e in mind.knowledge.limits()
+            if isinstance(e.rule.statement, Avoid | Maintain)
+        ]
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits)
         mind.shield = Shield(self.schema, mind.knowledge.compiled(), mind.limits)
@@ -135,9 +155,12 @@ class Agent:
     def objective(self) -> Objective:
         """What the agent is after: its goals, the return, its preferences, less what its limits exclude."""
         kb = self.mind.knowledge
-        goals: list[Term] = [Goal(self.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)]
-        wishes: list[Term] = [Preference(self.schema, e.rule.statement) for e in kb.preferences()
-                              if isinstance(e.rule.statement, Prefer)]
+        goals: list[Term] = [
+            Goal(self.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
+        ]
+        wishes: list[Term] = [
+            Preference(self.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
+        ]
         return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
 
     # --- the loop -------------------------------------------------------------------------------------------------
@@ -207,9 +230,15 @@ class Agent:
 
     # --- learning and running -------------------------------------------------------------------------------------
 
-    def learn(self, steps: int = 1_000, *, random: bool = True, train: bool = True,
-              progress: Callable[[int, int], None] | None = None,
-              training: Callable[[Progress], None] | None = None) -> dict[str, float]:
+    def learn(
+        self,
+        steps: int = 1_000,
+        *,
+        random: bool = True,
+        train: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+        training: Callable[[Progress], None] | None = None,
+    ) -> dict[str, float]:
         """Interact for `steps` steps (at random, or as planned with `random=False`), then train; returns the held-out
         accuracy.
 
@@ -226,7 +255,11 @@ class Agent:
                 done += here > 0
                 if progress:
                     progress(min(done, steps), steps)
-                if native is None or done >= steps or (random and self.schema.grid and here >= self.config.layout_steps):
+                if (
+                    native is None
+                    or done >= steps
+                    or (random and self.schema.grid and here >= self.config.layout_steps)
+                ):
                     self._close_episode()
                     break
                 observation, reward, terminated, truncated = self._interact(native)
@@ -248,9 +281,18 @@ class Agent:
             self.check()
         return learning.accuracy(self.mind, self.experience)
 
-    def run(self, episodes: int = 20, *, seed: int | None = None, seeds: Sequence[int] | None = None, unseen: bool = True,
-            max_steps: int | None = None, train: bool = False, watch: Callable[[EpisodeResult], None] | None = None,
-            frame: Callable[[Agent], None] | None = None) -> RunResult:
+    def run(
+        self,
+        episodes: int = 20,
+        *,
+        seed: int | None = None,
+        seeds: Sequence[int] | None = None,
+        unseen: bool = True,
+        max_steps: int | None = None,
+        train: bool = False,
+        watch: Callable[[EpisodeResult], None] | None = None,
+        frame: Callable[[Agent], None] | None = None,
+    ) -> RunResult:
         """Play episodes as planned and return what they came to.
 
         `unseen` skips layouts that are in memory (the seed is taken on, so that the count is kept). `train` trains
@@ -277,8 +319,9 @@ class Agent:
             raise GedankenError(f"all of the {20 * episodes} layouts tried are in memory; run with unseen=False")
         return RunResult(tuple(results))
 
-    def _play(self, seed: int, layout: str, observation: Any, max_steps: int | None,
-              frame: Callable[[Agent], None] | None) -> EpisodeResult:
+    def _play(
+        self, seed: int, layout: str, observation: Any, max_steps: int | None, frame: Callable[[Agent], None] | None
+    ) -> EpisodeResult:
         started = time.perf_counter()
         reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
         while True:
@@ -290,8 +333,18 @@ class Agent:
             observation, reward, terminated, truncated = self._interact(native)
             total, steps = total + reward, steps + 1
         mind = self.mind
-        result = EpisodeResult(seed, layout, total, steps, self._is_solved(total, terminated), mind.imagined_steps,
-                               mind.departures, mind.broken, len(mind.decisions), time.perf_counter() - started)
+        result = EpisodeResult(
+            seed,
+            layout,
+            total,
+            steps,
+            self._is_solved(total, terminated),
+            mind.imagined_steps,
+            mind.departures,
+            mind.broken,
+            len(mind.decisions),
+            time.perf_counter() - started,
+        )
         self._close_episode()
         return result
 
@@ -333,8 +386,15 @@ class Agent:
     def variant(self, *, rules: bool = True, model: bool = True) -> Agent:
         """The same agent without its rules, or without its learned model: the arms of a comparison. It shares the
         weights, has a memory of its own, and is not meant to be trained."""
-        other = Agent(self.env, llm=None, model=self.mind.learned if model else Persistence(self.schema), planner=self.planner,
-                      schema=self.schema, config=self.config, seed=self.seed)
+        other = Agent(
+            self.env,
+            llm=None,
+            model=self.mind.learned if model else Persistence(self.schema),
+            planner=self.planner,
+            schema=self.schema,
+            config=self.config,
+            seed=self.seed,
+        )
         if rules:
             for entry in self.mind.knowledge.active():
                 other.mind.knowledge.tell(entry.text)

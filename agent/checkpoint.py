@@ -70,10 +70,16 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     header, tensors = _read(folder)
     schema = options.pop("schema", None) or Schema.from_env(env)
     if difference := schema.difference(header["schema"], sizes=False):
-        raise UserError(f"{folder} was saved for another world ({header['env']}): {difference}; "
-                        "load it with the environment it was made for")
-    options = {"seed": header["seed"], "llm": header["llm"], "model": _model_name(header["model"]),
-               "memory": folder / MEMORY} | options
+        raise UserError(
+            f"{folder} was saved for another world ({header['env']}): {difference}; "
+            "load it with the environment it was made for"
+        )
+    options = {
+        "seed": header["seed"],
+        "llm": header["llm"],
+        "model": _model_name(header["model"]),
+        "memory": folder / MEMORY,
+    } | options
     agent = Agent(env, schema=schema, **options)
     mind = agent.mind
     _restore_model(agent, header, tensors, folder)
@@ -99,8 +105,10 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     path = folder / STATE
     if not path.is_file():
-        raise UserError(f"{folder} is not a saved agent (it has no {STATE}); give the folder that agent.save or "
-                        "`gedanken learn --out` wrote")
+        raise UserError(
+            f"{folder} is not a saved agent (it has no {STATE}); give the folder that agent.save or "
+            "`gedanken learn --out` wrote"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["gedanken"])
@@ -108,7 +116,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged or no agent ({error}); restore it from a copy, or learn again") from error
     if header.get("format") != FORMAT:
-        raise UserError(f"{path} has format {header.get('format')}, this version reads {FORMAT}; use a matching gedanken")
+        raise UserError(
+            f"{path} has format {header.get('format')}, this version reads {FORMAT}; use a matching gedanken"
+        )
     return header, tensors
 
 
@@ -131,9 +141,10 @@ def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tens
             _, index, key = name.split(".")
             state.setdefault(int(index), {})[key] = value
     saved = header["trainer"]
-    agent.trainer.load_state_dict({
-        "optimiser": {"state": state, "param_groups": saved["groups"]},
-        "rng": tensors["trainer.rng"],
-        "steps_done": saved["steps_done"],
-    })
-
+    agent.trainer.load_state_dict(
+        {
+            "optimiser": {"state": state, "param_groups": saved["groups"]},
+            "rng": tensors["trainer.rng"],
+            "steps_done": saved["steps_done"],
+        }
+    )

@@ -1,8 +1,9 @@
-"""M_t = L(M_{t-1}, a_{t-1}, o_t): what happened goes to memory, belief, affect and goal; the world model trains on it."""
+"""M_t = L(M_{t-1}, a_{t-1}, o_t): what happened goes to memory, belief, affect and goal; the model trains on it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,7 +50,9 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     mind.belief = mind.imagining.observe(mind.belief, action, after)
 
 
-def _advance(mind: Mind, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], step: Step) -> tuple[Tensor, ...]:
+def _advance(
+    mind: Mind, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], step: Step
+) -> tuple[Tensor, ...]:
     assert mind.pursuit is not None
     one, yes = torch.ones(1), torch.ones(1, dtype=torch.bool)
     seen = Transition(now, action, after, one * step.reward, one * (not step.terminated), yes, one * 0, one, 0)
@@ -58,14 +61,20 @@ def _advance(mind: Mind, now: dict[str, Tensor], action: Tensor, after: dict[str
 
 def _in_words(schema: Schema, step: Step) -> str:
     """A transition in a line: the action and what changed, in the schema's names (data, never instructions)."""
+
     def word(name: str, value: np.ndarray) -> str:
         f = schema.feature(name)
         return f.values[int(value)] if f.kind == "category" and not f.shape else f"{value:g}" if not f.shape else "..."
 
     assert step.next_features is not None
-    action = ", ".join(f"{a.name} = {word(a.name, v)}" for a, v in zip(schema.actions, np.asarray(step.action), strict=True))
-    changed = [f"{k}: {word(k, v)} -> {word(k, step.next_features[k])}" for k, v in step.features.items()
-               if not np.array_equal(v, step.next_features[k])]
+    action = ", ".join(
+        f"{a.name} = {word(a.name, v)}" for a, v in zip(schema.actions, np.asarray(step.action), strict=True)
+    )
+    changed = [
+        f"{k}: {word(k, v)} -> {word(k, step.next_features[k])}"
+        for k, v in step.features.items()
+        if not np.array_equal(v, step.next_features[k])
+    ]
     return f"{action}; " + ("; ".join(changed) or "nothing changed")
 
 
@@ -86,12 +95,22 @@ class Experience:
         if not len(t):
             return None
         features = {k: np.stack([t.features[k], t.next_features[k]], 1) for k in t.features}
-        return Batch(self._features(features), self._actions(t.action[:, None]), _floats(t.reward[:, None]),
-                     torch.as_tensor(t.terminated[:, None]), torch.ones(len(t), 1, dtype=torch.bool))
+        return Batch(
+            self._features(features),
+            self._actions(t.action[:, None]),
+            _floats(t.reward[:, None]),
+            torch.as_tensor(t.terminated[:, None]),
+            torch.ones(len(t), 1, dtype=torch.bool),
+        )
 
     def _tensors(self, s: Sequences) -> Batch:
-        return Batch(self._features(s.features), self._actions(s.action), _floats(s.reward),
-                     torch.as_tensor(s.terminated), torch.as_tensor(s.mask))
+        return Batch(
+            self._features(s.features),
+            self._actions(s.action),
+            _floats(s.reward),
+            torch.as_tensor(s.terminated),
+            torch.as_tensor(s.mask),
+        )
 
     def _features(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
         return {f.name: torch.as_tensor(np.ascontiguousarray(arrays[f.name])).to(f.dtype) for f in self.schema.features}
@@ -104,8 +123,12 @@ def _floats(values: np.ndarray) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
 
 
-def train(trainer: Trainer, experience: Experience, steps: int | None = None,
-          progress: Callable[[Progress], None] | None = None) -> float:
+def train(
+    trainer: Trainer,
+    experience: Experience,
+    steps: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> float:
     """Train the world model on what is in memory; returns the held-out loss."""
     return trainer.run(experience, steps, progress)
 
@@ -119,7 +142,7 @@ def calibrate(mind: Mind, experience: Experience, limits: list[Limit], horizon: 
     batch = experience.batch(256, horizon, rng, held_out=True) or experience.batch(256, horizon, rng)
     if batch is None:
         return limits
-    return [Limit(l.schema, l.condition, l.text, margins(mind.imagining, l, batch), l.penalty) for l in limits]
+    return [replace(limit, margins=margins(mind.imagining, limit, batch)) for limit in limits]
 
 
 @torch.no_grad()
@@ -140,8 +163,12 @@ def accuracy(mind: Mind, experience: Experience) -> dict[str, float]:
     pose = {grid.x, grid.y, grid.heading} if grid else set()
     rest = {k: v for k, v in after.items() if k not in pose}
     rare = ~exact({k: now[k] for k in rest}, rest) if rest else torch.zeros_like(right)
-    return {"exact": float(right.float().mean()), "exact on rare events": float(right[rare].float().mean()),
-            "rare events": float(rare.sum()), "transitions": float(len(right))}
+    return {
+        "exact": float(right.float().mean()),
+        "exact on rare events": float(right[rare].float().mean()),
+        "rare events": float(rare.sum()),
+        "transitions": float(len(right)),
+    }
 
 
 def layout_of(memory_features: dict[str, np.ndarray], schema: Schema) -> str:

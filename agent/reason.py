@@ -20,7 +20,8 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
     next one gets a smaller budget until something is reached.
     """
     pursuit = mind.pursuit
-    assert pursuit is not None and mind.belief is not None
+    assert pursuit is not None
+    assert mind.belief is not None
     plan = pursuit.plan
     if isinstance(planner, Search) and plan is not None and pursuit.at < len(plan.sequence):
         action = plan.sequence[pursuit.at]

@@ -65,15 +65,19 @@ class RunResult:
         write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
 
     def __str__(self) -> str:
-        head = f"{'layout':>16} {'return':>8} {'steps':>6} {'solved':>7} {'imagined':>9} {'departed':>9} {'shielded':>9}"
+        head = (
+            f"{'layout':>16} {'return':>8} {'steps':>6} {'solved':>7} {'imagined':>9} {'departed':>9} {'shielded':>9}"
+        )
         rows = [
             f"{e.layout:>16} {e.total_reward:8.3f} {e.steps:6d} {'yes' if e.solved else 'no':>7} "
             f"{e.imagined_steps:9d} {e.departures:9d} {e.shielded:9d}"
             for e in self.episodes
         ]
         s = self.summary()
-        foot = (f"solved {s['solved']} of {s['episodes']}, mean return {s['mean_return']:.3f}, mean steps "
-                f"{s['mean_steps']:.1f}, {s['seconds_per_episode']:.2f} s an episode")
+        foot = (
+            f"solved {s['solved']} of {s['episodes']}, mean return {s['mean_return']:.3f}, mean steps "
+            f"{s['mean_steps']:.1f}, {s['seconds_per_episode']:.2f} s an episode"
+        )
         return "\n".join([head, *rows, foot])
 
     def _mean(self, name: str) -> float:

@@ -23,8 +23,12 @@ TEST_SEED = 60_000_000
 
 
 def main() -> None:
-    args = options(__doc__ or "", episodes=(int, 5, "episodes an arm"), steps=(int, 200, "steps an episode at most"),
-                   seeds=(int, 3, "training seeds"))
+    args = options(
+        __doc__ or "",
+        episodes=(int, 5, "episodes an arm"),
+        steps=(int, 200, "steps an episode at most"),
+        seeds=(int, 3, "training seeds"),
+    )
     torch.set_num_threads(1)
     episodes, steps = (2, 40) if args.quick else (args.episodes, args.steps)
     figures = Figures()
@@ -59,8 +63,9 @@ def main() -> None:
             row["return"].append(sum(returns) / episodes)
             print(f"    seed {seed}, {arm}: {crossed} of {episodes} cross, return {row['return'][-1]:.0f}", flush=True)
     for arm, row in rows.items():
-        figures.add(f"{arm}: episodes that cross {LIMIT}", row["episodes that cross"], "share",
-                    "0" if arm == "told" else "")
+        figures.add(
+            f"{arm}: episodes that cross {LIMIT}", row["episodes that cross"], "share", "0" if arm == "told" else ""
+        )
         figures.add(f"{arm}: return (of {steps})", row["return"], "steps")
     figures.add("margin at the last step of the horizon", margins, "m")
     figures.write(args.json)

@@ -27,7 +27,7 @@ def options(description: str, **more: tuple[type, object, str]) -> argparse.Name
 
 @dataclass
 class Figures:
-    """The figures of one run: a value, its spread over seeds (standard deviation), a unit, and a goal if there is one."""
+    """The figures of one run: a value, its spread over seeds (standard deviation), a unit, a goal if there is one."""
 
     started: float = field(default_factory=time.perf_counter)
     rows: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -37,7 +37,13 @@ class Figures:
         kept = [v for v in values if not math.isnan(v)]
         value = statistics.fmean(kept) if kept else float("nan")
         spread = statistics.stdev(kept) if len(kept) > 1 else 0.0
-        self.rows[name] = {"value": round(value, 4), "spread": round(spread, 4), "unit": unit, "goal": goal, "n": len(kept)}
+        self.rows[name] = {
+            "value": round(value, 4),
+            "spread": round(spread, 4),
+            "unit": unit,
+            "goal": goal,
+            "n": len(kept),
+        }
         print(f"  {name:<58} {value:>10.4g} ± {spread:<8.3g} {unit:<14} {goal}", flush=True)
 
     def write(self, path: Path | None) -> None:
@@ -58,5 +64,10 @@ def machine() -> dict[str, object]:
 
     import torch
 
-    return {"python": platform.python_version(), "torch": torch.__version__, "processor": platform.machine(),
-            "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }

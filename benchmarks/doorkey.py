@@ -44,14 +44,21 @@ def solve(figures: Figures, seeds: range, episodes: int) -> dict[int, gedanken.A
         for seed in seeds:
             agent = learner(size, seed, 1_000)
             layouts = unseen(agent, episodes)
-            for name, arm in (("hybrid", agent), ("learned", agent.variant(rules=False)), ("rules", agent.variant(model=False))):
+            for name, arm in (
+                ("hybrid", agent),
+                ("learned", agent.variant(rules=False)),
+                ("rules", agent.variant(model=False)),
+            ):
                 played = arm.run(len(layouts), seeds=layouts if name == "hybrid" else layouts[: max(5, episodes // 10)])
                 shares[name].append(played.solved / len(played.episodes))
                 if name == "hybrid":
                     steps.append(played.summary()["mean_steps"])
                     cost.append(played.summary()["seconds_per_episode"])
-                    print(f"    {size} seed {seed}: {played.solved} of {len(layouts)}; unsolved seeds "
-                          f"{[e.seed for e in played.episodes if not e.solved]}", flush=True)
+                    print(
+                        f"    {size} seed {seed}: {played.solved} of {len(layouts)}; unsolved seeds "
+                        f"{[e.seed for e in played.episodes if not e.solved]}",
+                        flush=True,
+                    )
             if size == "8x8":
                 agents[seed] = agent
         figures.add(f"hybrid solves {size}", shares["hybrid"], "share", ">= 0.99")
@@ -129,7 +136,10 @@ def model(figures: Figures, agents: dict[int, gedanken.Agent], sequences: int) -
             rows.setdefault(f"imagined steps a second, {name}", []).append(speed(agent, imagined))
     for name, values in rows.items():
         figures.add(name, values, "steps/s" if "second" in name else "share exact")
-    ratio = [b / a for a, b in zip(rows["imagined steps a second, learned"], rows["imagined steps a second, refined"], strict=True)]
+    ratio = [
+        b / a
+        for a, b in zip(rows["imagined steps a second, learned"], rows["imagined steps a second, refined"], strict=True)
+    ]
     figures.add("refined speed over unrefined", ratio, "ratio")
 
 
@@ -152,7 +162,7 @@ def open_loop(agent: gedanken.Agent, world, sequences: int, kind: str) -> dict[s
             carried = plan.imagined["carrying_object"][:, 0]
             picked = int((carried > 0).long().argmax()) if bool((carried > 0).any()) else 0
             prefix = plan.sequence[:picked, 0, 0].tolist()
-        taken = (prefix + torch.randint(7, (40,), generator=rng).tolist())
+        taken = prefix + torch.randint(7, (40,), generator=rng).tolist()
         for a in taken:
             observation, _, terminated, truncated, _ = env.step(a)
             seen.append(schema.observe(observation, env))
@@ -185,8 +195,12 @@ def speed(agent: gedanken.Agent, world, rows: int = 1_024, steps: int = 20) -> f
 def main() -> None:
     import tempfile
 
-    args = options(__doc__ or "", parts=(str, "solve,large,few,model", "which parts to run"),
-                   episodes=(int, 100, "test layouts"), seeds=(int, 3, "training seeds"))
+    args = options(
+        __doc__ or "",
+        parts=(str, "solve,large,few,model", "which parts to run"),
+        episodes=(int, 100, "test layouts"),
+        seeds=(int, 3, "training seeds"),
+    )
     torch.set_num_threads(1)
     parts = set(args.parts.split(","))
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))

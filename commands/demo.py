@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,15 +135,18 @@ def compare(agent: Agent, episodes: int) -> tuple[dict[str, RunResult], Recordin
     played: dict[str, list[EpisodeResult]] = {arm: [] for arm in arms}
     best, best_is_solved = Recording(), False
     try:
-        with Live(_live(played, len(seeds)), console=err, transient=True, auto_refresh=False) as live:
-            for seed in seeds:
-                for arm, player in arms.items():
-                    recording = Recording()
-                    frame = recording.frame if arm == "hybrid" else None
-                    played[arm] += player.run(1, seeds=[seed], frame=frame).episodes
-                    live.update(_live(played, len(seeds)), refresh=True)
-                    if arm == "hybrid" and (not best.frames or (played[arm][-1].solved and not best_is_solved)):
-                        best, best_is_solved = recording, played[arm][-1].solved
+        with Live(_live(played, len(seeds)), console=err, transient=True, refresh_per_second=4) as live:
+            for seed, (arm, player) in itertools.product(seeds, arms.items()):
+                recording = Recording()
+
+                def frame(agent: Agent, arm: str = arm, recording: Recording = recording) -> None:
+                    recording.frame(agent)
+                    live.update(_live(played, len(seeds), f"{ARMS[arm]}: step {len(recording.frames)}"))
+
+                [episode] = player.run(1, seeds=[seed], frame=frame).episodes
+                played[arm].append(episode)
+                if arm == "hybrid" and (not best.frames or (episode.solved and not best_is_solved)):
+                    best, best_is_solved = recording, episode.solved
     finally:
         for player in arms.values():
             if player is not agent:
@@ -183,7 +187,7 @@ def arms_table(results: dict[str, RunResult]) -> Table:
     return shown
 
 
-def _live(played: dict[str, list[EpisodeResult]], episodes: int) -> Table:
+def _live(played: dict[str, list[EpisodeResult]], episodes: int, now: str = "") -> Table:
     """The comparison while it runs: a mark an episode, solved or not, the newest at the right."""
     shown = table(
         f"playing {episodes} layouts",
@@ -208,6 +212,7 @@ def _live(played: dict[str, list[EpisodeResult]], episodes: int) -> Table:
             f"{sum(e.steps for e in results) / n:.1f}",
             f"{sum(e.seconds for e in results) / n:.2f}",
         )
+    shown.caption, shown.caption_justify = now or None, "left"
     return shown
 
 

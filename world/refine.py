@@ -50,17 +50,28 @@ class Refined:
         inner = self.inner.initial(n)
         return RefinedState(inner, self.inner.decode(inner))
 
-    def observe(self, state: RefinedState, action: Tensor | None, features: Features, reset: Tensor | None = None,
-                rng: torch.Generator | None = None) -> RefinedState:
+    def observe(
+        self,
+        state: RefinedState,
+        action: Tensor | None,
+        features: Features,
+        reset: Tensor | None = None,
+        rng: torch.Generator | None = None,
+    ) -> RefinedState:
         return RefinedState(self.inner.observe(state.inner, action, features, reset, rng), dict(features))
 
     @torch.no_grad()
-    def step(self, state: RefinedState, action: Tensor, rng: torch.Generator | None = None) -> tuple[RefinedState, Outcome]:
+    def step(
+        self, state: RefinedState, action: Tensor, rng: torch.Generator | None = None
+    ) -> tuple[RefinedState, Outcome]:
         """The inner step, corrected and assimilated."""
         inner, predicted = self.inner.step(state.inner, action, rng)
         out = self.rules.correct(state.features, action, predicted, rng)
-        features = out.mode if rng is None else {k: _drawn(d, predicted.features[k], inner, self.inner, k, rng)
-                                                 for k, d in out.features.items()}
+        features = (
+            out.mode
+            if rng is None
+            else {k: _drawn(d, predicted.features[k], inner, self.inner, k, rng) for k, d in out.features.items()}
+        )
         assert out.fired is not None
         if self.assimilation != "never":
             rows = torch.ones(len(out.reward), dtype=torch.bool) if self.assimilation == "always" else out.fired.any(1)
@@ -69,9 +80,12 @@ class Refined:
             inner = self.inner.assimilate(inner, features, rows, rng)
         return RefinedState(inner, features), out
 
-    def assimilate(self, state: RefinedState, features: Features, rows: Tensor,
-                   rng: torch.Generator | None = None) -> RefinedState:
-        chosen = {k: torch.where(rows.view(-1, *[1] * (v.dim() - 1)), features[k], v) for k, v in state.features.items()}
+    def assimilate(
+        self, state: RefinedState, features: Features, rows: Tensor, rng: torch.Generator | None = None
+    ) -> RefinedState:
+        chosen = {
+            k: torch.where(rows.view(-1, *[1] * (v.dim() - 1)), features[k], v) for k, v in state.features.items()
+        }
         return RefinedState(self.inner.assimilate(state.inner, features, rows, rng), chosen)
 
     def decode(self, state: RefinedState) -> dict[str, Tensor]:
@@ -81,8 +95,9 @@ class Refined:
         return self.inner.loss(batch, rng)
 
 
-def _drawn(corrected: Distribution, predicted: Distribution, inner: State, model: WorldModel, name: str,
-           rng: torch.Generator) -> Tensor:
+def _drawn(
+    corrected: Distribution, predicted: Distribution, inner: State, model: WorldModel, name: str, rng: torch.Generator
+) -> Tensor:
     """A feature no rule touched keeps the value the inner state was drawn with; a corrected one is drawn anew."""
     return model.decode(inner)[name] if corrected is predicted else corrected.sample(rng)
 

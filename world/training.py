@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,22 @@ class Progress:
     held_out: float = float("nan")
 
 
+class Trainable(Protocol):
+    """A world model that learns: an `nn.Module` with these."""
+
+    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Named losses whose sum is minimised."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups for AdamW; `rate` is a group's learning rate over the configured one."""
+
+    def prepare(self, everything: Batch, is_first: bool) -> None:
+        """Before training: look at all the data (to normalise by it, to open what was closed)."""
+
+    def settle(self, everything: Batch) -> None:
+        """After training, also after an interrupted one: what all the data decide (what to close)."""
+
+
 class Trainer:
     """Trains one model. `state_dict` holds the optimiser, the random state and the count of steps."""
 
@@ -61,15 +77,17 @@ class Trainer:
         from accelerate import Accelerator
 
         self.config = config or TrainingConfig()
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self.accelerator = Accelerator(cpu=True)  # replay is on the CPU, and models this small are faster there
         self.rng = torch.Generator().manual_seed(seed)
-        groups = model.parameter_groups() if hasattr(model, "parameter_groups") else [{"params": list(model.parameters())}]
-        self.rates = [g.pop("rate", 1.0) * self.config.rate for g in groups]
+        groups = cast(Trainable, model).parameter_groups()
+        self.rates = [float(g.pop("rate", 1.0)) * self.config.rate for g in groups]
         optimiser = torch.optim.AdamW(groups, lr=self.config.rate, weight_decay=self.config.weight_decay)
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
         self.steps_done = 0
 
-    def run(self, source: Source, steps: int | None = None, progress: Callable[[Progress], None] | None = None) -> float:
+    def run(
+        self, source: Source, steps: int | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> float:
         """Train for up to `steps` more and return the best held-out loss (NaN where nothing is held out).
 
         An interrupt (Ctrl-C) leaves the model with the best weights so far and is raised again.
@@ -78,8 +96,10 @@ class Trainer:
         steps = config.steps if steps is None else steps
         best, best_weights, waited, held = float("inf"), None, 0, float("nan")
         report = Progress(0, steps)
-        if hasattr(self.model, "reopen") and self.steps_done:
-            self.model.reopen()
+        everything = source.everything()
+        if everything is None:
+            return held
+        self.model.prepare(everything, is_first=self.steps_done == 0)
         try:
             for i in range(steps):
                 batch = source.batch(config.batch, config.length, self.rng)
@@ -110,14 +130,15 @@ class Trainer:
         finally:
             if best_weights is not None:
                 self.model.load_state_dict(best_weights)
-            if hasattr(self.model, "prune") and (everything := source.everything()) is not None:
-                self.model.prune(everything)
+            self.model.settle(everything)
         return best if best_weights is not None else float("nan")
 
     @torch.no_grad()
     def held_out_loss(self, source: Source) -> float:
         """The loss on held-out sequences, always the same ones; NaN where nothing is held out."""
-        batch = source.batch(self.config.check_rows, self.config.length, torch.Generator().manual_seed(0), held_out=True)
+        batch = source.batch(
+            self.config.check_rows, self.config.length, torch.Generator().manual_seed(0), held_out=True
+        )
         if batch is None:
             return float("nan")
         losses = self.model.loss(batch)
@@ -134,6 +155,9 @@ class Trainer:
 
 def exact(predicted: dict[str, Tensor], actual: dict[str, Tensor]) -> Tensor:
     """Whether every discrete feature of a row is predicted exactly: `[N]` bool."""
-    per = [(predicted[k] == actual[k]).flatten(1).all(1) if actual[k].dim() > 1 else predicted[k] == actual[k]
-           for k in actual if not actual[k].is_floating_point()]
+    per = [
+        (predicted[k] == actual[k]).flatten(1).all(1) if actual[k].dim() > 1 else predicted[k] == actual[k]
+        for k in actual
+        if not actual[k].is_floating_point()
+    ]
     return torch.stack(per).all(0)

@@ -22,16 +22,21 @@ def tree_map(fn: Callable[..., Any], tree: T, *others: T) -> T:
         return {k: tree_map(fn, v, *(o[k] for o in others)) for k, v in tree.items()}  # type: ignore[return-value,index]
     if isinstance(tree, tuple):
         return tuple(tree_map(fn, v, *(o[i] for o in others)) for i, v in enumerate(tree))  # type: ignore[return-value,index]
-    if dataclasses.is_dataclass(tree):
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         names = [f.name for f in dataclasses.fields(tree)]
-        return type(tree)(**{n: tree_map(fn, getattr(tree, n), *(getattr(o, n) for o in others)) for n in names})  # type: ignore[return-value]
+        return type(tree)(**{n: tree_map(fn, getattr(tree, n), *(getattr(o, n) for o in others)) for n in names})
     raise TypeError(f"a state's leaves are tensors, not {type(tree).__name__}")
 
 
 def leaves(tree: Any) -> list[Tensor]:
     """The tensors of a tree, in order."""
     found: list[Tensor] = []
-    tree_map(lambda leaf: found.append(leaf) or leaf, tree)
+
+    def collect(leaf: Tensor) -> Tensor:
+        found.append(leaf)
+        return leaf
+
+    tree_map(collect, tree)
     return found
 
 

@@ -63,18 +63,34 @@ class Search:
         return None
 
     @torch.no_grad()
-    def plan(self, model: WorldModel, state: State, objective: Objective, carry: Any, rng: torch.Generator,
-             budget: Budget | None = None) -> Plan:
+    def plan(
+        self,
+        model: WorldModel,
+        state: State,
+        objective: Objective,
+        carry: Any,
+        rng: torch.Generator,
+        budget: Budget | None = None,
+    ) -> Plan:
         """Plan for each of the B states; sequences are padded to the longest by repeating their last action."""
         carries = objective.start(model.decode(state))
-        plans = [self._plan_one(model, tree.take(state, torch.tensor([b])), objective,
-                                tuple(c[b:b + 1] for c in carries), rng, budget)
-                 for b in range(tree.size(state))]
+        plans = [
+            self._plan_one(
+                model, tree.take(state, torch.tensor([b])), objective, tuple(c[b : b + 1] for c in carries), rng, budget
+            )
+            for b in range(tree.size(state))
+        ]
         return plans[0] if len(plans) == 1 else _stack(plans)
 
-    def _plan_one(self, model: WorldModel, state: State, objective: Objective, progress: tuple[Tensor, ...],
-                  rng: torch.Generator,
-                  budget: Budget | None) -> Plan:
+    def _plan_one(
+        self,
+        model: WorldModel,
+        state: State,
+        objective: Objective,
+        progress: tuple[Tensor, ...],
+        rng: torch.Generator,
+        budget: Budget | None,
+    ) -> Plan:
         started = time.perf_counter()
         limit = (budget and budget.transitions) or self.config.transitions
         until = started + budget.seconds if budget and budget.seconds else float("inf")
@@ -89,12 +105,27 @@ class Search:
             transitions += len(chosen) * len(actions)
             goal, seen = self._expand(model, objective, nodes, chosen, actions, seen)
         leaf = goal if goal >= 0 else self._best(nodes, rng)
-        return self._trace(model, state, nodes, leaf, goal >= 0, actions, transitions, time.perf_counter() - started, rng)
+        return self._trace(
+            model, state, nodes, leaf, goal >= 0, actions, transitions, time.perf_counter() - started, rng
+        )
 
     def _root(self, model: WorldModel, state: State, carry: tuple[Tensor, ...]) -> _Nodes:
         zero = torch.zeros(1, dtype=torch.int64)
-        return _Nodes([state], zero, zero, zero - 1, zero, zero, torch.zeros(1), torch.zeros(1, 0, dtype=torch.bool),
-                      torch.zeros(1, dtype=torch.bool), torch.zeros(1), Novelty(model.schema), carry, torch.ones(1, dtype=torch.bool))
+        return _Nodes(
+            [state],
+            zero,
+            zero,
+            zero - 1,
+            zero,
+            zero,
+            torch.zeros(1),
+            torch.zeros(1, 0, dtype=torch.bool),
+            torch.zeros(1, dtype=torch.bool),
+            torch.zeros(1),
+            Novelty(model.schema),
+            carry,
+            torch.ones(1, dtype=torch.bool),
+        )
 
     def _pop(self, nodes: _Nodes, count: int) -> Tensor:
         """The most promising open nodes. A way that breaks a limit is followed only when no other is left, whatever
@@ -107,8 +138,9 @@ class Search:
         nodes.open[chosen] = False
         return chosen
 
-    def _expand(self, model: WorldModel, objective: Objective, nodes: _Nodes, chosen: Tensor, actions: Tensor,
-                seen: Tensor) -> tuple[int, Tensor]:
+    def _expand(
+        self, model: WorldModel, objective: Objective, nodes: _Nodes, chosen: Tensor, actions: Tensor, seen: Tensor
+    ) -> tuple[int, Tensor]:
         """Imagine every action of the chosen nodes; keep the new states. Returns the goal's node or -1."""
         m, a = len(chosen), len(actions)
         before = _gather(nodes, chosen)
@@ -118,16 +150,20 @@ class Search:
         depth = nodes.depth[parents]
         after, out = model.step(now, taken)
         alive = torch.ones(m * a)
-        step = Transition(model.decode(now), taken, out.mode, out.reward, out.cont, out.feasible, out.uncertainty, alive, 0)
+        step = Transition(
+            model.decode(now), taken, out.mode, out.reward, out.cont, out.feasible, out.uncertainty, alive, 0
+        )
         carry, gain, reached = objective.advance(tuple(c[parents] for c in nodes.carry), step)
-        value = rank_nan_last(nodes.value[parents] + gain * objective.discount ** depth)
+        value = rank_nan_last(nodes.value[parents] + gain * objective.discount**depth)
         keys = fingerprint(out.mode, *objective.key(carry))
         lasting = out.feasible & ((out.cont > 0.5) | reached) & (depth < self.config.depth)
         keep = _first_of_each(keys) & ~_contains(seen, keys) & lasting
         kept = (keep | reached & lasting).nonzero()[:, 0]
         if not len(kept):
             return -1, seen
-        changed = ~_contains(fingerprint(model.decode(before), *objective.key(tuple(c[chosen] for c in nodes.carry))).sort().values, keys)
+        changed = ~_contains(
+            fingerprint(model.decode(before), *objective.key(tuple(c[chosen] for c in nodes.carry))).sort().values, keys
+        )
         milestones = nodes.milestones[parents[kept]]
         if out.fired is not None:
             if not milestones.shape[1]:
@@ -135,7 +171,9 @@ class Search:
                 nodes.milestones = milestones.new_zeros(len(nodes.parent), out.fired.shape[1])
             milestones = milestones | (out.fired[kept] & changed[kept, None])
         score = milestones.sum(1) + objective.progress(tuple(c[kept] for c in carry))
-        novel = nodes.novelty({k: v[kept] for k, v in out.mode.items()}, fingerprint({"milestones": milestones, "score": score}))
+        novel = nodes.novelty(
+            {k: v[kept] for k, v in out.mode.items()}, fingerprint({"milestones": milestones, "score": score})
+        )
         priority = depth[kept] + 1 - value[kept] + 1e3 * ~novel - (1e5 * score if self.config.milestones else 0.0)
         broken = nodes.broken[parents[kept]] | (gain[kept] <= -objective.unacceptable)
         first = len(nodes.parent)
@@ -167,8 +205,18 @@ class Search:
         score[0] = -torch.inf
         return int(score.argmax())
 
-    def _trace(self, model: WorldModel, state: State, nodes: _Nodes, leaf: int, reached: bool, actions: Tensor,
-               transitions: int, seconds: float, rng: torch.Generator) -> Plan:
+    def _trace(
+        self,
+        model: WorldModel,
+        state: State,
+        nodes: _Nodes,
+        leaf: int,
+        reached: bool,
+        actions: Tensor,
+        transitions: int,
+        seconds: float,
+        rng: torch.Generator,
+    ) -> Plan:
         path = []
         node = leaf
         while node > 0:
@@ -181,9 +229,17 @@ class Search:
             sequence = actions[torch.randint(len(actions), (1,), generator=rng)][None]
         states = tree.concatenate([_gather(nodes, torch.tensor([n])) for n in [0, *path]])
         imagined = {k: v[:, None] for k, v in model.decode(states).items()}
-        value = nodes.value[leaf:leaf + 1]
-        return Plan(sequence[0], sequence, value, torch.tensor([reached]), imagined, transitions, seconds,
-                    statistics={"nodes": float(len(nodes.parent)), "depth": float(len(path))})
+        value = nodes.value[leaf : leaf + 1]
+        return Plan(
+            sequence[0],
+            sequence,
+            value,
+            torch.tensor([reached]),
+            imagined,
+            transitions,
+            seconds,
+            statistics={"nodes": float(len(nodes.parent)), "depth": float(len(path))},
+        )
 
 
 def _gather(nodes: _Nodes, index: Tensor) -> State:
@@ -218,9 +274,12 @@ def _stack(plans: list[Plan]) -> Plan:
         return torch.cat([t, t[-1:].expand(to - len(t), *t.shape[1:])])
 
     return Plan(
-        torch.cat([p.action for p in plans]), torch.cat([pad(p.sequence, longest) for p in plans], 1),
-        torch.cat([p.value for p in plans]), torch.cat([p.reached for p in plans]),
+        torch.cat([p.action for p in plans]),
+        torch.cat([pad(p.sequence, longest) for p in plans], 1),
+        torch.cat([p.value for p in plans]),
+        torch.cat([p.reached for p in plans]),
         {k: torch.cat([pad(p.imagined[k], longest + 1) for p in plans], 1) for k in plans[0].imagined},
-        sum(p.transitions for p in plans), sum(p.seconds for p in plans),
+        sum(p.transitions for p in plans),
+        sum(p.seconds for p in plans),
         statistics={k: sum(p.statistics[k] for p in plans) / len(plans) for k in plans[0].statistics},
     )

@@ -24,8 +24,14 @@ class Persistence:
     def initial(self, n: int) -> State:
         return {f.name: torch.full((n, *f.shape), f.offset, dtype=f.dtype) for f in self.schema.features}
 
-    def observe(self, state: State, action: Tensor | None, features: Features, reset: Tensor | None = None,
-                rng: torch.Generator | None = None) -> State:
+    def observe(
+        self,
+        state: State,
+        action: Tensor | None,
+        features: Features,
+        reset: Tensor | None = None,
+        rng: torch.Generator | None = None,
+    ) -> State:
         return dict(features)
 
     def step(self, state: State, action: Tensor, rng: torch.Generator | None = None) -> tuple[State, Outcome]:
@@ -37,7 +43,9 @@ class Persistence:
                 features[f.name] = Normal(f, value.float(), torch.full(value.shape, 1e-3))
             elif f.shape:
                 codes = encode(f, value).flatten(1).to(value.dtype)
-                features[f.name] = Board(f, codes, torch.zeros(n, 0, dtype=torch.int64), torch.zeros(n, 0, f.cardinality))
+                features[f.name] = Board(
+                    f, codes, torch.zeros(n, 0, dtype=torch.int64), torch.zeros(n, 0, f.cardinality)
+                )
             else:
                 features[f.name] = Categorical(f, F.one_hot(encode(f, value), f.cardinality) * CERTAIN)
         ok = torch.ones(n, dtype=torch.bool)

@@ -25,6 +25,7 @@ from .. import tree
 from ..distributions import Categorical, Distribution, Normal
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
+from ..training import TrainingConfig
 from .layout import Layout
 
 _LEAST_LATENT_STD = 0.1
@@ -97,6 +98,19 @@ class Recurrent(nn.Module):
             self.register_buffer(name, torch.full((reals,), value))
         self.register_buffer("reward_mean", torch.zeros(()))
         self.register_buffer("reward_std", torch.ones(()))
+
+    @staticmethod
+    def recipe() -> TrainingConfig:
+        """The training that suits this model: sequences long enough to be imagined open loop."""
+        return TrainingConfig(steps=800, min_steps=400, batch=32, length=16, rate=1e-3, patience=4)
+
+    def prepare(self, everything: Batch, is_first: bool) -> None:
+        """Before the first training, take the scales from the data; later ones keep them."""
+        if is_first:
+            self.fit_normaliser(everything.features, everything.mask, everything.reward)
+
+    def settle(self, everything: Batch) -> None:
+        """Nothing is left to decide when training ends."""
 
     @torch.no_grad()
     def fit_normaliser(self, features: Features, mask: Tensor | None = None, reward: Tensor | None = None) -> None:

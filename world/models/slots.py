@@ -76,8 +76,10 @@ class Slots(nn.Module):
         self.scalars = [f for f in schema.features if f not in self.arrays and f.name not in pointer]
         for f in (*self.arrays, *self.scalars, *schema.actions):
             if not f.cardinality:
-                raise UserError(f"the slot model needs bounded discrete features, '{f.name}' is {f.kind}; "
-                                "use the recurrent model (model='recurrent')")
+                raise UserError(
+                    f"the slot model needs bounded discrete features, '{f.name}' is {f.kind}; "
+                    "use the recurrent model (model='recurrent')"
+                )
         if odd := [f.name for f in self.scalars if f.shape]:
             raise UserError(f"the slot model knows no place for the arrays {odd}; name them in the schema's grid")
         self.names = [f.name for f in self.scalars]
@@ -86,7 +88,9 @@ class Slots(nn.Module):
         self.written = self.reads_count  # every slot that is read is also written
         outputs = self.written + (3 if grid else 2)  # and the pointer's move, the reward, the end
         counts = [a.cardinality or 0 for a in schema.actions]
-        self.register_buffer("strides", torch.tensor([int(torch.tensor(counts[i + 1:]).prod()) for i in range(len(counts))]))
+        self.register_buffer(
+            "strides", torch.tensor([int(torch.tensor(counts[i + 1 :]).prod()) for i in range(len(counts))])
+        )
         self.actions = int(torch.tensor(counts).prod())
         d, h, inputs = config.width, config.hidden, self.reads_count * config.width
         self.embed_cells = nn.ModuleList(nn.Embedding(f.cardinality or 0, d) for f in self.arrays)
@@ -96,7 +100,7 @@ class Slots(nn.Module):
         self.outside = nn.Parameter(torch.randn(d))
         # Gates pass deviations from the average read: a read that never varied can then not serve as a bias, which
         # would keep its gate open and decide wherever it does vary.
-        # The average is a batch's own while training; `prune` fixes it to that of all data.
+        # The average is a batch's own while training; `settle` fixes it to that of all data.
         self.register_buffer("average", torch.zeros(self.reads_count, d))
         self.gates = Gates(self.actions, outputs, self.reads_count)
         self.first = nn.Parameter(torch.randn(outputs, inputs, h) / inputs**0.5)
@@ -124,8 +128,14 @@ class Slots(nn.Module):
         """The belief before anything was seen: every feature at its first value."""
         return self._encode({f.name: torch.full((n, *f.shape), f.offset, dtype=f.dtype) for f in self.schema.features})
 
-    def observe(self, state: SlotState, action: Tensor | None, features: Features, reset: Tensor | None = None,
-                rng: torch.Generator | None = None) -> SlotState:
+    def observe(
+        self,
+        state: SlotState,
+        action: Tensor | None,
+        features: Features,
+        reset: Tensor | None = None,
+        rng: torch.Generator | None = None,
+    ) -> SlotState:
         """Posterior: the world is fully observed, so the features alone decide."""
         return self._encode(features)
 
@@ -133,15 +143,25 @@ class Slots(nn.Module):
     def step(self, state: SlotState, action: Tensor, rng: torch.Generator | None = None) -> tuple[SlotState, Outcome]:
         """One imagined step; the state carries the most likely values (or a draw, with `rng`)."""
         index, dx, dy = self._around(state.x, state.y, self._headings(state))
-        cells, scalars, move, reward, end = self._advance(state.cells, state.scalars, index, self._joint(action), self.gates(), self.average)
+        cells, scalars, move, reward, end = self._advance(
+            state.cells, state.scalars, index, self._joint(action), self.gates(), self.average
+        )
         features: dict[str, Distribution] = {}
         codes = state.codes
         if self.schema.grid:
             logits = self._decode_cells(cells)
-            boards = [Board(f, state.codes[..., i], index, part) for i, (f, part) in enumerate(zip(self.arrays, logits, strict=True))]
+            boards = [
+                Board(f, state.codes[..., i], index, part)
+                for i, (f, part) in enumerate(zip(self.arrays, logits, strict=True))
+            ]
             features |= {f.name: b for f, b in zip(self.arrays, boards, strict=True)}
-            codes = torch.stack([b.codes if rng is None else encode(b.feature, b.sample(rng)).flatten(1).to(b.known.dtype)
-                                 for b in boards], -1)
+            codes = torch.stack(
+                [
+                    b.codes if rng is None else encode(b.feature, b.sample(rng)).flatten(1).to(b.known.dtype)
+                    for b in boards
+                ],
+                -1,
+            )
             features |= self._positions(state, move, dx, dy)
         uncertainty = sum((d.entropy() for d in features.values()), torch.zeros(len(state.scalars)))
         for i, f in enumerate(self.scalars):
@@ -150,18 +170,24 @@ class Slots(nn.Module):
         x, y = state.x, state.y
         if grid := self.schema.grid:
             px, py = features[grid.x], features[grid.y]
-            x, y = ((px.mode().long(), py.mode().long()) if rng is None else (px.sample(rng).long(), py.sample(rng).long()))
+            x, y = (
+                (px.mode().long(), py.mode().long()) if rng is None else (px.sample(rng).long(), py.sample(rng).long())
+            )
         after = SlotState(_write(state.cells, index, cells), codes, scalars, x, y, index)
         if rng is not None:
             # The latents follow the draw, or the next step would go on from the most likely values.
             drawn = {f.name: features[f.name].sample(rng) for f in self.scalars}
             after = self.assimilate(after, {**self.decode(after), **drawn}, torch.ones(len(reward), dtype=torch.bool))
         ok = torch.ones(len(reward), dtype=torch.bool)
-        return after, Outcome({f.name: features[f.name] for f in self.schema.features}, reward, 1 - end.sigmoid(), ok, uncertainty)
+        return after, Outcome(
+            {f.name: features[f.name] for f in self.schema.features}, reward, 1 - end.sigmoid(), ok, uncertainty
+        )
 
     @torch.no_grad()
-    def assimilate(self, state: SlotState, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> SlotState:
-        """Encode corrected features where `rows` hold: the cells the last step touched, whatever differs, all scalars."""
+    def assimilate(
+        self, state: SlotState, features: Features, rows: Tensor, rng: torch.Generator | None = None
+    ) -> SlotState:
+        """Encode corrected features where `rows` hold: the cells just touched, whatever differs, all scalars."""
         scalars = torch.where(rows[:, None, None], self._encode_scalars(features), state.scalars)
         grid = self.schema.grid
         if grid is None:
@@ -196,7 +222,8 @@ class Slots(nn.Module):
         for t in range(batch.action.shape[1]):
             now, after = batch.features_at(t), batch.features_at(t + 1)
             cells, scalars, errors, closeness = self._errors(
-                cells, scalars, now, batch.action[:, t], after, batch.reward[:, t], batch.terminated[:, t], gates)
+                cells, scalars, now, batch.action[:, t], after, batch.reward[:, t], batch.terminated[:, t], gates
+            )
             mask = batch.mask[:, t].float()
             for name, error in zip(names, (errors * mask[:, None]).sum(0) / count, strict=True):
                 total[name] = total[name] + error
@@ -207,20 +234,24 @@ class Slots(nn.Module):
         return total
 
     @torch.no_grad()
-    def reopen(self) -> None:
-        """Open the gates a little again, before training on more data: what was not needed may be now."""
-        self.gates.log_alpha.clamp_min_(0.0)
+    def prepare(self, everything: Batch, is_first: bool) -> None:
+        """Before training on more data, open the gates a little again: what was not needed may be now."""
+        if not is_first:
+            self.gates.log_alpha.clamp_min_(0.0)
 
     @torch.no_grad()
-    def prune(self, batch: Batch) -> int:
-        """Close every gate whose closing costs less than `price` nats over all of `batch`; return how many stay open.
+    def settle(self, everything: Batch) -> None:
+        """When training ends, close every gate whose closing costs less than `price` nats over all the data.
 
         Backward elimination: each round closes, for every action and output, the read that is missed least. What no
         data ask for must not be read: it would decide wherever the data never went.
         """
+        batch = everything
         flat = {k: (v[:, :-1].flatten(0, 1), v[:, 1:].flatten(0, 1)) for k, v in batch.features.items()}
         now, after = ({k: v[i][batch.mask.flatten()] for k, v in flat.items()} for i in (0, 1))
-        action, reward, terminated = (x.flatten(0, 1)[batch.mask.flatten()] for x in (batch.action, batch.reward, batch.terminated))
+        action, reward, terminated = (
+            x.flatten(0, 1)[batch.mask.flatten()] for x in (batch.action, batch.reward, batch.terminated)
+        )
         state, joint = self._encode(now), self._joint(action)
         self.average.copy_(self._reads(state.cells, state.scalars, self._around(*self._pointer(now))[0]).mean(0))
 
@@ -234,15 +265,25 @@ class Slots(nn.Module):
             extra = torch.stack([cost(_closed(gates, r)) - base for r in range(self.reads_count)], -1)  # [A, O, R]
             extra = extra.masked_fill(gates == 0, torch.inf)
             least, read = extra.min(-1)
-            closing = torch.zeros_like(gates, dtype=torch.bool).scatter_(-1, read[..., None], (least < self.config.price)[..., None])
+            closing = torch.zeros_like(gates, dtype=torch.bool).scatter_(
+                -1, read[..., None], (least < self.config.price)[..., None]
+            )
             if not closing.any():
                 break
             gates = gates.masked_fill(closing, 0.0)
             self.gates.log_alpha.masked_fill_(closing, -12.0)
-        return int((gates > 0).sum())
 
-    def _errors(self, cells: Tensor, scalars: Tensor, now: Features, action: Tensor, after: Features, reward: Tensor,
-                terminated: Tensor, gates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _errors(
+        self,
+        cells: Tensor,
+        scalars: Tensor,
+        now: Features,
+        action: Tensor,
+        after: Features,
+        reward: Tensor,
+        terminated: Tensor,
+        gates: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One latent step against what came: new cells and scalars, the errors `[N, O]` in nats, and the distance
         of the written latents to the encoding of the truth `[N]`."""
         grid = self.schema.grid
@@ -258,8 +299,10 @@ class Slots(nn.Module):
             errors.append(torch.stack(parts).sum(0) * onboard)
             distance = (wrote - self._encode_cells(target).detach()).square().sum(-1)
             closeness = closeness + (distance * onboard).sum(1)
-        errors += [_cross_entropy(self.decode_scalars[i](scalars[:, i]), encode(f, after[f.name]))[:, None]
-                   for i, f in enumerate(self.scalars)]
+        errors += [
+            _cross_entropy(self.decode_scalars[i](scalars[:, i]), encode(f, after[f.name]))[:, None]
+            for i, f in enumerate(self.scalars)
+        ]
         if grid:
             x2, y2, _ = self._pointer(after)
             moved = (dx == (x2 - x)[:, None]) & (dy == (y2 - y)[:, None])
@@ -275,23 +318,36 @@ class Slots(nn.Module):
         around = ["here", "ahead", "right", "behind", "left"] if self.schema.grid else []
         inputs = around + self.names
         outputs = inputs + (["move"] if self.schema.grid else []) + ["reward", "end"]
-        joint = ["+".join(f.values[c] if f.values else str(int(c)) for f, c in zip(self.schema.actions, row, strict=True))
-                 for row in self.schema.all_actions()]
+        joint = [
+            "+".join(f.values[c] if f.values else str(int(c)) for f, c in zip(self.schema.actions, row, strict=True))
+            for row in self.schema.all_actions()
+        ]
         opened = self.gates() > 0
-        return {a: {o: [r for k, r in enumerate(inputs) if opened[i, j, k]] for j, o in enumerate(outputs)}
-                for i, a in enumerate(joint)}
+        return {
+            a: {o: [r for k, r in enumerate(inputs) if opened[i, j, k]] for j, o in enumerate(outputs)}
+            for i, a in enumerate(joint)
+        }
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _advance(self, cells: Tensor, scalars: Tensor, index: Tensor, action: Tensor, gates: Tensor,
-                 average: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _advance(
+        self,
+        cells: Tensor,
+        scalars: Tensor,
+        index: Tensor,
+        action: Tensor,
+        gates: Tensor,
+        average: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Read, gate, compute: new latents of the K cells `[N, K, D]` and scalars `[N, S, D]`, logits of the move
         `[N, 5]`, reward `[N]`, logit of the end `[N]`."""
         k = index.shape[1]
         reads = self._reads(cells, scalars, index)
         n, r, d = reads.shape
         average = reads.detach().mean(0) if average is None else average
-        gated = ((reads - average)[:, None] * gates[action][..., None]).view(n, -1, r * d).transpose(0, 1)  # [O, N, R * D]
+        gated = (
+            ((reads - average)[:, None] * gates[action][..., None]).view(n, -1, r * d).transpose(0, 1)
+        )  # [O, N, R * D]
         hidden = torch.bmm(gated, self.first) + self.of_action.index_select(0, action).transpose(0, 1)
         out = torch.bmm(F.silu(hidden), self.second).transpose(0, 1) + self.second_bias[action]  # [N, O, D]
         wrote = reads + out[:, :r]
@@ -300,7 +356,7 @@ class Slots(nn.Module):
         return wrote[:, :k], wrote[:, k:], move, rest[:, -2, 0], rest[:, -1, 0]
 
     def _reads(self, cells: Tensor, scalars: Tensor, index: Tensor) -> Tensor:
-        """The latents of the cells `index [N, K]` (`outside` where it is off the board) and the scalars: `[N, R, D]`."""
+        """The latents of the cells `index [N, K]` (`outside` off the board) and the scalars: `[N, R, D]`."""
         if not index.shape[1]:
             return scalars
         found = cells.gather(1, index.clamp_min(0)[..., None].expand(-1, -1, cells.shape[-1]))
@@ -383,8 +439,10 @@ class Slots(nn.Module):
         total = torch.zeros(())
         if self.arrays:
             drawn = torch.stack([codes(f) for f in self.arrays], -1)
-            total = total + sum(F.cross_entropy(part, drawn[:, i])
-                                for i, part in enumerate(self._decode_cells(self._encode_cells(drawn))))
+            total = total + sum(
+                F.cross_entropy(part, drawn[:, i])
+                for i, part in enumerate(self._decode_cells(self._encode_cells(drawn)))
+            )
         for e, d, f in zip(self.embed_scalars, self.decode_scalars, self.scalars, strict=True):
             drawn = codes(f)
             total = total + F.cross_entropy(d(e(drawn)), drawn)

@@ -96,7 +96,7 @@ def trained() -> Slots:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[union-attr]
         optimiser.step()
-    model.prune(everything)
+    model.settle(everything)
     return model
 
 
@@ -246,7 +246,7 @@ def test_pruning_closes_what_data_do_not_need_and_keeps_what_they_do() -> None:
 def test_pruning_again_changes_nothing() -> None:
     model = trained()
     before = model.reads()
-    model.prune(data(2000, 0, 2))
+    model.settle(data(2000, 0, 2))
     assert model.reads() == before
 
 
