@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 STRETCH_LOW, STRETCH_HIGH, TEMPERATURE = -0.1, 1.1, 2 / 3
+CLOSED = -12.0
+"""The `log_alpha` of a gate that is closed for good."""
 
 
 class Gates(nn.Module):

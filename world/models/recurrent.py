@@ -6,7 +6,7 @@ from a thousand transitions:
     h' = GRU(h, z, x, a)               deterministic path
     z' ~ p(z'|h')   or   q(z'|h', x')  stochastic path: imagined (prior) or observed (posterior)
     x' ~ p(x'|h', z', x, a)            a change for a real feature, keep or replace for a discrete one
-    r', c' = f(h', z', x, a, x')       reward, and the logit that the episode goes on
+    r', c' = f(z', x, a, x')           reward, and the logit that the episode goes on
 
 The loss scores one observed step and, open loop, `overshoot` imagined ones. Letters: N rows, B sequences, T steps,
 R real numbers, C codes, V one-hot places (the sum of the codes' cardinalities), Z latents, D hidden units.
@@ -92,8 +92,8 @@ class Recurrent(nn.Module):
         self.prior = _mlp(c.hidden, c.width, 2 * c.latent)
         self.posterior = _mlp(c.hidden + seen, c.width, 2 * c.latent)
         self.heads = _mlp(c.hidden + c.latent + inputs, c.width, 2 * reals + places + 3 * codes)
-        self.reward_head = _plain(c.hidden + c.latent + inputs + seen, c.width)
-        self.cont_head = _plain(c.hidden + c.latent + inputs + seen, c.width)
+        self.reward_head = _plain(c.latent + inputs + seen + reals, c.width)
+        self.cont_head = _plain(c.latent + inputs + seen + reals, c.width)
         for name, value in (("mean", 0.0), ("std", 1.0), ("change", 1.0)):
             self.register_buffer(name, torch.full((reals,), value))
         self.register_buffer("reward_mean", torch.zeros(()))
@@ -259,8 +259,10 @@ class Recurrent(nn.Module):
         return mean, std, logits + self.layout.moved(before.codes, bonus.view(len(bonus), 3, c))
 
     def _outlook(self, after: Belief, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled reward and the logit of going on, `[N]` each: both see the features the step leads to."""
-        x = torch.cat([after.hidden, after.latent, inputs, self._seen(after.reals, after.codes)], -1)
+        """Scaled reward and the logit of going on, `[N]` each. Both see the features the step leads to, and squares
+        of the real ones (costs and limits); not the hidden units, by which they would learn a few ends by heart."""
+        seen = self._seen(after.reals, after.codes)
+        x = torch.cat([after.latent, inputs, seen, seen[:, : self.layout.reals].square()], -1)
         return self.reward_head(x)[:, 0], self.cont_head(x)[:, 0]
 
     def _imagine(self, before: Belief, action: Tensor, rng: torch.Generator | None, draws_features: bool = True,

@@ -18,11 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ..distributions import Board, Categorical, Distribution, decode, encode
+from ..distributions import Board, Categorical, decode, encode
 from ..model import Batch, Outcome
-from ..schema import Feature, Features, Schema
+from ..schema import Features, Schema
 from ..training import TrainingConfig
-from .gates import Gates
+from .elimination import eliminate
+from .gates import CLOSED, Gates
+from .pointer import AROUND, Pointer
+from .slot_code import SlotCode
 
 REWARD_PRECISION = 50.0
 """Half the inverse variance of a reward's error: a tenth of a reward is half a nat."""
@@ -64,7 +67,6 @@ class Slots(nn.Module):
     provides = frozenset({"reward", "end", "uncertainty"})
     average: Tensor
     strides: Tensor
-    frames: Tensor
 
     def __init__(self, schema: Schema, config: SlotsConfig | None = None) -> None:
         super().__init__()
@@ -83,32 +85,25 @@ class Slots(nn.Module):
         if odd := [f.name for f in self.scalars if f.shape]:
             raise UserError(f"the slot model knows no place for the arrays {odd}; name them in the schema's grid")
         self.names = [f.name for f in self.scalars]
+        self.pointer = Pointer(schema)
         self.heading = self.names.index(grid.heading) if grid and grid.heading else None
-        self.reads_count = (5 if grid else 0) + len(self.scalars)
-        self.written = self.reads_count  # every slot that is read is also written
-        outputs = self.written + (3 if grid else 2)  # and the pointer's move, the reward, the end
-        counts = [a.cardinality or 0 for a in schema.actions]
-        self.register_buffer(
-            "strides", torch.tensor([int(torch.tensor(counts[i + 1 :]).prod()) for i in range(len(counts))])
-        )
-        self.actions = int(torch.tensor(counts).prod())
-        d, h, inputs = config.width, config.hidden, self.reads_count * config.width
-        self.embed_cells = nn.ModuleList(nn.Embedding(f.cardinality or 0, d) for f in self.arrays)
-        self.embed_scalars = nn.ModuleList(nn.Embedding(f.cardinality or 0, d) for f in self.scalars)
-        self.decode_cells = nn.Linear(d, sum(f.cardinality or 0 for f in self.arrays)) if grid else None
-        self.decode_scalars = nn.ModuleList(nn.Linear(d, f.cardinality or 0) for f in self.scalars)
+        self.reads_count = self.pointer.count + len(self.scalars)  # every slot that is read is also written
+        outputs = self.reads_count + (3 if grid else 2)  # and the pointer's move, the reward, the end
+        counts = torch.tensor([a.cardinality or 0 for a in schema.actions])
+        self.register_buffer("strides", torch.cat([counts.flip(0).cumprod(0).flip(0)[1:], torch.ones(1)]).long())
+        actions, d, h = int(counts.prod()), config.width, config.hidden
+        self.code = SlotCode(self.arrays, self.scalars, d)
         self.outside = nn.Parameter(torch.randn(d))
         # Gates pass deviations from the average read: a read that never varied can then not serve as a bias, which
-        # would keep its gate open and decide wherever it does vary.
-        # The average is a batch's own while training; `settle` fixes it to that of all data.
+        # would keep its gate open and decide wherever it does vary. While training, the average is a batch's own;
+        # `settle` fixes it to that of all data.
         self.register_buffer("average", torch.zeros(self.reads_count, d))
-        self.gates = Gates(self.actions, outputs, self.reads_count)
-        self.first = nn.Parameter(torch.randn(outputs, inputs, h) / inputs**0.5)
-        self.of_action = nn.Parameter(torch.randn(self.actions, outputs, h) * 0.1)
+        self.gates = Gates(actions, outputs, self.reads_count)
+        self.first = nn.Parameter(torch.randn(outputs, self.reads_count * d, h) / (self.reads_count * d) ** 0.5)
+        self.of_action = nn.Parameter(torch.randn(actions, outputs, h) * 0.1)
         self.second = nn.Parameter(torch.zeros(outputs, h, d))
-        self.second_bias = nn.Parameter(torch.zeros(self.actions, outputs, d))
+        self.second_bias = nn.Parameter(torch.zeros(actions, outputs, d))
         self.second_bias.data[:, -1, 0] = -5.0  # ends are rare: what never ended a single time has nothing to learn
-        self.register_buffer("frames", _frames(schema))
 
     @staticmethod
     def recipe() -> TrainingConfig:
@@ -142,62 +137,45 @@ class Slots(nn.Module):
     @torch.no_grad()
     def step(self, state: SlotState, action: Tensor, rng: torch.Generator | None = None) -> tuple[SlotState, Outcome]:
         """One imagined step; the state carries the most likely values (or a draw, with `rng`)."""
-        index, dx, dy = self._around(state.x, state.y, self._headings(state))
+        index, dx, dy = self.pointer.around(state.x, state.y, self._headings(state))
         cells, scalars, move, reward, end = self._advance(
             state.cells, state.scalars, index, self._joint(action), self.gates(), self.average
         )
-        features: dict[str, Distribution] = {}
-        codes = state.codes
-        if self.schema.grid:
-            logits = self._decode_cells(cells)
-            boards = [
-                Board(f, state.codes[..., i], index, part)
-                for i, (f, part) in enumerate(zip(self.arrays, logits, strict=True))
-            ]
-            features |= {f.name: b for f, b in zip(self.arrays, boards, strict=True)}
-            codes = torch.stack(
-                [
-                    b.codes if rng is None else encode(b.feature, b.sample(rng)).flatten(1).to(b.known.dtype)
-                    for b in boards
-                ],
-                -1,
-            )
-            features |= self._positions(state, move, dx, dy)
-        uncertainty = sum((d.entropy() for d in features.values()), torch.zeros(len(state.scalars)))
+        predicted = self.pointer.after(move, state.x, state.y, dx, dy)
+        parts = self.code.cell_logits(cells) if self.arrays else ()
+        for i, (f, logits) in enumerate(zip(self.arrays, parts, strict=True)):
+            predicted[f.name] = Board(f, state.codes[..., i], index, logits)
         for i, f in enumerate(self.scalars):
-            features[f.name] = Categorical(f, self.decode_scalars[i](scalars[:, i]))
-            uncertainty = uncertainty + features[f.name].entropy()
-        x, y = state.x, state.y
-        if grid := self.schema.grid:
-            px, py = features[grid.x], features[grid.y]
-            x, y = (
-                (px.mode().long(), py.mode().long()) if rng is None else (px.sample(rng).long(), py.sample(rng).long())
-            )
+            predicted[f.name] = Categorical(f, self.code.scalar_logits(i, scalars))
+        values = {k: d.mode() if rng is None else d.sample(rng) for k, d in predicted.items()}
+        codes = state.codes
+        if self.arrays:  # what the boards already know is not encoded again
+            likely = [d.codes for d in predicted.values() if isinstance(d, Board)]
+            codes = torch.stack(likely, -1) if rng is None else self.code.codes(values)
+        x, y, _ = self.pointer.read(values)
         after = SlotState(_write(state.cells, index, cells), codes, scalars, x, y, index)
-        if rng is not None:
-            # The latents follow the draw, or the next step would go on from the most likely values.
-            drawn = {f.name: features[f.name].sample(rng) for f in self.scalars}
-            after = self.assimilate(after, {**self.decode(after), **drawn}, torch.ones(len(reward), dtype=torch.bool))
         ok = torch.ones(len(reward), dtype=torch.bool)
-        return after, Outcome(
-            {f.name: features[f.name] for f in self.schema.features}, reward, 1 - end.sigmoid(), ok, uncertainty
-        )
+        if rng is not None:  # the latents follow the draw, or the next step would go on from the most likely values
+            after = self.assimilate(after, values, ok)
+        uncertainty = torch.stack([d.entropy() for d in predicted.values()]).sum(0)
+        ordered = {f.name: predicted[f.name] for f in self.schema.features}
+        return after, Outcome(ordered, reward, 1 - end.sigmoid(), ok, uncertainty)
 
     @torch.no_grad()
     def assimilate(
         self, state: SlotState, features: Features, rows: Tensor, rng: torch.Generator | None = None
     ) -> SlotState:
         """Encode corrected features where `rows` hold: the cells just touched, whatever differs, all scalars."""
-        scalars = torch.where(rows[:, None, None], self._encode_scalars(features), state.scalars)
+        scalars = torch.where(rows[:, None, None], self.code.of_scalars(features), state.scalars)
         grid = self.schema.grid
         if grid is None:
             return SlotState(state.cells, state.codes, scalars, state.x, state.y, state.touched)
-        codes = torch.where(rows[:, None, None], self._codes(features), state.codes)
+        codes = torch.where(rows[:, None, None], self.code.codes(features), state.codes)
         differ = (codes != state.codes).any(-1)
         differ.scatter_(1, state.touched.clamp_min(0), True)
         differ &= rows[:, None]
         n, c = differ.nonzero(as_tuple=True)
-        cells = state.cells.index_put((n, c), self._encode_cells(codes[n, c]))
+        cells = state.cells.index_put((n, c), self.code.of_cells(codes[n, c]))
         x, y = (torch.where(rows, features[k].long(), old) for k, old in ((grid.x, state.x), (grid.y, state.y)))
         return SlotState(cells, codes, scalars, x, y, state.touched)
 
@@ -207,7 +185,7 @@ class Slots(nn.Module):
         if grid := self.schema.grid:
             out |= {grid.x: state.x.to(torch.int32), grid.y: state.y.to(torch.int32)}
         for i, f in enumerate(self.scalars):
-            out[f.name] = Categorical(f, self.decode_scalars[i](state.scalars[:, i])).mode()
+            out[f.name] = Categorical(f, self.code.scalar_logits(i, state.scalars)).mode()
         return {f.name: out[f.name] for f in self.schema.features}
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
@@ -215,7 +193,7 @@ class Slots(nn.Module):
         gates = self.gates(rng)
         state = self._encode(batch.features_at(0))
         cells, scalars = state.cells, state.scalars
-        names = ["cells"] * (self.reads_count - len(self.scalars)) + ["scalars"] * len(self.scalars)
+        names = ["cells"] * self.pointer.count + ["scalars"] * len(self.scalars)
         names += (["move"] if self.schema.grid else []) + ["reward", "end"]
         total = dict.fromkeys([*names, "closeness"], torch.zeros(()))
         count = batch.mask.sum().clamp_min(1)
@@ -229,7 +207,7 @@ class Slots(nn.Module):
                 total[name] = total[name] + error
             total["closeness"] = total["closeness"] + (closeness * mask).sum() / count
         total["closeness"] = total["closeness"] * self.config.closeness * 0.1
-        total["autoencode"] = self._autoencode(rng) * self.config.autoencode
+        total["autoencode"] = self.code.reconstruction(self.config.autoencode_rows, rng) * self.config.autoencode
         total["sparsity"] = self.gates.open_probability().sum() * self.config.sparsity
         return total
 
@@ -241,37 +219,22 @@ class Slots(nn.Module):
 
     @torch.no_grad()
     def settle(self, everything: Batch) -> None:
-        """When training ends, close every gate whose closing costs less than `price` nats over all the data.
-
-        Backward elimination: each round closes, for every action and output, the read that is missed least. What no
-        data ask for must not be read: it would decide wherever the data never went.
-        """
-        batch = everything
-        flat = {k: (v[:, :-1].flatten(0, 1), v[:, 1:].flatten(0, 1)) for k, v in batch.features.items()}
-        now, after = ({k: v[i][batch.mask.flatten()] for k, v in flat.items()} for i in (0, 1))
+        """When training ends, fix the average read, and close every gate that the data do not ask for."""
+        flat = {k: (v[:, :-1].flatten(0, 1), v[:, 1:].flatten(0, 1)) for k, v in everything.features.items()}
+        real = everything.mask.flatten()
+        now, after = ({k: v[i][real] for k, v in flat.items()} for i in (0, 1))
         action, reward, terminated = (
-            x.flatten(0, 1)[batch.mask.flatten()] for x in (batch.action, batch.reward, batch.terminated)
+            x.flatten(0, 1)[real] for x in (everything.action, everything.reward, everything.terminated)
         )
         state, joint = self._encode(now), self._joint(action)
-        self.average.copy_(self._reads(state.cells, state.scalars, self._around(*self._pointer(now))[0]).mean(0))
+        index = self.pointer.around(*self.pointer.read(now))[0]
+        self.average.copy_(self._reads(state.cells, state.scalars, index).mean(0))
 
         def cost(gates: Tensor) -> Tensor:
             errors = self._errors(state.cells, state.scalars, now, action, after, reward, terminated, gates)[2]
-            return errors.new_zeros(self.actions, errors.shape[1]).index_add_(0, joint, errors)
+            return errors.new_zeros(gates.shape[:2]).index_add_(0, joint, errors)
 
-        gates = self.gates()
-        while True:
-            base = cost(gates)
-            extra = torch.stack([cost(_closed(gates, r)) - base for r in range(self.reads_count)], -1)  # [A, O, R]
-            extra = extra.masked_fill(gates == 0, torch.inf)
-            least, read = extra.min(-1)
-            closing = torch.zeros_like(gates, dtype=torch.bool).scatter_(
-                -1, read[..., None], (least < self.config.price)[..., None]
-            )
-            if not closing.any():
-                break
-            gates = gates.masked_fill(closing, 0.0)
-            self.gates.log_alpha.masked_fill_(closing, -12.0)
+        self.gates.log_alpha.masked_fill_(eliminate(self.gates(), cost, self.config.price), CLOSED)
 
     def _errors(
         self,
@@ -287,24 +250,24 @@ class Slots(nn.Module):
         """One latent step against what came: new cells and scalars, the errors `[N, O]` in nats, and the distance
         of the written latents to the encoding of the truth `[N]`."""
         grid = self.schema.grid
-        x, y, headings = self._pointer(now)
-        index, dx, dy = self._around(x, y, headings)
+        x, y, headings = self.pointer.read(now)
+        index, dx, dy = self.pointer.around(x, y, headings)
         wrote, scalars, move, paid, end = self._advance(cells, scalars, index, self._joint(action), gates)
-        closeness = (scalars - self._encode_scalars(after).detach()).square().sum((-1, -2))
+        closeness = (scalars - self.code.of_scalars(after).detach()).square().sum((-1, -2))
         errors = []
         if grid:
             onboard = (index >= 0).float()
-            target = self._codes(after).gather(1, index.clamp_min(0)[..., None].expand(-1, -1, len(self.arrays)))
-            parts = [_cross_entropy(part, target[..., i]) for i, part in enumerate(self._decode_cells(wrote))]
+            target = self.code.codes(after).gather(1, index.clamp_min(0)[..., None].expand(-1, -1, len(self.arrays)))
+            parts = [_cross_entropy(part, target[..., i]) for i, part in enumerate(self.code.cell_logits(wrote))]
             errors.append(torch.stack(parts).sum(0) * onboard)
-            distance = (wrote - self._encode_cells(target).detach()).square().sum(-1)
+            distance = (wrote - self.code.of_cells(target).detach()).square().sum(-1)
             closeness = closeness + (distance * onboard).sum(1)
         errors += [
-            _cross_entropy(self.decode_scalars[i](scalars[:, i]), encode(f, after[f.name]))[:, None]
+            _cross_entropy(self.code.scalar_logits(i, scalars), encode(f, after[f.name]))[:, None]
             for i, f in enumerate(self.scalars)
         ]
         if grid:
-            x2, y2, _ = self._pointer(after)
+            x2, y2, _ = self.pointer.read(after)
             moved = (dx == (x2 - x)[:, None]) & (dy == (y2 - y)[:, None])
             errors.append((_cross_entropy(move, moved.long().argmax(1)) * moved.any(1))[:, None])
         errors.append(REWARD_PRECISION * (paid - reward).square()[:, None])
@@ -315,9 +278,8 @@ class Slots(nn.Module):
 
     def reads(self) -> dict[str, dict[str, list[str]]]:
         """The learned causal graph: action -> output -> the slots its gates let it read."""
-        around = ["here", "ahead", "right", "behind", "left"] if self.schema.grid else []
-        inputs = around + self.names
-        outputs = inputs + (["move"] if self.schema.grid else []) + ["reward", "end"]
+        inputs = [*AROUND[: self.pointer.count], *self.names]
+        outputs = [*inputs, *(["move"] if self.schema.grid else []), "reward", "end"]
         joint = [
             "+".join(f.values[c] if f.values else str(int(c)) for f, c in zip(self.schema.actions, row, strict=True))
             for row in self.schema.all_actions()
@@ -362,99 +324,23 @@ class Slots(nn.Module):
         found = cells.gather(1, index.clamp_min(0)[..., None].expand(-1, -1, cells.shape[-1]))
         return torch.cat([torch.where((index >= 0)[..., None], found, self.outside), scalars], 1)
 
-    def _around(self, x: Tensor, y: Tensor, headings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Flat indices `[N, 5]` of the cells here, ahead, right, behind, left (-1 off the board) and their offsets."""
-        if self.schema.grid is None:
-            nothing = torch.zeros(len(headings), 0, dtype=torch.int64)
-            return nothing, nothing, nothing
-        w, h = self.arrays[0].shape
-        frame = self.frames[headings]  # [N, 5, 2]
-        dx, dy = frame[..., 0], frame[..., 1]
-        i, j = x[:, None] + dx, y[:, None] + dy
-        inside = (i >= 0) & (i < w) & (j >= 0) & (j < h)
-        return torch.where(inside, i * h + j, -1), dx, dy
-
-    def _positions(self, state: SlotState, move: Tensor, dx: Tensor, dy: Tensor) -> dict[str, Distribution]:
-        grid = self.schema.grid
-        assert grid is not None
-        p = move.softmax(-1)
-        out: dict[str, Distribution] = {}
-        for name, at, by in ((grid.x, state.x, dx), (grid.y, state.y, dy)):
-            f = self.schema.base[name]
-            v = f.cardinality or 0
-            goes = (at[:, None] + by - f.offset).clamp(0, v - 1)
-            mass = p.new_full((len(p), v), 1e-6).scatter_add_(1, goes, p)
-            out[name] = Categorical(f, mass.log())
-        return out
-
     def _headings(self, state: SlotState) -> Tensor:
         if self.heading is None:
             return torch.zeros(len(state.scalars), dtype=torch.int64)
-        return self.decode_scalars[self.heading](state.scalars[:, self.heading]).argmax(-1)
-
-    def _pointer(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        grid = self.schema.grid
-        zero = torch.zeros(len(next(iter(features.values()))), dtype=torch.int64)
-        if grid is None:
-            return zero, zero, zero
-        return features[grid.x].long(), features[grid.y].long(), features[grid.heading].long() if grid.heading else zero
+        return self.code.scalar_logits(self.heading, state.scalars).argmax(-1)
 
     def _joint(self, action: Tensor) -> Tensor:
         """Action rows `[N, A]` to one code `[N]`."""
         return (action.long() * self.strides).sum(-1)
 
-    def _codes(self, features: Features) -> Tensor:
-        return torch.stack([encode(f, features[f.name]).flatten(1).to(torch.int16) for f in self.arrays], -1)
-
     def _encode(self, features: Features) -> SlotState:
-        x, y, _ = self._pointer(features)
-        scalars = self._encode_scalars(features)
+        x, y, _ = self.pointer.read(features)
+        scalars = self.code.of_scalars(features)
         if self.schema.grid is None:
             empty = scalars.new_zeros(len(x), 0)
             return SlotState(empty[..., None], empty.long()[..., None], scalars, x, y, empty.long())
-        codes = self._codes(features)
-        return SlotState(self._encode_cells(codes), codes, scalars, x, y, torch.full((len(x), 5), -1))
-
-    def _encode_cells(self, codes: Tensor) -> Tensor:
-        """Codes `[..., arrays]` to latents `[..., D]`."""
-        return sum((e(codes[..., i].long()) for i, e in enumerate(self.embed_cells)), torch.zeros(()))
-
-    def _encode_scalars(self, features: Features) -> Tensor:
-        found = [e(encode(f, features[f.name])) for f, e in zip(self.scalars, self.embed_scalars, strict=True)]
-        rows = len(next(iter(features.values())))
-        return torch.stack(found, 1) if found else self.outside.new_zeros(rows, 0, self.config.width)
-
-    def _decode_cells(self, latents: Tensor) -> tuple[Tensor, ...]:
-        """Latents `[..., D]` to logits `[..., V]`, one an array."""
-        assert self.decode_cells is not None
-        return self.decode_cells(latents).split([f.cardinality or 0 for f in self.arrays], -1)
-
-    def _autoencode(self, rng: torch.Generator | None) -> Tensor:
-        """Random valid states are decoded back: every value the schema allows can be represented, seen or not."""
-        rows = self.config.autoencode_rows
-
-        def codes(f: Feature) -> Tensor:
-            return torch.randint(f.cardinality or 0, (rows,), generator=rng)
-
-        total = torch.zeros(())
-        if self.arrays:
-            drawn = torch.stack([codes(f) for f in self.arrays], -1)
-            total = total + sum(
-                F.cross_entropy(part, drawn[:, i])
-                for i, part in enumerate(self._decode_cells(self._encode_cells(drawn)))
-            )
-        for e, d, f in zip(self.embed_scalars, self.decode_scalars, self.scalars, strict=True):
-            drawn = codes(f)
-            total = total + F.cross_entropy(d(e(drawn)), drawn)
-        return total
-
-
-def _frames(schema: Schema) -> Tensor:
-    """Offsets `[headings, 5, 2]` of here, ahead, right, behind, left for every heading (y grows downwards)."""
-    if schema.grid is None:
-        return torch.zeros(1, 5, 2, dtype=torch.int64)
-    steps = schema.grid.steps if schema.grid.heading else schema.grid.steps[:1]
-    return torch.tensor([[(0, 0), (dx, dy), (-dy, dx), (-dx, -dy), (dy, -dx)] for dx, dy in steps])
+        codes = self.code.codes(features)
+        return SlotState(self.code.of_cells(codes), codes, scalars, x, y, torch.full((len(x), 5), -1))
 
 
 def _write(cells: Tensor, index: Tensor, wrote: Tensor) -> Tensor:
@@ -465,13 +351,6 @@ def _write(cells: Tensor, index: Tensor, wrote: Tensor) -> Tensor:
     # Off the board a zero is added to the first cell, so that no two writes compete for one place.
     change = (wrote - cells.gather(1, at)) * (index >= 0)[..., None]
     return cells.scatter_add(1, at, change)
-
-
-def _closed(gates: Tensor, read: int) -> Tensor:
-    """The gates `[A, O, R]` with one read closed everywhere."""
-    closed = gates.clone()
-    closed[..., read] = 0.0
-    return closed
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -194,7 +194,7 @@ def test_a_drawn_step_is_carried_by_the_latent() -> None:
     state, _ = model.step(begin(model, now), torch.full((256, 1), 3), rng)
     drawn = model.decode(state)
     assert len({tuple(row) for row in torch.stack([drawn["holds"], drawn["mood"]], 1).tolist()}) > 1
-    assert torch.equal(model._decode_cells(state.cells)[0].argmax(-1).view(-1, 6, 6), drawn["thing"].long())
+    assert torch.equal(model.code.cell_logits(state.cells)[0].argmax(-1).view(-1, 6, 6), drawn["thing"].long())
     future = rollout(model, begin(model, now), torch.full((1, 256, 1), 3), rng=torch.Generator().manual_seed(1))
     again, _ = model.step(begin(model, now), torch.full((256, 1), 3), torch.Generator().manual_seed(1))
     assert all(torch.equal(future.features[k][1], v) for k, v in model.decode(again).items())
@@ -207,7 +207,7 @@ def test_what_is_observed_is_decoded_again_once_the_code_is_trained() -> None:
     model, now = trained(), states(64, 7)
     assert all(torch.equal(model.decode(begin(model, now))[k], v) for k, v in now.items())
     codes = torch.arange(3)
-    values = [part.argmax(-1) for part in model._decode_cells(model._encode_cells(codes[:, None]))]
+    values = [part.argmax(-1) for part in model.code.cell_logits(model.code.of_cells(codes[:, None]))]
     assert torch.equal(values[0], codes)
 
 
