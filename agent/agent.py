@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import GedankenError, UserError
+from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
 from ..world.knowledge import Entry, KnowledgeBase, Told
 from ..world.model import WorldModel, begin
@@ -168,7 +167,7 @@ class Agent:
     def reset(self, observation: Any) -> None:
         """Begin an episode at `observation`."""
         mind = self.mind
-        self._close_episode()
+        self.end_episode()
         seen = perceive(self.schema, observation, self.env)
         mind.recent.reset()
         mind.failures.clear()
@@ -199,7 +198,7 @@ class Agent:
         seen = perceive(self.schema, observation, self.env)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
-            self._close_episode()
+            self.end_episode()
             return None
         intended = self._explore() if random else reason(self.mind, self.planner, self.config.budget)
         action, native = act(self.mind, self.schema, intended)
@@ -211,8 +210,7 @@ class Agent:
             return
         before, action = self._pending
         if self._episode is None:
-            layout = learning.layout_of(self._seen, self.schema)
-            self._episode = self.mind.memory.begin(group=layout)
+            self._episode = self.mind.memory.begin(group=self.layout)
         step = Step(before, action[0].numpy(), reward, terminated, truncated, seen)
         learning.learn(self.mind, self.schema, self._episode, step, self.config.surprising)
         self._pending = None
@@ -223,7 +221,13 @@ class Agent:
         low, high = (torch.tensor([getattr(a, side) for a in self.schema.actions]) for side in ("low", "high"))
         return explore(self.mind, None, low, high)
 
-    def _close_episode(self) -> None:
+    @property
+    def layout(self) -> str:
+        """The name of the layout this episode began in."""
+        return learning.layout_of(self._seen, self.schema)
+
+    def end_episode(self) -> None:
+        """Close the episode in memory; what is there of it stays."""
         if self._episode is not None:
             self.mind.memory.end(self._episode)
         self._episode, self._pending = None, None
@@ -260,9 +264,9 @@ class Agent:
                     or done >= steps
                     or (random and self.schema.grid and here >= self.config.layout_steps)
                 ):
-                    self._close_episode()
+                    self.end_episode()
                     break
-                observation, reward, terminated, truncated = self._interact(native)
+                observation, reward, terminated, truncated = self.interact(native)
                 here += 1
             if not random and train and len(self.mind.memory) - self.trained_on >= self.config.train_every:
                 self.train(training)
@@ -298,64 +302,9 @@ class Agent:
         `unseen` skips layouts that are in memory (the seed is taken on, so that the count is kept). `train` trains
         the model between episodes when enough is new. `watch` is called after every episode, `frame` every step.
         """
-        first = self.seed + 1_000_000 if seed is None else seed
-        known = learning.known_layouts(self.mind.memory) if unseen else set()
-        results: list[EpisodeResult] = []
-        candidates = iter(seeds if seeds is not None else range(first, first + 20 * episodes))
-        for number in candidates:
-            if len(results) >= episodes:
-                break
-            observation, _ = self.env.reset(seed=int(number))
-            self.reset(observation)
-            layout = learning.layout_of(self._seen, self.schema)
-            if layout in known and seeds is None:
-                continue
-            results.append(self._play(int(number), layout, observation, max_steps, frame))
-            if train and len(self.mind.memory) - self.trained_on >= self.config.train_every:
-                self.train()
-            if watch:
-                watch(results[-1])
-        if not results:
-            raise GedankenError(f"all of the {20 * episodes} layouts tried are in memory; run with unseen=False")
-        return RunResult(tuple(results))
+        from .episodes import run
 
-    def _play(
-        self, seed: int, layout: str, observation: Any, max_steps: int | None, frame: Callable[[Agent], None] | None
-    ) -> EpisodeResult:
-        started = time.perf_counter()
-        reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
-        while True:
-            native = self.step(observation, reward, terminated, truncated)
-            if frame:
-                frame(self)
-            if native is None or self.has_reached_goals() or (max_steps is not None and steps >= max_steps):
-                break
-            observation, reward, terminated, truncated = self._interact(native)
-            total, steps = total + reward, steps + 1
-        mind = self.mind
-        result = EpisodeResult(
-            seed,
-            layout,
-            total,
-            steps,
-            self._is_solved(total, terminated),
-            mind.imagined_steps,
-            mind.departures,
-            mind.broken,
-            len(mind.decisions),
-            time.perf_counter() - started,
-        )
-        self._close_episode()
-        return result
-
-    def _is_solved(self, total: float, terminated: bool) -> bool:
-        """Every goal reached; without goals the environment's own threshold; without one, an end that paid."""
-        if self.mind.knowledge.goals():
-            return self.has_reached_goals()
-        threshold = getattr(self.env.spec, "reward_threshold", None)
-        if threshold is not None and self.schema.grid is None:
-            return total >= threshold
-        return terminated and total > 0
+        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame)
 
     def has_reached_goals(self) -> bool:
         """Whether there are goals and every one is reached in this episode."""
@@ -366,7 +315,8 @@ class Agent:
         done = [bool(term.done(carry)[0]) for term, carry in terms if isinstance(term, Goal)]
         return bool(done) and all(done)
 
-    def _interact(self, native: Any) -> tuple[Any, float, bool, bool]:
+    def interact(self, native: Any) -> tuple[Any, float, bool, bool]:
+        """One step of the environment: observation, reward, terminated, truncated."""
         observation, reward, terminated, truncated, _ = self.env.step(native)
         return observation, check_reward(float(reward)), bool(terminated), bool(truncated)
 
@@ -417,5 +367,5 @@ class Agent:
 
     def close(self) -> None:
         """Close the memory's file."""
-        self._close_episode()
+        self.end_episode()
         self.mind.memory.close()

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import gedanken
 import gymnasium as gym
 import torch
 from common import Figures, options
-
-import gedanken
 from gedanken.agent.planning.cem import CEM, CEMConfig
 
 LIMIT = 0.5

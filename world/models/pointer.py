@@ -19,7 +19,7 @@ class Pointer:
 
     def __init__(self, schema: Schema) -> None:
         self.schema, self.grid = schema, schema.grid
-        steps = ((0, 0),)
+        steps: tuple[tuple[int, int], ...] = ((0, 0),)
         if self.grid:
             self.shape = schema.base[self.grid.arrays[0]].shape
             steps = self.grid.steps if self.grid.heading else self.grid.steps[:1]

@@ -1,0 +1,88 @@
+"""Playing episodes: on layouts never seen, one after the other, and what they came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import GedankenError
+from .learn import known_layouts
+from .results import EpisodeResult, RunResult
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+TRIES = 20
+"""How many seeds are tried for each episode that is wanted."""
+
+
+def run(
+    agent: Agent,
+    episodes: int,
+    seed: int | None,
+    seeds: Sequence[int] | None,
+    unseen: bool,
+    max_steps: int | None,
+    train: bool,
+    watch: Callable[[EpisodeResult], None] | None,
+    frame: Callable[[Agent], None] | None,
+) -> RunResult:
+    """See `Agent.run`. Raises `GedankenError` where every layout that was tried is in memory."""
+    first = agent.seed + 1_000_000 if seed is None else seed
+    known = known_layouts(agent.mind.memory) if unseen and seeds is None else set()
+    results: list[EpisodeResult] = []
+    for number in seeds if seeds is not None else range(first, first + TRIES * episodes):
+        if len(results) >= episodes:
+            break
+        observation, _ = agent.env.reset(seed=int(number))
+        agent.reset(observation)
+        if agent.layout in known:
+            continue
+        results.append(_play(agent, int(number), observation, max_steps, frame))
+        if train and len(agent.mind.memory) - agent.trained_on >= agent.config.train_every:
+            agent.train()
+        if watch:
+            watch(results[-1])
+    if not results:
+        raise GedankenError(f"all of the {TRIES * episodes} layouts tried are in memory; run with unseen=False")
+    return RunResult(tuple(results))
+
+
+def _play(
+    agent: Agent, seed: int, observation: object, max_steps: int | None, frame: Callable[[Agent], None] | None
+) -> EpisodeResult:
+    began, layout, mind = time.perf_counter(), agent.layout, agent.mind
+    reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
+    while True:
+        native = agent.step(observation, reward, terminated, truncated)
+        if frame:
+            frame(agent)
+        if native is None or agent.has_reached_goals() or (max_steps is not None and steps >= max_steps):
+            break
+        observation, reward, terminated, truncated = agent.interact(native)
+        total, steps = total + reward, steps + 1
+    result = EpisodeResult(
+        seed,
+        layout,
+        total,
+        steps,
+        _is_solved(agent, total, terminated),
+        mind.imagined_steps,
+        mind.departures,
+        mind.broken,
+        len(mind.decisions),
+        time.perf_counter() - began,
+    )
+    agent.end_episode()
+    return result
+
+
+def _is_solved(agent: Agent, total: float, terminated: bool) -> bool:
+    """Every goal reached; without goals the environment's own threshold; without one, an end that paid."""
+    if agent.mind.knowledge.goals():
+        return agent.has_reached_goals()
+    threshold = getattr(agent.env.spec, "reward_threshold", None)
+    if threshold is not None and agent.schema.grid is None:
+        return total >= threshold
+    return terminated and total > 0
