@@ -105,7 +105,13 @@ def is_interactive() -> bool:
 def table(title: str, *columns: str, right: Sequence[str] = (), narrow: Sequence[str] = ()) -> Table:
     """A table in our style; the columns in `right` are numbers, those in `narrow` never wrap."""
     made = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 2, 0, 0)
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        min_width=min(len(title), out.width),  # so that a title does not wrap
     )
     for column in columns:
         is_number = column in right

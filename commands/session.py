@@ -168,7 +168,7 @@ class Session:
         features = self.agent.schema.actions
         words = text.replace(",", " ").split()
         if len(words) != len(features):
-            raise UserError(f"'{text}' is not an action{self._nearest(text)}; {self.choices()}")
+            raise UserError(f"'{text}' is not an action{self._nearest(text)} ({self.choices()})")
         values = []
         for f, word in zip(features, words, strict=True):
             names = [value_text(f, v) for v in range(f.cardinality)] if f.cardinality and f.kind != "integer" else []
@@ -180,7 +180,7 @@ class Session:
             elif _is_number(word) and (not f.is_discrete or 0 <= float(word) < (f.cardinality or np.inf)):
                 values.append(float(word))
             else:
-                raise UserError(f"'{word}' is not an action{nearest(word, names)}; {self.choices()}")
+                raise UserError(f"'{word}' is not an action{nearest(word, names)} ({self.choices()})")
         return self.agent.schema.clamp(torch.tensor([values]).to(self.agent.schema.action_dtype))
 
     def choices(self) -> str:

@@ -234,3 +234,39 @@ def test_a_rule_can_be_tried_on_an_environment_alone(gedanken: Run, tiny: str, t
     result = gedanken("rules", "tell", "--env", tiny, "--file", text, "--llm", "none")
     assert result.exit_code == 0, result.output
     assert RULE in result.stdout
+
+
+@pytest.mark.parametrize(("answer", "choice"), [("2", 1), ("0", None), ("", None)])
+def test_a_person_chooses_among_readings(
+    answer: str, choice: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gedanken.commands.telling import ask
+    from gedanken.prompts import Reading
+
+    monkeypatch.setattr("builtins.input", lambda *_: answer)
+    readings = [Reading("forbid toggle", 0.4), Reading("forbid drop", 0.3)]
+    assert ask("No toggling.", readings) == choice
+    assert "forbid drop" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_file_names_the_file_and_leaves_nothing_behind(gedanken: Run, tmp_path: Path, tiny: str) -> None:
+    rules = tmp_path / "mine.txt"
+    rules.write_text("forbid toggle\navoid battery > 3\n")
+    result = gedanken("learn", "--env", tiny, "--rules", rules, "--out", tmp_path / "agent")
+    assert result.exit_code == 2
+    assert f"{rules}:2:7: unknown feature 'battery'" in result.stderr
+    assert not (tmp_path / "agent").exists()
+
+
+def test_a_refused_sentence_leaves_the_folder_free(gedanken: Run, tmp_path: Path, tiny: str) -> None:
+    rules = tmp_path / "mine.txt"
+    rules.write_text("Doors are fond of keys.\n")
+    words = ("learn", "--env", tiny, "--steps", 5, "--train-steps", 1, "--llm", "none", "--rules", rules)
+    assert gedanken(*words, "--out", tmp_path / "agent").exit_code == 2
+    rules.write_text(RULE + "\n")
+    assert gedanken(*words, "--out", tmp_path / "agent").exit_code == 0
+
+
+def test_learning_as_planned_trains_between(gedanken: Run, saved: Path, tiny: str) -> None:
+    words = ("learn", "--env", tiny, "--steps", 4, "--train-steps", 1, "--as-planned", "--resume", "--out", saved)
+    assert gedanken(*words).exit_code == 0
