@@ -135,8 +135,8 @@ def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tens
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(
-            f"the weights in {folder} do not fit the model '{type(model).__name__}' (another version or size of it made "
-            "them); load with the version that saved them, or learn again"
+            f"the weights in {folder} do not fit the model '{type(model).__name__}' (another version or "
+            "size made them); load with the version that saved them, or learn again"
         ) from error
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():

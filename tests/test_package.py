@@ -64,5 +64,6 @@ def test_a_wheel_installs_and_runs_from_an_empty_folder(tmp_path: Path) -> None:
     assert "0.1.0" in python("-m", "gedanken", "--version", cwd=empty, PYTHONPATH=str(site))
     code = "from gedanken.world.rules.parse import parse; import gedanken.prompts.templates; parse('prefer x < 1')"
     python("-c", code, cwd=empty, PYTHONPATH=str(site))  # the grammar and the templates are in the wheel
-    manual = "from importlib.resources import files; print((files('gedanken.examples.doorkey') / 'manual.txt').read_text())"
+    place = "files('gedanken.examples.doorkey') / 'manual.txt'"
+    manual = f"from importlib.resources import files; print(({place}).read_text())"
     assert "locked" in python("-c", manual, cwd=empty, PYTHONPATH=str(site))
