@@ -329,7 +329,7 @@ def taking_slots() -> Slots:
     optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(100):
         optimiser.zero_grad()
-        model._autoencode(None).backward()
+        model.code.reconstruction(64, None).backward()
         optimiser.step()
     model.requires_grad_(False)
     model.second_bias[:, :] = 0.0
