@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gedanken.world.schema import Feature, Schema, check_schema
+from gedanken import Agent, Feature, Schema, check_schema
 from gymnasium import spaces
 
 STEPS_A_DAY = 288                     # of five minutes
@@ -74,22 +74,14 @@ class HeatedRoom(gymnasium.Env[np.ndarray, np.ndarray]):
         return np.array([self.room, self.heater, self._outside(), self._hour()], np.float32)
 
 
-def use_agent() -> None:
-    """Learn the room from a thousand steps, and keep it below 24 °C."""
-    import gedanken
-
-    agent = gedanken.Agent(HeatedRoom(), llm=None)
+def main(steps: int = 1000, episodes: int = 3, max_steps: int | None = None) -> None:
+    """Check the schema, learn the room from a thousand steps, and keep it below 24 °C."""
+    for problem in check_schema(HeatedRoom.schema, HeatedRoom(), steps=300):
+        print(problem)
+    agent = Agent(HeatedRoom(), llm=None)
     agent.tell("avoid room_temperature > 24")
-    agent.learn(steps=1000)
-    print(agent.run(episodes=5))
-
-
-def main() -> None:
-    problems = check_schema(HeatedRoom.schema, HeatedRoom(), steps=300)
-    print(HeatedRoom.schema.describe())
-    print("\n".join(problems) or "the schema fits the environment")
-
-    use_agent()
+    agent.learn(steps=steps)
+    print(agent.run(episodes=episodes, max_steps=max_steps))
 
 
 if __name__ == "__main__":
