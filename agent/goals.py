@@ -110,7 +110,7 @@ class Preference(Memoryless):
 
 
 @torch.no_grad()
-def margins(model: WorldModel, limit: Limit, held_out: Batch, violation: float = 0.05) -> tuple[float, ...]:
+def margins(model: WorldModel, limit: Limit, held_out: Batch, violation: float = 0.01) -> tuple[float, ...]:
     """The margin for each step ahead: the split-conformal quantile (Vovk et al. 2005) of how much nearer the limit
     truth is than the open-loop prediction, so that a share of at most `violation` of held-out predictions that keep
     the margin break the limit. `held_out` are sequences `[B, T]` the model was not trained on."""

@@ -116,7 +116,7 @@ def few(figures: Figures, seeds: range, episodes: int, interactions: int = 200) 
         layouts = unseen(agent, episodes)
         played = agent.run(episodes, seeds=layouts)
         shares.append(played.solved / episodes)
-        print(f"    8x8 after {len(agent.mind.memory)} interactions at most, seed {seed}: {played.solved}", flush=True)
+        print(f"    8x8 after {interactions} interactions, seed {seed}: {played.solved} of {episodes}", flush=True)
     figures.add(f"hybrid solves 8x8 after {interactions} interactions", shares, "share", ">= 0.95")
 
 
