@@ -8,10 +8,11 @@ margin taken from the model's own held-out error. Crossings are counted on what 
 
 from __future__ import annotations
 
-import gedanken
 import gymnasium as gym
 import torch
 from common import Figures, options
+
+import gedanken
 from gedanken.agent.planning.cem import CEM, CEMConfig
 
 LIMIT = 0.5

@@ -14,11 +14,12 @@ import statistics
 import time
 from pathlib import Path
 
-import gedanken
 import gymnasium as gym
 import minigrid  # noqa: F401 - registers the environments
 import torch
 from common import Figures, options
+
+import gedanken
 from gedanken.world import tree
 from gedanken.world.model import begin, rollout
 from gedanken.world.refine import Refined

@@ -13,8 +13,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gedanken import Agent, Feature, Schema, check_schema
 from gymnasium import spaces
+
+from gedanken import Agent, Feature, Schema, check_schema
 
 STEPS_A_DAY = 288                     # of five minutes
 HOURS_A_STEP = 24 / STEPS_A_DAY

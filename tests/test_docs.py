@@ -42,8 +42,9 @@ def test_rule_blocks_parse(name: str, code: str) -> None:
 
 def test_every_command_in_a_document_is_a_command() -> None:
     pytest.importorskip("typer")
-    from gedanken.commands.app import app
     from typer.main import get_command
+
+    from gedanken.commands.app import app
 
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
     for path in DOCUMENTS:

@@ -10,11 +10,12 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
-import gedanken
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+
+import gedanken
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory import LongTerm
 from gedanken.world.training import TrainingConfig

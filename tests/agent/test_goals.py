@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.agent.goals import Goal, Limit, Preference, margins
 from gedanken.agent.planning.objective import Objective, Transition
 from gedanken.world.distributions import Normal
@@ -13,7 +15,6 @@ from gedanken.world.model import Batch, Outcome
 from gedanken.world.models.persistence import Persistence
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Features, Schema
-from torch import Tensor
 
 torch.set_num_threads(1)
 WORLD = Schema(

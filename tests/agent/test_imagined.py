@@ -8,6 +8,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from torch import Tensor
+
 from gedanken.agent.imagined import ImaginedEnv, ImaginedSingle, action_space, observation_space
 from gedanken.errors import UserError
 from gedanken.world.distributions import Normal
@@ -17,11 +23,6 @@ from gedanken.world.models.slots import Slots
 from gedanken.world.refine import Refined
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Grid, Schema
-from gymnasium import spaces
-from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from torch import Tensor
 
 torch.set_num_threads(1)
 WALK = Schema(

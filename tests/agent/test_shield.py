@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.agent.goals import Limit
 from gedanken.agent.shield import Decision, Shield
 from gedanken.errors import GedankenError
@@ -13,7 +15,6 @@ from gedanken.world.refine import Refined
 from gedanken.world.rules.compile import Compiled
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Schema
-from torch import Tensor
 
 torch.set_num_threads(1)
 WALK = Schema("walk", (Feature("x", "integer", low=0, high=9), Feature("ice", "boolean")),

@@ -10,13 +10,14 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool
+
 from gedanken.agent.agent import Agent
 from gedanken.agent.tools import MAX_CHANGES, action_text, changes, check_rule_tool, imagine_tool, parse_action
 from gedanken.errors import UserError
 from gedanken.world.schema import Feature, Pointed, Schema
-from gymnasium import spaces
-from langchain_core.messages import ToolMessage
-from langchain_core.tools import BaseTool
 
 torch.set_num_threads(1)
 RULES = """\

@@ -9,8 +9,9 @@ from typing import Any
 
 import gymnasium
 import pytest
-from gedanken.commands.app import app
 from typer.testing import CliRunner
+
+from gedanken.commands.app import app
 
 pytest.importorskip("minigrid")
 TINY = "TinyDoorKey-v0"

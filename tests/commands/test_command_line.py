@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gedanken import __version__
 from gedanken.commands.output import reported
 from gedanken.errors import GedankenError, UserError

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gedanken.commands.filmstrip import chosen, draw
 from gedanken.commands.recording import Frame
 from gedanken.world.schema import Feature, Schema

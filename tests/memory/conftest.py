@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gedanken.memory import Column, Layout, LongTerm, Step
 
 LAYOUT = Layout((Column("grid", "int16", (2, 3)), Column("speed", "float32")), Column("action", "int64"))

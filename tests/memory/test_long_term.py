@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory import Column, Layout, LongTerm, Step
 

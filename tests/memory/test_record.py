@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from gedanken.errors import UserError
 from gedanken.memory import Column, Layout
 

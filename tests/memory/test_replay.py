@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory import LongTerm, Replay, Sequences, Step
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from langchain_core.embeddings import Embeddings
+
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory import LongTerm, Retrieval, Weights
-from langchain_core.embeddings import Embeddings
 
 from .conftest import Clock
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from gedanken.errors import UserError
 from gedanken.memory import ShortTerm
 

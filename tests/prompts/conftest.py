@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from gedanken.prompts import LocalChatModel
 
 torch.set_num_threads(1)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+
 from gedanken.errors import UserError
 from gedanken.prompts import (
     AnswerIncomplete,
@@ -18,7 +20,6 @@ from gedanken.prompts import (
     ModelUnavailable,
     ScriptedChatModel,
 )
-from pydantic import SecretStr
 
 KEY = "sesame-0123456789"
 

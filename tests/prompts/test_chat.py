@@ -1,6 +1,7 @@
 """Choosing a chat model by text; the scripted model."""
 
 import pytest
+
 from gedanken.errors import UserError
 from gedanken.prompts import LocalChatModel, ScriptedChatModel, chat_model
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gedanken import prompts
 from gedanken.errors import GedankenError
 from gedanken.prompts import LocalEmbeddings

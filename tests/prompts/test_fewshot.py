@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from gedanken.errors import GedankenError, UserError
-from gedanken.prompts import FewShotTask, Gateway, LocalChatModel, ModelUnavailable, ScriptedChatModel
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import ValidationError
+
+from gedanken.errors import GedankenError, UserError
+from gedanken.prompts import FewShotTask, Gateway, LocalChatModel, ModelUnavailable, ScriptedChatModel
 
 SIZES = [("a mouse", 1), ("a cat", 2), ("a horse", 3), ("a whale", 4), ("a rat", 1)]
 

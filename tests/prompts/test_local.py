@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-from gedanken.errors import GedankenError, UserError
-from gedanken.prompts import LocalChatModel, ModelTimeout
-from gedanken.prompts.decoding import load
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_tests.unit_tests import ChatModelUnitTests
 from pydantic import BaseModel
+
+from gedanken.errors import GedankenError, UserError
+from gedanken.prompts import LocalChatModel, ModelTimeout
+from gedanken.prompts.decoding import load
 
 CAPITAL = "What is the capital of France?"
 RULE = 'root ::= "expect " name " == " [0-9] [0-9]?\nname ::= "speed" | "door"'

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gedanken.errors import UserError
 from gedanken.prompts import render
 from gedanken.prompts.templates import parse
-from hypothesis import given
-from hypothesis import strategies as st
 
 WORDS = {"schema": "door: open or shut", "examples": [("Keep out.", "forbid x")], "sentence": "Beware of lava."}
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from gedanken.prompts import (
     Asking,
     Gateway,

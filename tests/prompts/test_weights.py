@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gedanken.errors import GedankenError
 from gedanken.prompts import weights
 

@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
-from gedanken.world.distributions import CERTAIN, FLOOR, Board, Categorical, Normal, decode, encode
-from gedanken.world.schema import Feature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from gedanken.world.distributions import CERTAIN, FLOOR, Board, Categorical, Normal, decode, encode
+from gedanken.world.schema import Feature
 
 torch.set_num_threads(1)
 COLOR = Feature("color", "category", values=("red", "green", "blue", "grey"))

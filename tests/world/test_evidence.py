@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from gedanken.memory.record import Transitions
 from gedanken.world.evidence import Evidence, interval, is_fallible, judge, measure
 from gedanken.world.rules.parse import parse

@@ -13,10 +13,11 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+
 from gedanken.errors import UserError
 from gedanken.world.families import schema_of
 from gedanken.world.schema import Features, Grid, Pointed, Schema, check_schema
-from gymnasium import spaces
 
 GRIDS = ("MiniGrid-DoorKey-6x6-v0", "MiniGrid-LavaGapS5-v0")
 CLASSIC = ("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from gedanken.world.fingerprint import fingerprint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from gedanken.world.fingerprint import fingerprint
 
 torch.set_num_threads(1)
 quick = settings(max_examples=50, deadline=None, derandomize=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from gedanken.errors import UserError
 from gedanken.memory.record import Transitions
 from gedanken.prompts import Gateway, GatewayConfig, Reading, ScriptedChatModel

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
+
 from gedanken.memory.record import Transitions
 from gedanken.world.evidence import judge, measure
 from gedanken.world.miner import MinerConfig, mine

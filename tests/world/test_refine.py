@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from gedanken.world.distributions import Board, Categorical, Distribution, Normal
 from gedanken.world.model import Outcome, begin, rollout
 from gedanken.world.models.persistence import Persistence
@@ -15,7 +17,6 @@ from gedanken.world.models.slots import Slots, SlotsConfig
 from gedanken.world.refine import Refined
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Derived, Feature, Features, Grid, Pointed, Schema
-from torch import Tensor
 
 torch.set_num_threads(1)
 THINGS = ("empty", "wall", "key", "door")

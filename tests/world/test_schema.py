@@ -10,9 +10,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+
 from gedanken.errors import UserError
 from gedanken.world.schema import Derived, Feature, Schema, check_schema
-from gymnasium import spaces
 
 
 class Tank(gymnasium.Env[np.ndarray, Any]):

@@ -6,6 +6,8 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.agent.planning.cem import CEM, CEMConfig
 from gedanken.agent.planning.objective import Objective, Return, Survival
 from gedanken.agent.planning.plan import Budget
@@ -13,7 +15,6 @@ from gedanken.errors import UserError
 from gedanken.world.distributions import Categorical, Normal
 from gedanken.world.model import Batch, Outcome, begin
 from gedanken.world.schema import Feature, Features, Schema
-from torch import Tensor
 
 torch.set_num_threads(1)
 RETURN = Objective([Return()])

@@ -6,6 +6,8 @@ from collections import deque
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.agent.goals import Goal, Limit
 from gedanken.agent.planning.objective import Objective, Return
 from gedanken.agent.planning.plan import Budget, Plan
@@ -15,7 +17,6 @@ from gedanken.world.models.persistence import Persistence
 from gedanken.world.refine import Refined
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Schema
-from torch import Tensor
 
 torch.set_num_threads(1)
 SIZE = 7

@@ -6,11 +6,12 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.world import tree
 from gedanken.world.model import Batch, WorldModel, begin, rollout
 from gedanken.world.models.recurrent import Recurrent, RecurrentConfig
 from gedanken.world.schema import Feature, Schema
-from torch import Tensor
 
 torch.set_num_threads(1)
 SMALL = RecurrentConfig(hidden=48, width=48, latent=8, overshoot=5)

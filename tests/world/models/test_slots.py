@@ -8,13 +8,14 @@ from functools import cache
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.errors import UserError
 from gedanken.world import tree
 from gedanken.world.model import Batch, WorldModel, begin, rollout
 from gedanken.world.models.slots import Slots, SlotsConfig
 from gedanken.world.schema import Feature, Grid, Schema
 from gedanken.world.training import exact
-from torch import Tensor
 
 torch.set_num_threads(1)
 THINGS, HOLDS = ("empty", "wall", "key"), ("nothing", "key")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from gedanken.world.schema import Derived, Feature, Features, Pointed, Schema
 from torch import Tensor
+
+from gedanken.world.schema import Derived, Feature, Features, Pointed, Schema
 
 OBJECTS = ("unseen", "empty", "wall", "floor", "door", "key", "ball", "box", "goal", "lava")
 COLORS = ("none", "red", "green", "blue", "purple", "yellow", "grey")

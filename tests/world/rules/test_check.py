@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gedanken.world.rules import syntax as s
 from gedanken.world.rules.check import RuleError, check, warnings
 from gedanken.world.rules.parse import parse
 from gedanken.world.rules.text import RESERVED, STATEMENTS, to_text
 from gedanken.world.schema import Schema
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def mistakes(text: str, schema: Schema) -> str:

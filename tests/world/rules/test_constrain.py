@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import xgrammar as xgr
+from xgrammar.testing import _is_grammar_accept_string as accepts
+
 from gedanken.world.rules.check import check
 from gedanken.world.rules.constrain import decoding_grammar
 from gedanken.world.rules.parse import parse, parse_file
 from gedanken.world.rules.text import STATEMENTS, to_text
 from gedanken.world.schema import Schema
-from xgrammar.testing import _is_grammar_accept_string as accepts
 
 STOP = 256
 

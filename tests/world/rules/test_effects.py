@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+
 from gedanken.world.models.persistence import Persistence
 from gedanken.world.refine import Refined
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Derived, Feature, Features, Pointed, Schema
-from torch import Tensor
 
 THINGS, HANDS = ("empty", "wall", "key", "ball"), ("none", "key", "ball")
 

@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
 from gedanken.errors import UserError
 from gedanken.world.rules.evaluate import Rows, compiled, evaluate, robustness, truth
 from gedanken.world.rules.syntax import (
@@ -32,9 +36,6 @@ from gedanken.world.rules.syntax import (
     Symbol,
 )
 from gedanken.world.schema import Derived, Feature, Pointed, Schema
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
 torch.set_num_threads(1)
 W, H, N = 3, 4, 7

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
 from gedanken.world.rules import syntax as s
 from gedanken.world.rules.check import check
 from gedanken.world.rules.parse import parse, parse_file
 from gedanken.world.rules.text import to_text
 from gedanken.world.schema import Schema
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
 GRID = """
 expect carrying_object' == key and front_object' == empty if action == pickup and front_object == key

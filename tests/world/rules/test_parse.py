@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from gedanken.errors import UserError
 from gedanken.world.rules.parse import RuleError, parse, parse_file
 from gedanken.world.rules.text import to_text
