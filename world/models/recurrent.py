@@ -33,7 +33,7 @@ _LEAST_LATENT_STD = 0.1
 
 @dataclass(frozen=True)
 class RecurrentConfig:
-    """Sizes and the weights of the loss; about 120,000 parameters for a handful of features."""
+    """Sizes and the weights of the loss; about 100,000 parameters for a handful of features."""
 
     hidden: int = 96
     latent: int = 16
