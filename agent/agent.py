@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
+from ..memory import Column, Hit, Layout, LongTerm, Replay, Retrieval, ShortTerm, Step
 from ..world.knowledge import Entry, KnowledgeBase, Told
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
@@ -40,6 +40,7 @@ from .shield import Shield
 
 if TYPE_CHECKING:
     import gymnasium
+    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 
@@ -134,9 +135,15 @@ class Agent:
 
     def propose(self) -> list[Entry]:
         """Let the miner, and the language model if there is one, propose rules from what is in memory."""
-        entries = self.mind.knowledge.propose(self.mind.memory.transitions())
+        seen = self.mind.memory.transitions()
+        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
         self.refresh()
         return entries
+
+    def recall(self, query: str, k: int = 5, embeddings: Embeddings | None = None) -> list[Hit]:
+        """The notes of long-term memory that fit a query, by relevance, recency and importance; the agent notes what
+        surprised it. With `embeddings` (`gedanken.prompts.LocalEmbeddings()`, say) by meaning, else by words."""
+        return Retrieval(self.mind.memory, embeddings).search(query, k)
 
     def refresh(self) -> None:
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
@@ -212,7 +219,8 @@ class Agent:
         if self._episode is None:
             self._episode = self.mind.memory.begin(group=self.layout)
         step = Step(before, action[0].numpy(), reward, terminated, truncated, seen)
-        learning.learn(self.mind, self.schema, self._episode, step, self.config.surprising)
+        surprising = self.config.surprising if self.trained_on else float("inf")  # at first everything is
+        learning.learn(self.mind, self.schema, self._episode, step, surprising)
         self._pending = None
 
     def _explore(self) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..memory import LongTerm, Replay, Sequences, Step
+from ..memory import LongTerm, Replay, Sequences, Step, Transitions
 from ..world.fingerprint import fingerprint
 from ..world.model import Batch, begin
 from ..world.schema import Schema
@@ -22,7 +22,8 @@ from .planning.objective import Transition
 def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: float) -> None:
     """Take in one transition: durable memory first, then what it means.
 
-    `surprising` is the surprise in nats from which a transition is kept among the recent surprises.
+    `surprising` is the surprise in nats from which a transition is kept among the recent surprises, and noted in long-
+    term memory (as data: what an environment shows is evidence, never authority).
     """
     mind.memory.append(episode, step)
     mind.recent.add(step)
@@ -36,7 +37,9 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         surprise = -sum(float(d.log_prob(after[k])[0]) for k, d in mind.predicted.features.items())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
         if surprise > surprising:
-            mind.recent.surprise(surprise, _in_words(schema, step))
+            words = _in_words(schema, step)
+            mind.recent.surprise(surprise, words)
+            mind.memory.note(words, kind="surprise", importance=min(1.0, surprise / 20), source="environment")
     if not came_true:
         # The world departed from what was imagined: remember the step that failed, and plan anew.
         mind.failures.add(now, action)
@@ -97,7 +100,7 @@ class Experience:
         features = {k: np.stack([t.features[k], t.next_features[k]], 1) for k in t.features}
         return Batch(
             self._features(features),
-            self._actions(t.action[:, None]),
+            self.actions(t.action[:, None]),
             _floats(t.reward[:, None]),
             torch.as_tensor(t.terminated[:, None]),
             torch.ones(len(t), 1, dtype=torch.bool),
@@ -106,7 +109,7 @@ class Experience:
     def _tensors(self, s: Sequences) -> Batch:
         return Batch(
             self._features(s.features),
-            self._actions(s.action),
+            self.actions(s.action),
             _floats(s.reward),
             torch.as_tensor(s.terminated),
             torch.as_tensor(s.mask),
@@ -115,7 +118,8 @@ class Experience:
     def _features(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
         return {f.name: torch.as_tensor(np.ascontiguousarray(arrays[f.name])).to(f.dtype) for f in self.schema.features}
 
-    def _actions(self, action: np.ndarray) -> Tensor:
+    def actions(self, action: np.ndarray) -> Tensor:
+        """Stored actions as the model takes them."""
         return torch.as_tensor(np.ascontiguousarray(action)).to(self.schema.action_dtype)
 
 
@@ -146,6 +150,19 @@ def calibrate(mind: Mind, experience: Experience, limits: list[Limit], horizon: 
 
 
 @torch.no_grad()
+def surprises(mind: Mind, experience: Experience, transitions: Transitions, rows: int = 8_192) -> np.ndarray:
+    """How much each transition surprises the model as it imagines now, in nats: `[N]`."""
+    schema, model = experience.schema, mind.imagining
+    parts = [torch.zeros(0)]
+    for index in np.array_split(np.arange(len(transitions)), max(1, -(-len(transitions) // rows))):
+        t = transitions.take(index)
+        now, after = schema.batch(t.features), schema.batch(t.next_features)
+        _, out = model.step(begin(model, now), experience.actions(t.action))
+        parts.append(-torch.stack([d.log_prob(after[k]) for k, d in out.features.items()]).sum(0))
+    return torch.cat(parts).numpy()
+
+
+@torch.no_grad()
 def accuracy(mind: Mind, experience: Experience) -> dict[str, float]:
     """One-step exact accuracy on held-out layouts: over all transitions, and, honest about rare events, over those in
     which more changed than the pointer's pose (NaN where there is none), with their count."""
@@ -155,7 +172,7 @@ def accuracy(mind: Mind, experience: Experience) -> dict[str, float]:
     schema = experience.schema
     now, after = schema.batch(t.features), schema.batch(t.next_features)
     model = mind.learned
-    _, out = model.step(begin(model, now), experience._actions(t.action))
+    _, out = model.step(begin(model, now), experience.actions(t.action))
     if all(f.kind == "real" for f in schema.features):
         return {f"rmse {k}": float((out.mode[k] - after[k]).square().mean().sqrt()) for k in after}
     right = exact(out.mode, after)

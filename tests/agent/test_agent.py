@@ -230,3 +230,22 @@ def test_no_layout_left_is_said() -> None:
     a.learn(steps=30, train=False)
     with pytest.raises(GedankenError, match="unseen=False"):
         a.run(episodes=1)
+
+
+def test_what_surprises_a_trained_model_is_noted_and_recalled() -> None:
+    a = agent()
+    a.learn(steps=80)
+    a.learn(steps=40, train=False)
+    notes = a.mind.memory.notes(kind="surprise")
+    assert notes
+    assert all(note.source == "environment" for note in notes)
+    assert a.recall(notes[0].text, k=1)[0].note.kind == "surprise"
+
+
+def test_proposals_come_checked_and_act_only_where_supported() -> None:
+    a = agent()
+    a.learn(steps=300)
+    proposed = a.propose()
+    assert proposed
+    assert all(e.source == "miner" and e.status != "contradicted" for e in proposed)
+    assert {e.id for e in a.mind.knowledge.active()} <= {e.id for e in proposed if e.status == "supported"}
