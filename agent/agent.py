@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """`budget` a plan; `layout_steps` after which random exploration of a grid world asks for another layout;
+    """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
     `surprising` nats from which a transition is remembered as a surprise."""
 
@@ -270,7 +270,7 @@ class Agent:
                 if (
                     native is None
                     or done >= steps
-                    or (random and self.schema.grid and here >= self.config.layout_steps)
+                    or (self.schema.grid and here >= self.config.layout_steps)
                 ):
                     self.end_episode()
                     break
