@@ -287,7 +287,7 @@ class Agent:
             self.check()
             return {}
         try:
-            learning.train(self.trainer, self.experience, steps, progress)
+            self.trainer.run(self.experience, steps, progress)
         finally:
             self.trained_on = len(self.mind.memory)
             self.check()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..memory import LongTerm, Replay, Sequences, Step, Transitions
 from ..world.fingerprint import fingerprint
 from ..world.model import Batch, begin
 from ..world.schema import Schema
-from ..world.training import Progress, Trainer, exact
+from ..world.training import exact
 from .goals import Limit, margins
 from .mind import Mind
 from .planning.objective import Transition
@@ -125,16 +124,6 @@ class Experience:
 
 def _floats(values: np.ndarray) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
-
-
-def train(
-    trainer: Trainer,
-    experience: Experience,
-    steps: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
-) -> float:
-    """Train the world model on what is in memory; returns the held-out loss."""
-    return trainer.run(experience, steps, progress)
 
 
 def calibrate(mind: Mind, experience: Experience, limits: list[Limit], horizon: int = 15) -> list[Limit]:

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from . import tree
 from .distributions import Distribution
 from .model import Batch, Outcome, State, WorldModel
 from .rules.compile import Compiled
@@ -83,9 +84,7 @@ class Refined:
     def assimilate(
         self, state: RefinedState, features: Features, rows: Tensor, rng: torch.Generator | None = None
     ) -> RefinedState:
-        chosen = {
-            k: torch.where(rows.view(-1, *[1] * (v.dim() - 1)), features[k], v) for k, v in state.features.items()
-        }
+        chosen = tree.choose(rows, {k: features[k] for k in state.features}, state.features)
         return RefinedState(self.inner.assimilate(state.inner, features, rows, rng), chosen)
 
     def decode(self, state: RefinedState) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import tree
 from ..distributions import CERTAIN, Board, Categorical, Distribution, Normal, encode
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
@@ -52,7 +53,7 @@ class Persistence:
         return state, Outcome(features, torch.zeros(n), torch.ones(n), ok, torch.zeros(n))
 
     def assimilate(self, state: State, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> State:
-        return {k: torch.where(rows.view(-1, *[1] * (v.dim() - 1)), features[k], v) for k, v in state.items()}
+        return tree.choose(rows, {k: features[k] for k in state}, state)
 
     def decode(self, state: State) -> dict[str, Tensor]:
         return state
