@@ -40,7 +40,8 @@ _DTYPES: dict[str, tuple[torch.dtype, str]] = {
 
 @dataclass(frozen=True)
 class Feature:
-    """One named quantity. `low` and `high` are inclusive bounds; `values` are the names of a category's values."""
+    """One named quantity. `low` and `high` are inclusive bounds; `values` are the names of a category's values, and
+    `glosses`, where given, say in a few words what each of them means."""
 
     name: str
     kind: Kind = "real"
@@ -50,6 +51,7 @@ class Feature:
     values: tuple[str, ...] = ()
     unit: str = ""
     description: str = ""
+    glosses: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -164,6 +166,9 @@ class Schema:
                 raise UserError(f"schema '{self.name}': '{f.name}' is not a name; use letters, digits and '_'")
             if f.kind == "category" and not f.values:
                 raise UserError(f"schema '{self.name}': category '{f.name}' lists no values")
+            if f.glosses and len(f.glosses) != len(f.values):
+                raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} glosses;"
+                                " give one a value ('' for none)")
 
     @staticmethod
     def from_env(env: gymnasium.Env) -> Schema:

@@ -1,0 +1,90 @@
+"""How much each word of a sentence looks like each item: what lets the reader find names that it has never seen.
+
+Five channels a word and item: the word is one of the item's own words, and what share of these the sentence has; the
+word stands in the item's gloss or its feature's name; letters in common (typos, abbreviations); meaning in common.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from .items import Item
+
+CHANNELS = 5
+_WORD = re.compile(r"[^\W_]+")
+_ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "ed", "es", "ly", "er", "en", "s", "e", "y")
+_STOP = frozenset({
+    "a", "an", "the", "of", "in", "on", "at", "to", "is", "are", "be", "it", "its", "and", "or", "that",
+    "which", "with", "for", "by", "as", "if", "you", "your", "how", "what", "from", "this", "there", "has",
+    "have", "no", "not",
+})
+Vector = Callable[[str], np.ndarray]
+"""The meaning of one word: `[D]`, of length 1."""
+
+
+def words(sentence: str) -> list[tuple[int, int]]:
+    """Where the words of a sentence stand, as (start, end)."""
+    return [match.span() for match in _WORD.finditer(sentence)]
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str) -> str:
+    """A word in lower case without its ending; the same for `opens`, `opened` and `opening`."""
+    word = word.lower()
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word
+    return word
+
+
+@lru_cache(maxsize=100_000)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(w) for w in _WORD.findall(text.replace("_", " ")) if w.lower() not in _STOP)
+
+
+@lru_cache(maxsize=300_000)
+def _trigrams(word: str) -> frozenset[str]:
+    padded = f"^{word.lower()}$"
+    return frozenset(padded[i : i + 3] for i in range(len(padded) - 2))
+
+
+@lru_cache(maxsize=1_000_000)
+def _alike(a: str, b: str) -> float:
+    """Letters in common, 0..1; a prefix of three letters or more counts half."""
+    one, two = _trigrams(a), _trigrams(b)
+    share = len(one & two) / len(one | two)
+    short, long = sorted((a.lower(), b.lower()), key=len)
+    return max(share, 0.5 if len(short) >= 3 and long.startswith(short) else 0.0)
+
+
+def links(sentence: str, items: Sequence[Item], vector: Vector) -> np.ndarray:
+    """How each word of the sentence goes with each item: float32 `[W, M, CHANNELS]`, each in 0..1."""
+    said = [sentence[a:b] for a, b in words(sentence)]
+    out = np.zeros((len(said), len(items), CHANNELS), np.float32)
+    if not said or not items:
+        return out
+    stems = [stem(w) for w in said]
+    present = set(stems)
+    own = sorted({w for item in items for w in item.words})
+    column = {w: i for i, w in enumerate(own)}
+    meaning = np.stack([vector(w) for w in said]) @ np.stack([vector(w) for w in own]).T if own else np.zeros((0, 0))
+    letters = np.array([[_alike(w, o) for o in own] for w in said])
+    for j, item in enumerate(items):
+        mine = {stem(w) for w in item.words}
+        wide = _stems(item.gloss) | _stems(item.owner)
+        share = len(mine & present) / max(len(mine), 1)
+        for i, s in enumerate(stems):
+            if s in mine:
+                out[i, j, 0], out[i, j, 1] = 1.0, share
+            if s in wide:
+                out[i, j, 2] = 1.0
+        columns = [column[w] for w in item.words]
+        if columns:
+            out[:, j, 3] = letters[:, columns].max(1)
+            out[:, j, 4] = meaning[:, columns].max(1).clip(0, 1)
+    return out
