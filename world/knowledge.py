@@ -19,6 +19,7 @@ from ..errors import GedankenError, UserError, nearest
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
 from .evidence import BEHAVIOUR, Evidence, Status, is_fallible, judge, measure
+from .guessing import guesses
 from .miner import mine
 from .model import WorldModel
 from .refine import Assimilate, Refined
@@ -70,11 +71,13 @@ class KnowledgeBase:
 
     # --- telling --------------------------------------------------------------------------------------------------
 
-    def tell(self, text: str, source: Source = "user", ask: Ask | None = None, confidence: float = 0.8) -> list[Told]:
+    def tell(self, text: str, source: Source = "user", ask: Ask | None = None, confidence: float = 0.8,
+             transitions: Transitions | None = None) -> list[Told]:
         """Take in rule lines, English sentences, or a manual: sentences with their rule lines indented below.
 
         A sentence without rule lines goes to the language model: a reading of at least `confidence` is taken; else
-        `ask(sentence, readings)` chooses one by its index, or none; without `ask` it is refused.
+        `ask(sentence, readings)` chooses one by its index, or none; without `ask` it is refused. `transitions` in
+        memory weigh in: a reading that they refute goes down.
 
         Raises:
             RuleError: with every mistake in the rule lines of `text`; nothing is taken then.
@@ -93,20 +96,20 @@ class KnowledgeBase:
                 results[i] = Told(unit.sentence, fate="refused", reason=silence)
             elif not unit.rules:
                 try:
-                    results[i] = self._understand(unit.sentence, source, ask, confidence)
+                    results[i] = self._understand(unit.sentence, source, ask, confidence, transitions)
                 except ModelUnavailable as error:
                     silence = f"{error}; write it as a rule line"
                     results[i] = Told(unit.sentence, fate="refused", reason=silence)
         return [results[i] for i in range(len(told))]
 
-    def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float) -> Told:
+    def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float,
+                    transitions: Transitions | None) -> Told:
         assert self._translator is not None
         known = [(e.sentence, e.text) for e in self.active() if e.sentence and e.is_told]
-        found = self._translator.understood(sentence, known, ask, confidence)
-        if found.rule is None:
-            return Told(sentence, (), found.readings, found.fate, found.reason)
-        entry = self._add(found.rule, sentence, source)
-        return Told(sentence, (entry,), found.readings, found.fate, "; ".join(warnings(found.rule, self.schema)))
+        found = self._translator.understood(sentence, known, ask, confidence, transitions)
+        entries = tuple(self._add(rule, sentence, source) for rule in found.rules)
+        doubts = "; ".join(doubt for rule in found.rules for doubt in warnings(rule, self.schema))
+        return Told(sentence, entries, found.readings, found.fate, found.reason or doubts)
 
     def _check_names(self, told: Sequence[Unit], text: str, source: str) -> None:
         """Raise `RuleError` where a new rule would take a standing rule's name."""
@@ -174,10 +177,10 @@ class KnowledgeBase:
 
     def _guessed(self, transitions: Transitions, surprise: np.ndarray | None) -> list[Rule]:
         """What the language model makes of the most surprising transitions; nothing where it does not answer."""
-        if self._translator is None or not len(transitions):
+        if self.gateway is None or not len(transitions):
             return []
         try:
-            return self._translator.guesses([e.text for e in self.active()], transitions, surprise)
+            return guesses(self.schema, self.gateway, [e.text for e in self.active()], transitions, surprise)
         except GedankenError as error:
             log.warning("no proposals of the language model: %s", error)
             return []

@@ -167,8 +167,8 @@ class Schema:
             if f.kind == "category" and not f.values:
                 raise UserError(f"schema '{self.name}': category '{f.name}' lists no values")
             if f.glosses and len(f.glosses) != len(f.values):
-                raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} glosses;"
-                                " give one a value ('' for none)")
+                raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} "
+                                "glosses; give one a value ('' for none)")
 
     @staticmethod
     def from_env(env: gymnasium.Env) -> Schema:
