@@ -105,8 +105,11 @@ class KnowledgeBase:
     def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float,
                     transitions: Transitions | None) -> Told:
         assert self._translator is not None
-        known = [(e.sentence, e.text) for e in self.active() if e.sentence and e.is_told]
-        found = self._translator.understood(sentence, known, ask, confidence, transitions)
+        known: dict[str, str] = {}
+        for entry in self.active():
+            if entry.sentence and entry.is_told:
+                known[entry.sentence] = "\n".join(filter(None, [known.get(entry.sentence), entry.claim]))
+        found = self._translator.understood(sentence, list(known.items()), ask, confidence, transitions)
         entries = tuple(self._add(rule, sentence, source) for rule in found.rules)
         doubts = "; ".join(doubt for rule in found.rules for doubt in warnings(rule, self.schema))
         return Told(sentence, entries, found.readings, found.fate, found.reason or doubts)

@@ -17,6 +17,7 @@ from ..prompts import Gateway, ModelUnavailable, Reading, translate
 from ..prompts.reader.links import strange_word
 from .items import items_of
 from .judging import judged
+from .remembering import recalled
 from .rules.constrain import decoding_grammar
 from .rules.parse import RuleError, parse
 from .rules.syntax import Rule
@@ -30,6 +31,7 @@ Ask = Callable[[str, Sequence[Reading]], int | None]
 """(sentence, readings) -> the index of the one that was meant, or None."""
 _SHOWN = 4    # sentences told before, shown as examples
 _ASKED = 5    # readings that a person is asked about
+REMEMBERED = 0.97    # confidence of a reading that a person chose for a sentence like it
 _WAY_OUT = "write it as a rule line"
 
 
@@ -94,8 +96,8 @@ class Translator:
                  ) -> list[Candidate]:
         """What the sentence may mean, the likeliest first: only what parses and checks, in canonical text.
 
-        `told` are sentences told before with their rule lines, shown as examples; `transitions` speak for and against
-        the readings. Raises `ModelUnavailable`.
+        `told` are sentences told before with their rule lines: what is like one of them means the like, and prompts
+        show them as examples. `transitions` speak for and against the readings. Raises `ModelUnavailable`.
         """
         words = _words(sentence)
         near = sorted(told, key=lambda pair: len(words & _words(pair[0])))[-_SHOWN:]
@@ -103,8 +105,9 @@ class Translator:
         if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
             self._grammar = decoding_grammar(self.schema)
         answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar, items=self._items)
+        alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
         found: dict[str, Candidate] = {}
-        for answer in answers:
+        for answer in [*alike, *answers]:
             rules = [_checked(line, self.schema) for line in answer.text.splitlines()]
             if None in rules:
                 continue
