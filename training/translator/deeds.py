@@ -1,0 +1,44 @@
+"""What can be done: actions in all the forms that a sentence needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+
+from .conditions import Conditions, spoken, symbol
+from .domain import Domain
+from .english import gerund, passive, third
+
+
+@dataclass(frozen=True)
+class Deed:
+    """An action: its base verb phrase, the condition on the action, the name of its value."""
+
+    base: str
+    rule: str
+    name: str
+    action: str
+
+    def slots(self, rng: Random, actors: list[str]) -> dict[str, str]:
+        """The forms that frames ask for: base, gerund, subject with verb, the action's own name."""
+        actor = rng.choice(actors) if rng.random() < 0.2 and not re.search(r"\byour?\b", self.base) else "you"
+        clause = f"{actor} {self.base if actor == 'you' else third(self.base)}"
+        if actor == "you" and rng.random() < 0.06:
+            clause = passive(self.base) or clause
+        return {"a": self.base, "g": gerund(self.base), "s": clause, "name": self.name}
+
+
+def deeds_of(domain: Domain, conditions: Conditions, rng: Random) -> Deed | None:
+    """A discrete action of the domain, or None where it has none with a verb."""
+    known = [(a, v) for a in domain.actions for v in a.verbs]
+    if not known:
+        return None
+    action, key = rng.choice(known)
+    base = rng.choice(action.verbs[key])
+    if action.kind != "category":
+        return Deed(base, key, spoken(action.name), action.name)
+    if rng.random() < 0.06:
+        base = rng.choice(('choose "{v}"', 'pick "{v}"', "take the action {v}", "use the {v} action", 'play "{v}"', "choose {v}", "do action {v}")).format(v=spoken(key))
+    name = key if rng.random() < 0.4 else rng.choice((f'"{spoken(key)}"', spoken(key)))
+    return Deed(base, f"{action.name} == {symbol(key)}", name, action.name)
