@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gedanken.errors import UserError
+from gedanken.world.rules.check import warnings
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Schema
 
@@ -56,9 +57,12 @@ def mistakes(domain: dict[str, Any]) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
+    for value in sorted({v for f in schema.features + schema.actions for v in f.values} & set(schema.named)):
+        yield f"'{value}' is both a value and a feature: a rule could not tell them apart"
     for line, text in lines(domain):
         try:
-            parse(line, schema)
+            rule = parse(line, schema)
+            yield from (f"{line!r} for {text!r}: {doubt}" for doubt in warnings(rule, schema))
         except UserError as error:
             yield f"{line!r} for {text!r}: {error}"
 
