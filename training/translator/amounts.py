@@ -103,11 +103,11 @@ def probability(rng: Random) -> tuple[float, list[str]]:
             f"in {percent} out of 100 cases", f"(p = {digits})", f"with {percent}% likelihood"]
     if some:
         a, b = in_words(some), in_words(of)
-        more = [f"{a} times out of {b}", f"in {a} of {b} cases", f"{some} times in {of}", f"{a} in {b} times", f"in {some} out of {of} tries",
+        more = [f"{a} times out of {b}", f"in {a} of {b} cases", f"{some} time{'s' if some > 1 else ''} in {of}", f"{a} in {b}", f"in {some} out of {of} tries",
                 f"with a {some} in {of} chance", f"{a} time{'s' if some > 1 else ''} out of {b}"]
         said = more * 2 + said
         if value == 0.5:
-            said += ["half the time", "half of the time", "in half the cases", "every other time", "with even odds of one in two"] * 3
+            said += ["half the time", "half of the time", "in half the cases", "every other time"] * 3
         if value in (0.25, 0.75):
             part = "a quarter" if value == 0.25 else "three quarters"
             said += [f"{part} of the time", f"in {part} of cases"] * 3

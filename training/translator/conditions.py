@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from random import Random
 from typing import Any
 
@@ -38,7 +39,7 @@ class Conditions:
 
     # --- one condition ------------------------------------------------------------------------------------------------
 
-    def atom(self, avoid: set[str] = frozenset()) -> Phrase:  # type: ignore[assignment]
+    def atom(self, avoid: Set[str] = frozenset()) -> Phrase:
         """A condition that names none of the features `avoid`."""
         for _ in range(6):
             found = self._atom()
@@ -189,7 +190,7 @@ class Conditions:
 
     # --- combinations -------------------------------------------------------------------------------------------------
 
-    def some(self, avoid: set[str] = frozenset()) -> Phrase:  # type: ignore[assignment]
+    def some(self, avoid: Set[str] = frozenset()) -> Phrase:
         """One condition, or two or three joined."""
         first = self.atom(avoid)
         roll = self.rng.random()
@@ -215,11 +216,11 @@ class Conditions:
             text = self.rng.choice(self.frames["and"]).format(c=first.text, d=second.text)
         return Phrase(text, rule, first.about)
 
-    def guard(self, avoid: set[str] = frozenset(), place: str = "first") -> Phrase:  # type: ignore[assignment]
+    def guard(self, avoid: Set[str] = frozenset(), place: str = "first") -> Phrase:
         """A condition with its conjunction: `if the door is open`, `unless ...`, `with the door open`."""
         condition = self.some(avoid)
         roll = self.rng.random()
-        if roll < 0.12 and " and " not in condition.rule and not condition.rule.startswith("not"):
+        if roll < 0.12 and " and " not in condition.rule and not re.search(r"^not|!=", condition.rule):
             return Phrase(self.rng.choice(self.frames["unless"]).format(c=condition.text), condition.inverse, condition.about)
         bare = absolute(condition.text)
         if bare and roll < 0.4:

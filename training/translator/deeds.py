@@ -37,7 +37,7 @@ def deeds_of(domain: Domain, conditions: Conditions, rng: Random) -> Deed | None
     action, key = rng.choice(known)
     base = rng.choice(action.verbs[key])
     if action.kind != "category":
-        return Deed(base, key, spoken(action.name), action.name)
+        return Deed(base, key, gerund(base), action.name)
     if rng.random() < 0.06:
         base = rng.choice(('choose "{v}"', 'pick "{v}"', "take the action {v}", "use the {v} action", 'play "{v}"', "choose {v}", "do action {v}")).format(v=spoken(key))
     name = key if rng.random() < 0.4 else rng.choice((f'"{spoken(key)}"', spoken(key)))

@@ -53,6 +53,7 @@ _IRREGULAR = {
     "zigzag": ("zigzags", "zigzagging", "zigzagged"), "ship": ("ships", "shipping", "shipped"), "skip": ("skips", "skipping", "skipped"),
     "bow": ("bows", "bowing", "bowed"), "show": ("shows", "showing", "shown"), "dump": ("dumps", "dumping", "dumped"),
 }
+_COMMON = set("look walk wait turn push pull move press use roll jump close lock start switch work pour fill pass count pack push listen rest check return watch".split())
 _VOWELS = "aeiou"
 _ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
          "seventeen eighteen nineteen").split()
@@ -96,7 +97,7 @@ def _inflected(phrase: str, form: int) -> str:
     """Inflect the first verb, and the second of "X and Y" where it is one we know."""
     before, verb, rest = _head(phrase)
     second = re.match(r"(.*?)( and | or )(\w+)( .*|)$", rest)
-    if second and second[3] in _IRREGULAR:
+    if second and second[3] != "lower" and (second[3] in _IRREGULAR or second[3] in _COMMON):
         rest = second[1] + second[2] + _forms(second[3])[form] + second[4]
     return before + _forms(verb)[form] + rest
 
@@ -131,7 +132,9 @@ def in_words(n: int) -> str:
 def is_plural(noun: str) -> bool:
     """Whether the noun phrase takes `are`: `the lights`, `you`, `the lights of the car`."""
     head = re.split(r" (?:of|in|on|at|for|to|from|inside|left|under|behind|between|that|which|you|with) ", noun.lower())[0].split(" ")[-1]
-    if head in {"you", "they", "we", "people", "children", "fish", "sheep"} or " and " in noun:
+    if re.match(r"(how|what|where|which|whether|whatever|who) ", noun.lower()):
+        return False
+    if head in {"you", "they", "we", "people", "children", "fish", "sheep"} or re.match(r"the [\w-]+ and the ", noun):
         return True
     return head.endswith("s") and not head.endswith(("ss", "us", "is", "'s", "gas", "lens", "bias", "progress"))
 
@@ -163,7 +166,7 @@ def negated(clause: str) -> str | None:
     """`the door is open` -> `the door isn't open`; None where no auxiliary and no `you` shows where the verb is."""
     if re.match(r"there (is|are) (a|an|some|any) ", clause):
         return re.sub(r"^there (is|are) (a|an|some|any) ", r"there \1 no ", clause)
-    if re.search(r"\b(not|no|never|nothing|none|neither|nor|\w+n't|every|all|either|only|any|anything|or)\b", clause):
+    if re.search(r"\b(not|no|never|nothing|none|neither|nor|\w+n't|every|all|either|only|any|anything|or|(?:more|less|fewer|higher|lower) than|at least|at most|both|too|still|as)\b", clause):
         return None
     found = re.search(r" (is|are|has been|can|will) ", clause)
     if found:

@@ -7,7 +7,7 @@ that this domain has nothing to make it of.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from random import Random
 
 from .amounts import literal, number, probability, quantity
@@ -56,8 +56,11 @@ class Statements:
         deed = deeds_of(self.domain, self.conditions, self.rng)
         return (deed, deed.slots(self.rng, self.actors)) if deed else None
 
-    def fill(self, frame: str, slots: dict[str, str], avoid: set[str] = frozenset()) -> tuple[str, str]:  # type: ignore[assignment]
-        """Fill a frame; where it asks for a condition (`c`, `G` with a conjunction first, `L` last), add one."""
+    def fill(self, frame: str, slots: dict[str, str], avoid: Set[str] = frozenset(), last: str = "last") -> tuple[str, str]:
+        """Fill a frame; where it asks for a condition (`c`, `G` with a conjunction first, `L` last), add one.
+
+        `last` names the conjunctions that may stand last: `only if` is not for a ban.
+        """
         asked = set(re.findall(r"\{(\w+)\}", frame))
         rule = ""
         if asked & {"c", "G", "L"}:
@@ -65,10 +68,8 @@ class Statements:
                 guard = self.conditions.some(avoid)
                 slots = slots | {"c": guard.text}
             else:
-                guard = self.conditions.guard(avoid, "first" if "G" in asked else "last")
-                slots = slots | {"G": guard.text, "L": guard.text}
-                if "{L}:" in frame or frame.endswith("{G}"):
-                    slots["L"] = guard.text
+                guard = self.conditions.guard(avoid, "first" if "G" in asked else last)
+                slots = slots | {"G": guard.text, "L": _unlike(guard.text, frame)}
             rule = guard.rule
             if guard.about and "e" in slots and slots["e"].startswith(guard.about + " ") and self.rng.random() < 0.5 \
                     and frame.find("{e}") > max(frame.find(k) for k in ("{c}", "{G}", "{L}")):
@@ -115,8 +116,8 @@ class Statements:
                 slots |= {"a2": second[1]["a"], "g2": second[1]["g"]}
                 text, _ = self.fill(self.frame("two deeds"), slots)
                 return text, (f"expect {effect.rule}{strength} if {deed.action} in {{{value}, {other}}}",)
-        avoid = effect.names if self.rng.random() < 0.6 else set()
-        text, guard = self.fill(self.frame(name), slots, set(avoid))
+        avoid = effect.names if self.rng.random() < 0.6 else frozenset()
+        text, guard = self.fill(self.frame(name), slots, avoid)
         return text, (f"expect {effect.rule}{strength} if {joined(deed.rule, guard)}",)
 
     def nothing(self) -> Told | None:
@@ -146,8 +147,8 @@ class Statements:
     def guarded(self) -> Told | None:
         """What happens in a state, whatever is done."""
         effect, strength = self.chance(self.effects.some())
-        avoid = effect.names if self.rng.random() < 0.5 else set()
-        text, guard = self.fill(self.frame("expect guard"), {"e": effect.text}, set(avoid))
+        avoid = effect.names if self.rng.random() < 0.5 else frozenset()
+        text, guard = self.fill(self.frame("expect guard"), {"e": effect.text}, avoid)
         return text, (f"expect {effect.rule}{strength} if {guard}",)
 
     def push(self) -> Told | None:
@@ -226,7 +227,7 @@ class Statements:
         if roll < 0.55 and (made := self.deed()):
             text, rule = self.frame("reward deed", sign).format(**slots, **made[1]), made[0].rule
             if self.rng.random() < 0.5:
-                guard = self.conditions.guard(place="last")
+                guard = self.conditions.guard(place="ban")
                 text, rule = f"{text} {guard.text}", joined(rule, guard.rule)
             return text, (f"{amount_} if {rule}",)
         outcome = self.outcome()
@@ -276,7 +277,7 @@ class Statements:
             both = f"{slots['a']} or {second[1]['a']}"
             slots = slots | {"a": both, "g": f"{slots['g']} or {second[1]['g']}", "name": f"{slots['name']} or {second[1]['name']}"}
             choice = f"{choice} or {second[0].rule.removeprefix(deed.action + ' == ')}"
-        text, guard = self.fill(self.frame(name), slots)
+        text, guard = self.fill(self.frame(name), slots, last="ban")
         return text, (f"forbid {choice} if {guard}",)
 
     def forbid_push(self) -> Told | None:
@@ -290,7 +291,7 @@ class Statements:
         own = {"n": noun, "be": be(noun), "do": "do" if is_plural(noun) else "does"}
         text = self.frame("let not").format(b=verb, bg=gerund(verb), bt=verb if is_plural(noun) else third(verb), **own)
         if self.rng.random() < 0.5:
-            guard = self.conditions.guard(place="last")
+            guard = self.conditions.guard(place="ban")
             return f"{text} {guard.text}", (f"forbid {rule} if {guard.rule}",)
         return text, (f"forbid {rule}",)
 
@@ -416,6 +417,12 @@ class Statements:
         noun = self.conditions.noun(self.rng.choice(self.domain.features))
         text = self.rng.choice(bank("unsayable")).format(**slots, n=noun, c=self.conditions.atom().text, k=self.rng.randint(2, 99))
         return text
+
+
+def _unlike(guard: str, frame: str) -> str:
+    """The guard with another conjunction than the one the frame begins with."""
+    first = guard.split(" ")[0]
+    return "while" + guard[len(first):] if frame.startswith(first + " ") and first in {"if", "when", "whenever", "once"} else guard
 
 
 def joined(first: str, second: str) -> str:
