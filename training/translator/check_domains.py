@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """Check the hand-written domains: every condition, effect and rule parses against the domain's own schema.
 
     python -m gedanken.training.translator.check_domains [FILE ...]
@@ -17,22 +18,10 @@ from typing import Any
 from gedanken.errors import UserError
 from gedanken.world.rules.check import warnings
 from gedanken.world.rules.parse import parse
-from gedanken.world.schema import Feature, Schema
+
+from .domain import schema_of
 
 DOMAINS = Path(__file__).parent / "domains"
-
-
-def feature_of(entry: dict[str, Any]) -> Feature:
-    """The feature or action that a domain's entry describes; a missing bound is infinite."""
-    bounds = {k: float(entry[k]) for k in ("low", "high") if entry.get(k) is not None}
-    return Feature(entry["name"], entry["kind"], tuple(entry.get("shape", ())), values=tuple(entry.get("values", ())),
-                   unit=entry.get("unit", ""), description=entry.get("description", ""), **bounds)
-
-
-def schema_of(domain: dict[str, Any]) -> Schema:
-    """The schema of a domain, without perception: only good for parsing."""
-    features, actions = (tuple(map(feature_of, domain[k])) for k in ("features", "actions"))
-    return Schema(domain["name"], features, actions, perceive=lambda o, e: {}, act=lambda a: a)
 
 
 def lines(domain: dict[str, Any]) -> Iterator[tuple[str, str]]:
