@@ -54,16 +54,18 @@ def amount(of: Quantity, rng: Random) -> float:
     return round(rng.choice([1, 2, 3, 4, 5, 0.5, 0.2, 1.5, 2.5, 0.1, 8]) * scale, 4)
 
 
-def quantity(value: float, of: Quantity | None, rng: Random) -> str:
-    """The number in a sentence: digits or a word, now and then with its unit."""
+def quantity(value: float, of: Quantity | None, rng: Random, digits: bool = False) -> str:
+    """The number in a sentence: digits or (unless `digits`) a word, now and then with its unit."""
     unit = of.unit if of else ""
     plain = literal(value)
     if value >= 1000 and value == int(value) and rng.random() < 0.2:
         plain = f"{int(value):,}"
-    if unit == "" and of and of.kind == "real" and of.low == 0 and of.high == 1 and 0 < value < 1 and rng.random() < 0.4:
+    if unit == "" and of and of.kind == "real" and of.low == 0 and of.high == 1 and 0 < value < 1 and not digits and rng.random() < 0.4:
         percent = literal(round(value * 100, 6))
         return "half" if value == 0.5 and rng.random() < 0.4 else percent + rng.choice(["%", " percent", " per cent", "%"])
-    if value == int(value) and 0 <= value <= 20 and rng.random() < 0.45:
+    if digits:
+        pass
+    elif value == int(value) and 0 <= value <= 20 and rng.random() < 0.45:
         plain = "a dozen" if value == 12 and rng.random() < 0.4 else in_words(int(value))
     elif value == int(value) and 20 < value <= 100 and rng.random() < 0.12:
         plain = in_words(int(value))

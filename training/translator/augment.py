@@ -162,6 +162,9 @@ def _rename(draft: Draft, quantities: dict[str, Quantity], rng: Random) -> Draft
             continue
         quantity = quantities.get(old)
         kind = style if style != "mixed" else rng.choice(("noun", "noun", "affix", "camel", "abbreviated", "cryptic"))
+        plain = old.replace("_", " ").lower()
+        if re.search(rf"\b{plain}\b", draft.sentence.lower()) and (len(old) < 4 or kind in {"cryptic", "abbreviated"}):
+            continue
         is_action = entry in draft.schema["actions"]
         new = _other_name(old, kind, quantity, is_action and entry["kind"] == "category", draft.schema["name"], i, rng)
         if new in taken or new in RESERVED or not new.isidentifier():

@@ -10,9 +10,11 @@ from typing import Any
 from .amounts import amount, bound, literal, quantity
 from .banks import bank
 from .domain import Domain, Phrase, Quantity, words_of
-from .english import absolute, an, be, is_plural, negated, plural, says, third
+from .english import absolute, an, be, is_plural, negated, plural, says, telegraphic, third
 
 
+_BOTH = (("both {a} and {b} are {v}", "{0} and {1}"), ("{a} and {b} are both {v}", "{0} and {1}"), ("either {a} or {b} is {v}", "({0} or {1})"),
+         ("neither {a} nor {b} is {v}", "not ({0} or {1})"), ("at least one of {a} and {b} is {v}", "({0} or {1})"))
 _OWN = {"boolean": 0.85, "category": 0.6, "integer": 0.4, "real": 0.4}
 """How often a condition on a feature is one of its own phrases."""
 _AXES = (("x", "y"), ("col", "row"), ("column", "row"))
@@ -116,11 +118,13 @@ class Conditions:
             text = frame.format(v=quantity(value, feature, self.rng))
             return (text if kind == "complement" else "be " + text), f"abs({x}) {sign} {literal(value)}"
         sign = "<" if sign == "way" else sign
+        if self.rng.random() < 0.14 and (edge := self.edge(feature)):
+            return ("be " if kind == "verb" else "") + edge[0], edge[1]
         value, other = bound(feature, self.rng), bound(feature, self.rng)
         if sign in {"between", "outside"} and value != other:
             value, other = sorted((value, other))
             text = self.rng.choice(self.bounds[kind][sign]).format(
-                v=literal(value), w=quantity(other, feature, self.rng) if self.rng.random() < 0.5 else literal(other))
+                v=literal(value), w=quantity(other, feature, self.rng, digits=True))
             low, high = literal(value), literal(other)
             return text, f"{low} <= {x} <= {high}" if sign == "between" else f"({x} < {low} or {x} > {high})"
         said = quantity(value, feature, self.rng)
@@ -130,6 +134,25 @@ class Conditions:
         if sign in {"<", ">"} and value in {feature.low, feature.high}:
             sign += "=" if self.rng.random() < 0.5 else ""
         return self.rng.choice(self.bounds[kind][sign]).format(v=said), f"{x} {sign} {literal(value)}"
+
+    def edge(self, feature: Quantity) -> tuple[str, str] | None:
+        """A complement about the ends of the range, zero, the sign, or even and odd."""
+        x, low, high = feature.name, feature.low, feature.high
+        rules = {}
+        if high is not None:
+            rules |= {"high": f"{x} == {literal(high)}", "below high": f"{x} < {literal(high)}"}
+        if low is not None and low < 0:
+            rules |= {"positive": f"{x} > 0", "negative": f"{x} < 0", "not negative": f"{x} >= 0"}
+        elif low is not None:
+            rules |= {"low": f"{x} == {literal(low)}", "above low": f"{x} > {literal(low)}"}
+        if low == 0:
+            rules |= {"zero": f"{x} == 0", "some": f"{x} > 0"}
+        if feature.kind == "integer" and self.rng.random() < 0.3:
+            rules = {"even": f"{x} % 2 == 0", "odd": f"{x} % 2 == 1"}
+        if not rules:
+            return None
+        name = self.rng.choice(list(rules))
+        return self.rng.choice(self.bounds["edge"][name]), rules[name]
 
     # --- two features, arrays -----------------------------------------------------------------------------------------
 
@@ -149,6 +172,12 @@ class Conditions:
             v = amount(a, self.rng)
             text = self.rng.choice(frames).format(v=quantity(v, a, self.rng), **nouns)
             return Phrase(_agree(text, nouns["a"]), rule.format(a=a.name, b=b.name, v=literal(v)), nouns["a"])
+        shared = sorted(set(a.values) & set(b.values))
+        if shared and self.rng.random() < 0.3:
+            value = self.rng.choice(shared)
+            frame, rule = self.rng.choice(_BOTH)
+            one, two = (f"{q.name} == {symbol(value)}" for q in (a, b))
+            return Phrase(frame.format(**nouns, v=spoken(value)), rule.format(one, two))
         sign = self.rng.choice((">", "<", ">=", "<=", "==", "!=") if a.is_number else ("==", "==", "!="))
         text = self.rng.choice(self.bounds["relation"][sign]).format(**nouns)
         return Phrase(_agree(text, nouns["a"]), f"{a.name} {sign} {b.name}")
@@ -182,7 +211,7 @@ class Conditions:
 
     def pointer(self, feature: Quantity) -> tuple[str, str] | None:
         """The two integers that point into a board, by their names: `x` and `y`, `robot_x` and `robot_y`, `col` and `row`."""
-        if len(feature.entry["shape"]) != 2:
+        if len(feature.entry.get("shape", ())) != 2:
             return None
         names = {f.name for f in self.numbers if f.kind == "integer"}
         return next(((x, y) for x in sorted(names) for a, b in _AXES
@@ -222,6 +251,9 @@ class Conditions:
         roll = self.rng.random()
         if roll < 0.12 and " and " not in condition.rule and not re.search(r"^not|!=", condition.rule):
             return Phrase(self.rng.choice(self.frames["unless"]).format(c=condition.text), condition.inverse, condition.about)
+        short = telegraphic(condition.text)
+        if short and roll > 0.95:
+            return Phrase(f"{short}:" if place == "first" else f"({short})", condition.rule)
         bare = absolute(condition.text)
         if bare and roll < 0.4:
             return Phrase("with " + bare, condition.rule, condition.about)

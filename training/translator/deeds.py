@@ -8,7 +8,11 @@ from random import Random
 
 from .conditions import Conditions, spoken, symbol
 from .domain import Domain
-from .english import gerund, passive, third
+from .english import gerund, participle, passive, third
+
+
+_PLAIN = {"you", "I", "we", "they", "people"}
+"""Subjects with which the verb stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,12 @@ class Deed:
 
     def slots(self, rng: Random, actors: list[str]) -> dict[str, str]:
         """The forms that frames ask for: base, gerund, subject with verb, the action's own name."""
-        actor = rng.choice(actors) if rng.random() < 0.2 and not re.search(r"\byour?\b", self.base) else "you"
-        clause = f"{actor} {self.base if actor == 'you' else third(self.base)}"
+        actor = rng.choice(actors) if rng.random() < 0.22 and not re.search(r"\byour?\b", self.base) else "you"
+        clause = f"{actor} {self.base if actor in _PLAIN else third(self.base)}"
         if actor == "you" and rng.random() < 0.06:
             clause = passive(self.base) or clause
-        return {"a": self.base, "g": gerund(self.base), "s": clause, "name": self.name}
+        return {"a": self.base, "g": gerund(self.base), "s": clause, "name": self.name, "p": participle(self.base),
+                "t3": third(self.base)}
 
 
 def deeds_of(domain: Domain, conditions: Conditions, rng: Random) -> Deed | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,9 @@ def load(folder: Path) -> list[Domain]:
 
 
 def _domain(data: dict[str, Any]) -> Domain:
-    features = tuple(_quantity(f) for f in data["features"])
+    nouns = Counter(n for f in data["features"] for n in f.get("nouns", ()))
+    shared = {n for n, count in nouns.items() if count > 1}
+    features = tuple(_quantity(f, shared) for f in data["features"])
     actions = tuple(_quantity(f) for f in data["actions"])
     free = tuple((f["text"], tuple(f["rules"])) for f in data.get("free", ()))
     domain = Domain(data["name"], features, actions, free)
@@ -151,9 +154,10 @@ def _domain(data: dict[str, Any]) -> Domain:
     return domain
 
 
-def _quantity(data: dict[str, Any]) -> Quantity:
+def _quantity(data: dict[str, Any], shared: Set[str] = frozenset()) -> Quantity:
+    """A feature or action; the nouns `shared` with another are left out, because nobody could tell which is meant."""
     entry = {k: data[k] for k in _SCHEMA_KEYS if k in data}
-    nouns = tuple(data.get("nouns") or ["the " + data["name"].replace("_", " ")])
+    nouns = tuple(n for n in data.get("nouns", ()) if n not in shared) or ("the " + data["name"].replace("_", " "),)
     known = bounds_of([entry])
     said = {k: tuple(_said(data.get(k, {}), nouns, known)) for k in ("phrases", "becomes")}
     verbs = {k: tuple(v) for k, v in data.get("verbs", {}).items()}

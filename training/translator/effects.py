@@ -12,6 +12,9 @@ from .domain import Domain, Quantity, primed
 from .english import is_plural, says
 
 
+_FUTURE = ("will", "will", "will", "should")
+
+
 @dataclass(frozen=True)
 class Effect:
     """A finite clause and its effect in rules; where known, its subject and base verb phrase, and the features."""
@@ -43,16 +46,12 @@ class Effects:
 
     def one(self) -> Effect:
         feature = self.rng.choice(self.domain.features)
-        if feature.becomes and self.rng.random() < 0.42 or feature.is_array:
-            if feature.becomes:
-                own = self.rng.choice(feature.becomes)
-                return Effect(own.text, own.rule, own.about, names=frozenset({feature.name}))
-            if feature.kind == "category" and (pointer := self.conditions.pointer(feature)) and self.rng.random() < 0.7:
-                value = self.rng.choice(feature.values)
-                text = self.rng.choice(("the cell you are on turns to {v}", "the square under you becomes {v}", "the spot where you stand is {v} afterwards",
-                                        "the cell under you turns into {v}", "you leave {v} where you stand")).format(v=spoken(value))
-                return Effect(text, f"{feature.name}'[{pointer[0]}, {pointer[1]}] == {symbol(value)}", names=frozenset({feature.name}))
-            return self.kept(feature)
+        if feature.becomes and self.rng.random() < (0.8 if feature.is_array else 0.42):
+            own = self.rng.choice(feature.becomes)
+            return Effect(own.text, own.rule, own.about, names=frozenset({feature.name}))
+        if feature.is_array:
+            pointer = self.conditions.pointer(feature) if feature.kind == "category" else None
+            return self.cell(feature, pointer) if pointer and self.rng.random() < 0.8 else self.kept(feature)
         if self.rng.random() < 0.07:
             return self.kept(feature)
         if feature.kind == "category":
@@ -76,9 +75,21 @@ class Effects:
                 finite = says("the thing" if not is_plural(noun) else "the things", rest).removeprefix("the things ").removeprefix("the thing ")
                 return Effect(f"{noun} {adverb} {finite}", rule, noun, "", frozenset({feature.name}))
             return Effect(f"{noun} {'do' if is_plural(noun) else 'does'} {verb}", rule, noun, verb, frozenset({feature.name}))
-        return Effect(says(noun, verb), rule, noun, verb, frozenset({feature.name}))
+        text = f"{noun} {self.rng.choice(_FUTURE)} {verb}" if self.rng.random() < 0.12 else says(noun, verb)
+        return Effect(text, rule, noun, verb, frozenset({feature.name}))
+
+    def cell(self, feature: Quantity, pointer: tuple[str, str]) -> Effect:
+        """A cell at or beside the pointer takes a value."""
+        value, (x, y) = self.rng.choice(feature.values), pointer
+        at, frames = self.rng.choice(list(self.frames["cell"].items())) if self.rng.random() < 0.5 else ("{x}, {y}", self.frames["cell"]["{x}, {y}"])
+        rule = f"{feature.name}'[{at.format(x=x, y=y)}] == {symbol(value)}"
+        return Effect(self.rng.choice(frames).format(v=spoken(value)), rule, names=frozenset({feature.name}))
 
     def kept(self, feature: Quantity) -> Effect:
+        other = self.rng.choice(self.domain.features)
+        if other.name != feature.name and self.rng.random() < 0.35:
+            text = self.rng.choice(self.frames["keeps two"]).format(x=self.conditions.noun(feature), y=self.conditions.noun(other))
+            return Effect(text, f"same({feature.name}) and same({other.name})", names=frozenset({feature.name, other.name}))
         return self.made(feature, self.rng.choice(self.frames["keeps"]), f"same({feature.name})")
 
     def category(self, feature: Quantity) -> Effect:
@@ -104,13 +115,23 @@ class Effects:
         if kind == "step":
             k, way = amount(feature, rng), rng.choice(("up", "down"))
             rule = f"{x}' == {x} {'+' if way == 'up' else '-'} {literal(k)}"
-            if k == 1 and rng.random() < 0.7:
-                return self.made(feature, rng.choice(f[way + " one"]), rule)
-            return self.made(feature, rng.choice(f[way]).format(k=quantity(k, feature, rng)), rule)
+            verb = rng.choice(f[way + " one"]) if k == 1 and rng.random() < 0.7 else rng.choice(f[way]).format(
+                k=quantity(k, feature, rng, digits=feature.high == 1))
+            edge = feature.high if way == "up" else feature.low
+            if edge is not None and rng.random() < 0.15:
+                limit = float(edge) if rng.random() < 0.7 else bound(feature, rng)
+                verb += rng.choice(f["cap" if way == "up" else "floor"]).format(k=quantity(limit, feature, rng))
+                sum_ = rule.split(" == ")[1]
+                rule = f"{x}' == {'min' if way == 'up' else 'max'}({sum_}, {literal(limit)})"
+            return self.made(feature, verb, rule)
         if kind == "put":
             if feature.low == 0 and rng.random() < 0.4:
                 return self.made(feature, rng.choice(f["zero"]), f"{x}' == 0")
             k = bound(feature, rng)
+            if feature.kind == "real" and rng.random() < 0.15:
+                slack = amount(feature, rng)
+                verb = rng.choice(f["put"]).format(k=quantity(k, feature, rng)) + rng.choice(f["roughly"]).format(k=quantity(slack, feature, rng))
+                return self.made(feature, verb, f"{x}' == {literal(k)} within {literal(slack)}")
             return self.made(feature, rng.choice(f["put"]).format(k=quantity(k, feature, rng)), f"{x}' == {literal(k)}")
         if kind == "trend":
             way, sign = rng.choice((("rises", ">"), ("falls", "<"), ("rises", ">"), ("falls", "<"), ("not rises", "<="), ("not falls", ">=")))

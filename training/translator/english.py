@@ -112,6 +112,11 @@ def gerund(phrase: str) -> str:
     return _inflected(phrase, 1)
 
 
+def participle(phrase: str) -> str:
+    """`open the door` -> `opened the door`."""
+    return _inflected(phrase, 2)
+
+
 def passive(phrase: str) -> str | None:
     """`open the door` -> `the door is opened`; None where there is no plain object."""
     found = re.fullmatch(r"(\w+) (the [\w-]+)( .+|)", phrase)
@@ -199,6 +204,12 @@ def absolute(clause: str) -> str | None:
 
 _FINAL = {"you are", "it is", "there is", "you will", "that is"}
 """Contracted only where a clause begins: "what it is" stays."""
+
+
+def telegraphic(clause: str) -> str | None:
+    """`the door is open` -> `door open`, as manuals have it; None for other clauses."""
+    bare = absolute(clause)
+    return bare.removeprefix("the ") if bare and not bare.startswith(("no ", "all ", "both ")) else None
 
 
 def contracted(text: str, rng: Random) -> str:

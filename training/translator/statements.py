@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Set
 from random import Random
 
-from .amounts import literal, number, probability, quantity
+from .amounts import bound, literal, number, probability, quantity
 from .banks import bank
 from .conditions import Conditions, spoken, symbol
 from .deeds import Deed, deeds_of
 from .domain import Domain, Phrase, Quantity, primed, words_of
 from .effects import Effect, Effects
-from .english import absolute, be, gerund, is_plural, passive, third, with_modal
+from .english import absolute, be, gerund, is_plural, passive, says, third, with_modal
 
 Told = tuple[str, tuple[str, ...]]
 
@@ -86,6 +86,10 @@ class Statements:
             adverb = self.rng.choice(said)
             in_front = self.rng.random() < 0.25 and not adverb.startswith("(")
             text = f"{adverb} {effect.text}" if in_front else f"{effect.text} {adverb}"
+            if self.rng.random() < 0.15:
+                percent = literal(round(p * 100, 4))
+                text = self.rng.choice(("there is a {k}% chance that ", "the chance is {k}% that ", "with {k}% odds ", "there is a {k} percent probability that ",
+                                        "chances are {k}% that ", "in {k} of 100 cases ")).format(k=percent) + effect.text
             verb = f"{effect.verb} {adverb}" if effect.verb else ""
             return Effect(text, effect.rule, effect.subject, verb, effect.names), f" with probability {literal(p)}"
         if roll < 0.15:
@@ -243,6 +247,10 @@ class Statements:
         if roll < 0.42 and feature.kind != "real" and not feature.is_array:
             effect = self.effects.made(feature, self.rng.choice(bank("effects")["changes"]), f"changed({feature.name})")
             return Phrase(effect.text, effect.rule)
+        if roll < 0.5 and feature.is_number and not feature.is_array:
+            way, sign = self.rng.choice((("rises", ">"), ("falls", "<")))
+            effect = self.effects.made(feature, self.rng.choice(bank("effects")[way]), f"{feature.name}' {sign} {feature.name}")
+            return Phrase(effect.text, effect.rule)
         condition = self.conditions.some()
         return Phrase(condition.text, primed(condition.rule, self.names))
 
@@ -269,8 +277,12 @@ class Statements:
             condition = self.conditions.some()
             text = self.frame("only if").format(c=condition.text, **slots)
             return text, (f"forbid {choice} if {condition.inverse}",)
+        if roll < 0.38:
+            condition = self.conditions.atom()
+            if bare := absolute(condition.text):
+                return self.frame("forbid without").format(w=bare, **slots), (f"forbid {choice} if {condition.inverse}",)
         name = "forbid guard"
-        if roll < 0.42 and (found := re.fullmatch(r"(.+?) (?:is|are) (.+)", passive(deed.base) or "")):
+        if roll < 0.44 and (found := re.fullmatch(r"(.+?) (?:is|are) (.+)", passive(deed.base) or "")):
             name, slots = "forbid passive", slots | {"px": found[1], "pp": found[2]}
         elif roll < 0.52 and (second := self.deed()) and second[0].rule != deed.rule and " == " in second[0].rule \
                 and second[0].action == deed.action and " == " in deed.rule:
@@ -361,6 +373,14 @@ class Statements:
 
     def milestone(self, avoid: set[str]) -> tuple[str, str, str] | None:
         """An imperative, the condition as a clause, and its rule."""
+        numbers = [f for f in self.conditions.numbers if f.name not in avoid]
+        if numbers and self.rng.random() < 0.25:
+            feature = self.rng.choice(numbers)
+            sign, v = self.rng.choice((">=", ">=", "<=", ">", "<", "==")), bound(feature, self.rng)
+            noun, said = self.conditions.noun(feature), quantity(v, feature, self.rng)
+            text = self.rng.choice(self.conditions.bounds["raise"][sign]).format(n=noun, v=said)
+            verb = self.rng.choice(self.conditions.bounds["verb"][sign]).format(v=said)
+            return text, says(noun, verb), f"{feature.name} {sign} {literal(v)}"
         condition = self.conditions.atom(avoid)
         if (bare := absolute(condition.text)) and self.rng.random() < 0.6 and condition.about and bare.startswith(condition.about + " "):
             rest = bare[len(condition.about) + 1 :]
@@ -382,7 +402,8 @@ class Statements:
         name = ("achieve", "then", "then then")[count - 1]
         deadline, text = "", ""
         k = self.rng.choice((3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 200, self.rng.randint(3, 99)))
-        slots = {"c": stones[0][1]} | {f"m{i + 1}" if i else "m": stone[0] for i, stone in enumerate(stones)}
+        slots = {"c": stones[0][1]} | {f"m{i + 1}" if i else "m": stone[0] for i, stone in enumerate(stones)} \
+            | {f"mg{i + 1}" if i else "mg": gerund(stone[0]) for i, stone in enumerate(stones)}
         if count == 1 and self.rng.random() < 0.3:
             name = "achieve clause"
         text = self.frame(name).format(**slots)
@@ -413,10 +434,11 @@ class Statements:
     def unsayable(self) -> str:
         """A sentence that no rule says: a question, an opinion, small talk."""
         made = self.deed()
-        slots = made[1] if made else {"a": "go on", "g": "going on"}
+        slots = made[1] if made else {"a": "go on", "g": "going on", "s": "you go on", "p": "gone on"}
         noun = self.conditions.noun(self.rng.choice(self.domain.features))
-        text = self.rng.choice(bank("unsayable")).format(**slots, n=noun, c=self.conditions.atom().text, k=self.rng.randint(2, 99))
-        return text
+        frame = self.rng.choice(bank("unsayable")[self.rng.choice(("talk", "beyond"))])
+        condition, effect, k = self.conditions.atom().text, self.effects.one().text, self.rng.randint(3, 99)
+        return str(frame.format(**slots, n=noun, c=condition, e=effect, k=k))
 
 
 def _unlike(guard: str, frame: str) -> str:

@@ -13,7 +13,7 @@ _ORDERS = ("forbid", "avoid", "maintain", "prefer", "achieve")
 
 def finished(text: str, rules: tuple[str, ...], rng: Random, plain: bool = False) -> str:
     """Dress a composed sentence; `plain` leaves out what a hand-written one has already."""
-    text = re.sub(r"\s+", " ", text).replace(" ,", ",").replace(",,", ",").replace(".,", ",")
+    text = re.sub(r"\s+", " ", text).replace(" ,", ",").replace(",,", ",").replace(".,", ",").replace(":,", ":").replace("::", ":")
     text = contracted(text, rng)
     words = bank("surface")
     is_order = bool(rules) and rules[0].startswith(_ORDERS)
@@ -31,7 +31,7 @@ def finished(text: str, rules: tuple[str, ...], rng: Random, plain: bool = False
     text = re.sub(r"(?<=[a-z0-9][.?!] )[a-z]", lambda m: m[0].upper(), text) if style < 0.85 else text
     if style < 0.80 and not text.startswith("- "):
         text = text[:1].upper() + text[1:]
-    elif style > 0.985:
+    elif style > 0.992:
         text = text.upper()
     if text[-1:] not in ".?!" and style < 0.72:
         text += "!" if is_order and rng.random() < 0.12 else "."
