@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+from .banks import bank
 from .domain import Quantity
 from .english import in_words
 
-_UNITS = {
-    "kg": ["kg", "kilos", "kilograms", "kilo"], "g": ["g", "grams"], "t": ["t", "tonnes", "tons"],
-    "°C": ["°C", "degrees", "degrees Celsius", "C"], "degC": ["degrees", "°C", "degrees Celsius"], "C": ["degrees", "°C"],
-    "K": ["K", "kelvin"], "s": ["s", "seconds", "sec"], "min": ["min", "minutes"], "h": ["hours", "h"],
-    "m": ["m", "metres", "meters"], "cm": ["cm", "centimetres"], "mm": ["mm", "millimetres"], "km": ["km", "kilometres"],
-    "m/s": ["m/s", "metres per second"], "km/h": ["km/h", "kilometres an hour", "kph"],
-    "%": ["%", "percent", "per cent"], "l": ["litres", "l"], "L": ["litres", "L"], "V": ["V", "volts"], "A": ["A", "amps"],
-    "W": ["W", "watts"], "kW": ["kW", "kilowatts"], "kWh": ["kWh"], "bar": ["bar", "bars"], "rad": ["rad", "radians"],
-    "deg": ["degrees", "deg", "°"], "€": ["euros", "€"], "EUR": ["euros", "EUR"], "$": ["dollars", "$"],
-    "Hz": ["Hz", "hertz"], "rpm": ["rpm", "turns a minute"], "Pa": ["Pa", "pascals"], "N": ["N", "newtons"],
-    "dB": ["dB", "decibels"], "lux": ["lux"], "ml": ["ml", "millilitres"],
-}
+_UNITS: dict[str, list[str]] = bank("units")
+_COUNTED = set("seconds metres litres minutes hours euros dollars grams points coins".split())
 
 
 def literal(value: float) -> str:
@@ -29,7 +20,7 @@ def literal(value: float) -> str:
 def bound(of: Quantity, rng: Random) -> float:
     """A value somewhere inside the range of a number, round as people's limits are."""
     low = 0.0 if of.low is None else float(of.low)
-    high = max(low + 1.0, 100.0 if low >= 0 else -low) if of.high is None else float(of.high)
+    high: float = max(low + 1.0, 100.0 if low >= 0 else -low) if of.high is None else float(of.high)
     if of.kind == "integer":
         first, last = int(low), int(high)
         if last - first > 40 and rng.random() < 0.7:
@@ -64,7 +55,7 @@ def quantity(value: float, of: Quantity | None, rng: Random, digits: bool = Fals
         percent = literal(round(value * 100, 6))
         return "half" if value == 0.5 and rng.random() < 0.4 else percent + rng.choice(["%", " percent", " per cent", "%"])
     if digits:
-        pass
+        plain = literal(value)
     elif value == int(value) and 0 <= value <= 20 and rng.random() < 0.45:
         plain = "a dozen" if value == 12 and rng.random() < 0.4 else in_words(int(value))
     elif value == int(value) and 20 < value <= 100 and rng.random() < 0.12:
@@ -74,7 +65,7 @@ def quantity(value: float, of: Quantity | None, rng: Random, digits: bool = Fals
     if not unit or rng.random() < 0.25:
         return plain
     said = rng.choice(_UNITS.get(unit, [unit]))
-    if value == 1 and said in {"seconds", "metres", "litres", "minutes", "hours", "euros", "dollars", "grams", "points", "coins"}:
+    if value == 1 and said in _COUNTED:
         said = said[:-1]
     digit = plain[-1].isdigit()
     if said in {"$", "€"}:

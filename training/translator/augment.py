@@ -19,14 +19,14 @@ from .domain import Domain, Quantity, words_of
 from .english import in_words
 
 _GROUPS = (
-    "red green blue yellow purple orange black white grey brown pink silver".split(),
-    "apple pear plum cherry lemon peach melon fig grape".split(),
-    "iron copper silver gold tin lead zinc".split(),
-    "cat dog fox hare goat sheep cow horse hen".split(),
-    "key coin lamp rope book cup knife torch shovel hammer".split(),
-    "oak pine birch maple willow elm".split(),
-    "alpha beta gamma delta epsilon".split(),
-    "A B C D E F".split(),
+    ["red", "green", "blue", "yellow", "purple", "orange", "black", "white", "grey", "brown", "pink", "silver"],
+    ["apple", "pear", "plum", "cherry", "lemon", "peach", "melon", "fig", "grape"],
+    ["iron", "copper", "silver", "gold", "tin", "lead", "zinc"],
+    ["cat", "dog", "fox", "hare", "goat", "sheep", "cow", "horse", "hen"],
+    ["key", "coin", "lamp", "rope", "book", "cup", "knife", "torch", "shovel", "hammer"],
+    ["oak", "pine", "birch", "maple", "willow", "elm"],
+    ["alpha", "beta", "gamma", "delta", "epsilon"],
+    ["A", "B", "C", "D", "E", "F"],
 )
 _NAME = re.compile(r"[^\W\d]\w*")
 

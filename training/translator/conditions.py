@@ -12,7 +12,6 @@ from .banks import bank
 from .domain import Domain, Phrase, Quantity, words_of
 from .english import absolute, an, be, is_plural, negated, plural, says, telegraphic, third
 
-
 _BOTH = (("both {a} and {b} are {v}", "{0} and {1}"), ("{a} and {b} are both {v}", "{0} and {1}"), ("either {a} or {b} is {v}", "({0} or {1})"),
          ("neither {a} nor {b} is {v}", "not ({0} or {1})"), ("at least one of {a} and {b} is {v}", "({0} or {1})"))
 _OWN = {"boolean": 0.85, "category": 0.6, "integer": 0.4, "real": 0.4}
@@ -138,7 +137,7 @@ class Conditions:
     def edge(self, feature: Quantity) -> tuple[str, str] | None:
         """A complement about the ends of the range, zero, the sign, or even and odd."""
         x, low, high = feature.name, feature.low, feature.high
-        rules = {}
+        rules: dict[str, str] = {}
         if high is not None:
             rules |= {"high": f"{x} == {literal(high)}", "below high": f"{x} < {literal(high)}"}
         if low is not None and low < 0:
@@ -185,7 +184,7 @@ class Conditions:
     def array(self, feature: Quantity | None = None) -> Phrase:
         feature = feature or self.rng.choice(self.arrays)
         own = feature.phrases
-        if own and self.rng.random() < 0.45 or feature.kind != "category":
+        if (own and self.rng.random() < 0.45) or feature.kind != "category":
             return self.rng.choice(own) if own else self.of(self.rng.choice(self.scalars))
         value = self.rng.choice(feature.values)
         rule, v, n = f"{feature.name} == {symbol(value)}", spoken(value), self.noun(feature)

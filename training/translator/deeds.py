@@ -10,7 +10,6 @@ from .conditions import Conditions, spoken, symbol
 from .domain import Domain
 from .english import gerund, participle, passive, third
 
-
 _PLAIN = {"you", "I", "we", "they", "people"}
 """Subjects with which the verb stays as it is."""
 

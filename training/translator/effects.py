@@ -11,7 +11,6 @@ from .conditions import Conditions, alike, spoken, symbol
 from .domain import Domain, Quantity, primed
 from .english import is_plural, says
 
-
 _FUTURE = ("will", "will", "will", "should")
 
 

@@ -8,56 +8,14 @@ from __future__ import annotations
 import re
 from random import Random
 
-# base -> (third person, gerund, participle) where the spelling rules below fail.
-_IRREGULAR = {
-    "be": ("is", "being", "been"), "have": ("has", "having", "had"), "do": ("does", "doing", "done"),
-    "go": ("goes", "going", "gone"), "put": ("puts", "putting", "put"), "take": ("takes", "taking", "taken"),
-    "give": ("gives", "giving", "given"), "get": ("gets", "getting", "got"), "make": ("makes", "making", "made"),
-    "let": ("lets", "letting", "let"), "leave": ("leaves", "leaving", "left"), "hold": ("holds", "holding", "held"),
-    "sell": ("sells", "selling", "sold"), "buy": ("buys", "buying", "bought"), "run": ("runs", "running", "run"),
-    "cut": ("cuts", "cutting", "cut"), "set": ("sets", "setting", "set"), "shut": ("shuts", "shutting", "shut"),
-    "ride": ("rides", "riding", "ridden"), "drive": ("drives", "driving", "driven"), "eat": ("eats", "eating", "eaten"),
-    "feed": ("feeds", "feeding", "fed"), "throw": ("throws", "throwing", "thrown"), "fly": ("flies", "flying", "flown"),
-    "draw": ("draws", "drawing", "drawn"), "break": ("breaks", "breaking", "broken"), "win": ("wins", "winning", "won"),
-    "sit": ("sits", "sitting", "sat"), "stand": ("stands", "standing", "stood"), "lie": ("lies", "lying", "lain"),
-    "lay": ("lays", "laying", "laid"), "send": ("sends", "sending", "sent"), "spend": ("spends", "spending", "spent"),
-    "shoot": ("shoots", "shooting", "shot"), "swim": ("swims", "swimming", "swum"), "dig": ("digs", "digging", "dug"),
-    "bring": ("brings", "bringing", "brought"), "keep": ("keeps", "keeping", "kept"), "build": ("builds", "building", "built"),
-    "sleep": ("sleeps", "sleeping", "slept"), "rise": ("rises", "rising", "risen"), "fall": ("falls", "falling", "fallen"),
-    "grow": ("grows", "growing", "grown"), "shrink": ("shrinks", "shrinking", "shrunk"), "blow": ("blows", "blowing", "blown"),
-    "lose": ("loses", "losing", "lost"), "pay": ("pays", "paying", "paid"), "say": ("says", "saying", "said"),
-    "read": ("reads", "reading", "read"), "write": ("writes", "writing", "written"), "tell": ("tells", "telling", "told"),
-    "step": ("steps", "stepping", "stepped"), "stop": ("stops", "stopping", "stopped"), "drop": ("drops", "dropping", "dropped"),
-    "dip": ("dips", "dipping", "dipped"), "top": ("tops", "topping", "topped"), "hit": ("hits", "hitting", "hit"),
-    "begin": ("begins", "beginning", "begun"), "open": ("opens", "opening", "opened"), "enter": ("enters", "entering", "entered"),
-    "water": ("waters", "watering", "watered"), "offer": ("offers", "offering", "offered"), "visit": ("visits", "visiting", "visited"),
-    "deliver": ("delivers", "delivering", "delivered"), "deposit": ("deposits", "depositing", "deposited"),
-    "travel": ("travels", "travelling", "travelled"), "cancel": ("cancels", "cancelling", "cancelled"),
-    "refuel": ("refuels", "refuelling", "refuelled"), "fuel": ("fuels", "fuelling", "fuelled"),
-    "slow": ("slows", "slowing", "slowed"), "tow": ("tows", "towing", "towed"), "row": ("rows", "rowing", "rowed"),
-    "sow": ("sows", "sowing", "sown"), "mow": ("mows", "mowing", "mown"), "stay": ("stays", "staying", "stayed"),
-    "play": ("plays", "playing", "played"), "wind": ("winds", "winding", "wound"), "bind": ("binds", "binding", "bound"),
-    "catch": ("catches", "catching", "caught"), "teach": ("teaches", "teaching", "taught"), "hang": ("hangs", "hanging", "hung"),
-    "pick": ("picks", "picking", "picked"), "climb": ("climbs", "climbing", "climbed"), "steal": ("steals", "stealing", "stolen"),
-    "speed": ("speeds", "speeding", "sped"), "slide": ("slides", "sliding", "slid"), "light": ("lights", "lighting", "lit"),
-    "melt": ("melts", "melting", "melted"), "see": ("sees", "seeing", "seen"), "flee": ("flees", "fleeing", "fled"),
-    "free": ("frees", "freeing", "freed"), "swing": ("swings", "swinging", "swung"), "spin": ("spins", "spinning", "spun"),
-    "split": ("splits", "splitting", "split"), "spread": ("spreads", "spreading", "spread"), "bid": ("bids", "bidding", "bid"),
-    "bet": ("bets", "betting", "bet"), "weave": ("weaves", "weaving", "woven"), "choose": ("chooses", "choosing", "chosen"),
-    "find": ("finds", "finding", "found"), "meet": ("meets", "meeting", "met"), "lead": ("leads", "leading", "led"),
-    "trigger": ("triggers", "triggering", "triggered"), "lower": ("lowers", "lowering", "lowered"),
-    "gather": ("gathers", "gathering", "gathered"), "harvest": ("harvests", "harvesting", "harvested"),
-    "exceed": ("exceeds", "exceeding", "exceeded"), "dye": ("dyes", "dyeing", "dyed"), "tie": ("ties", "tying", "tied"),
-    "transfer": ("transfers", "transferring", "transferred"), "prefer": ("prefers", "preferring", "preferred"),
-    "reset": ("resets", "resetting", "reset"), "unplug": ("unplugs", "unplugging", "unplugged"),
-    "zigzag": ("zigzags", "zigzagging", "zigzagged"), "ship": ("ships", "shipping", "shipped"), "skip": ("skips", "skipping", "skipped"),
-    "bow": ("bows", "bowing", "bowed"), "show": ("shows", "showing", "shown"), "dump": ("dumps", "dumping", "dumped"),
-}
-_COMMON = set("look walk wait turn push pull move press use roll jump close lock start switch work pour fill pass count pack push listen rest check return watch".split())
+from .banks import bank
+
+_IRREGULAR: dict[str, list[str]] = bank("verbs")
+"""Base -> third person, gerund, participle, where the spelling rules below fail."""
+_COMMON = set(["look", "walk", "wait", "turn", "push", "pull", "move", "press", "use", "roll", "jump", "close", "lock", "start", "switch", "work", "pour", "fill", "pass", "count", "pack", "push", "listen", "rest", "check", "return", "watch"])
 _VOWELS = "aeiou"
-_ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-         "seventeen eighteen nineteen").split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 ORDINALS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 
 
@@ -85,7 +43,8 @@ def _regular(verb: str) -> tuple[str, str, str]:
 
 def _forms(verb: str) -> tuple[str, str, str]:
     if verb in _IRREGULAR:
-        return _IRREGULAR[verb]
+        third, gerund, participle = _IRREGULAR[verb]
+        return third, gerund, participle
     for prefix in ("re", "un", "over", "under", "out", "up", "down"):
         if verb.startswith(prefix) and verb[len(prefix):] in _IRREGULAR:
             third, gerund, participle = _IRREGULAR[verb[len(prefix):]]

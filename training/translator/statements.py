@@ -201,10 +201,10 @@ class Statements:
             if found:
                 return said, (f"always {found[1]}' {found[2]} {found[3]}",)
         sign = self.rng.choice((">", ">", "<", "<", ">=", "<="))
-        if roll < 0.7 and not (edge := feature.high if ">" in sign else feature.low) is None and self.rng.random() < 0.6:
-            sign, value = sign[0], float(edge)
-            verb = self.rng.choice(self.conditions.bounds["verb"][sign]).format(v=quantity(value, feature, self.rng))
-            rule = f"{x} {sign} {literal(value)}"
+        if roll < 0.7 and (edge := feature.high if ">" in sign else feature.low) is not None and self.rng.random() < 0.6:
+            sign = sign[0]
+            verb = self.rng.choice(self.conditions.bounds["verb"][sign]).format(v=quantity(edge, feature, self.rng))
+            rule = f"{x} {sign} {literal(edge)}"
         elif roll < 0.7:
             verb, rule = self.conditions.limit(feature, sign, kind="verb")
         else:
