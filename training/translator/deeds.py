@@ -16,12 +16,21 @@ _PLAIN = {"you", "I", "we", "they", "people"}
 
 @dataclass(frozen=True)
 class Deed:
-    """An action: its base verb phrase, the condition on the action, the name of its value."""
+    """An action: its base verb phrase, the condition on the action, its name in speech, the action and its value.
+
+    `value` is the choice as a rule writes it, empty where the action is a number.
+    """
 
     base: str
     rule: str
     name: str
     action: str
+    value: str = ""
+
+    @property
+    def choice(self) -> str:
+        """What `forbid` names."""
+        return self.value or self.rule
 
     def slots(self, rng: Random, actors: list[str]) -> dict[str, str]:
         """The forms that frames ask for: base, gerund, subject with verb, the action's own name."""
@@ -45,4 +54,4 @@ def deeds_of(domain: Domain, conditions: Conditions, rng: Random) -> Deed | None
     if rng.random() < 0.06:
         base = rng.choice(('choose "{v}"', 'pick "{v}"', "take the action {v}", "use the {v} action", 'play "{v}"', "choose {v}", "do action {v}")).format(v=spoken(key))
     name = key if rng.random() < 0.4 else rng.choice((f'"{spoken(key)}"', spoken(key)))
-    return Deed(base, f"{action.name} == {symbol(key)}", name, action.name)
+    return Deed(base, f"{action.name} == {symbol(key)}", name, action.name, symbol(key))

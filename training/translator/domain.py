@@ -16,7 +16,7 @@ from typing import Any
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Schema
 
-from .grounding import is_said
+from .grounding import is_said, without_tolerance
 
 _SCHEMA_KEYS = ("name", "kind", "shape", "low", "high", "unit", "values", "description")
 _WORDS = re.compile(r"[^\W\d]\w*'?")
@@ -145,7 +145,7 @@ def _domain(data: dict[str, Any]) -> Domain:
     shared = {n for n, count in nouns.items() if count > 1}
     features = tuple(_quantity(f, shared) for f in data["features"])
     actions = tuple(_quantity(f) for f in data["actions"])
-    free = tuple((f["text"], tuple(f["rules"])) for f in data.get("free", ()))
+    free = tuple((f["text"], tuple(without_tolerance(r, f["text"]) for r in f["rules"])) for f in data.get("free", ()))
     domain = Domain(data["name"], features, actions, free)
     schema = schema_of(domain.schema)   # raises here, once, where a file is wrong
     for _, rules in free:

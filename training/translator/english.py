@@ -54,6 +54,9 @@ def _forms(verb: str) -> tuple[str, str, str]:
 
 def _inflected(phrase: str, form: int) -> str:
     """Inflect the first verb, and the second of "X and Y" where it is one we know."""
+    if phrase.startswith(("don't ", "do not ")):
+        rest = phrase.removeprefix("don't ").removeprefix("do not ")
+        return "does not " + rest if form == 0 else "not " + _inflected(rest, form)
     before, verb, rest = _head(phrase)
     second = re.match(r"(.*?)( and | or )(\w+)( .*|)$", rest)
     if second and second[3] != "lower" and (second[3] in _IRREGULAR or second[3] in _COMMON):

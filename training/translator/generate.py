@@ -57,7 +57,7 @@ def pairs(domains: Sequence[Domain], seed: int, tally: Tally | None = None) -> I
     if len(domains) < 2:
         raise UserError("the generator borrows features between domains; give it at least two")
     rng, tally = Random(seed), tally or Tally()
-    composers = {d.name: Statements(d, rng) for d in domains}
+    composers = {id(d): Statements(d, rng) for d in domains}
     hand_written = [d for d in domains if d.free]
     while True:
         is_free = bool(hand_written) and rng.random() < FREE
@@ -81,13 +81,13 @@ def _free(domain: Domain, rng: Random) -> tuple[Draft, str]:
     return Draft(draft.schema, finished(draft.sentence, rules, rng, plain=True), draft.rules), "removed" if removed else "free"
 
 
-def _composed(domain: Domain, composers: dict[str, Statements], others: list[Domain], rng: Random) -> tuple[Draft, str]:
-    roll, composer = rng.random(), composers[domain.name]
+def _composed(domain: Domain, composers: dict[int, Statements], others: list[Domain], rng: Random) -> tuple[Draft, str]:
+    roll, composer = rng.random(), composers[id(domain)]
     if roll < SMALL_TALK:
         return Draft(domain.schema, finished(composer.unsayable(), (), rng), ()), "small talk"
     if roll < SMALL_TALK + FOREIGN:
         other = rng.choice(others)
-        text, rules = composers[other.name].one()
+        text, rules = composers[id(other)].one()
         if words_of(" ".join(rules)) & {q.name for q in (*domain.features, *domain.actions)}:
             return Draft(domain.schema, finished(composer.unsayable(), (), rng), ()), "small talk"
         return Draft(domain.schema, finished(text, rules, rng), ()), "foreign"

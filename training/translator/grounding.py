@@ -17,8 +17,21 @@ _WORD_VALUES = {in_words(n): float(n) for n in range(101)} | {
     "quarter": 0.25, "third": 1 / 3, "fifth": 0.2, "tenth": 0.1, "hundred": 100.0, "thousand": 1000.0,
     "couple": 2.0, "pair": 2.0, "twice": 2.0, "double": 2.0, "thirteenth": 13.0, "million": 1e6,
 }
+_NTH = {"third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12,
+        "twentieth": 20, "fortieth": 40, "fiftieth": 50, "hundredth": 100}
 _ALWAYS = {0.0, 1.0, 2.0}
 _BIG = re.compile(r"\b(?:(\w+(?:-\w+)?) )(hundred|thousand)(?:(?: and)? ([a-z]+(?:-[a-z]+)?))?")
+
+
+_TOLERANCE = re.compile(r" within [\d.]+(?! steps)(?![\d.])")
+
+
+def without_tolerance(rule: str, sentence: str) -> str:
+    """The rule without a tolerance (`within 0.1`) that the sentence does not say."""
+    found = _TOLERANCE.search(rule)
+    if found is None or literals(found[0]) <= said_numbers(sentence):
+        return rule
+    return rule[: found.start()] + rule[found.end() :]
 
 
 def literals(rule: str) -> set[float]:
@@ -35,6 +48,12 @@ def said_numbers(sentence: str) -> set[float]:
     for factor, scale, rest in _BIG.findall(text):
         value = _WORD_VALUES.get(factor, 1.0) * (100 if scale == "hundred" else 1000)
         said |= {value, value + _WORD_VALUES.get(rest, 0.0)}
+    ranks = {float(_NTH[w.removesuffix("s")]) for w in words if w.removesuffix("s") in _NTH}
+    said |= ranks | {1 / n for n in ranks}
+    if re.search(r"every other|fifty-fifty|half", text):
+        said.add(0.5)
+    if re.search(r"quarter", text):
+        said |= {0.75, 25.0, 75.0}
     if re.search(r"%|per ?cent|/", text):
         said |= {n / 100 for n in said}
     parts = {n for n in said if n <= 1000} | {float(ORDINALS[w.removesuffix("s")]) for w in words if w.removesuffix("s") in ORDINALS}

@@ -56,6 +56,12 @@ class Statements:
         deed = deeds_of(self.domain, self.conditions, self.rng)
         return (deed, deed.slots(self.rng, self.actors)) if deed else None
 
+    def other(self, deed: Deed) -> tuple[Deed, dict[str, str]] | None:
+        """Another value of the same action, where chance finds one."""
+        second = self.deed()
+        fits = second and deed.value and second[0].action == deed.action and second[0].value not in {"", deed.value}
+        return second if fits else None
+
     def fill(self, frame: str, slots: dict[str, str], avoid: Set[str] = frozenset(), last: str = "last") -> tuple[str, str]:
         """Fill a frame; where it asks for a condition (`c`, `G` with a conjunction first, `L` last), add one.
 
@@ -111,15 +117,13 @@ class Statements:
         roll = self.rng.random()
         if effect.verb and roll < 0.3:
             name += " cause"
-        elif roll > 0.96 and "name" not in name and " == " in deed.rule:
+        elif roll > 0.96 and deed.value:
             text, _ = self.fill(self.frame("other"), slots)
             return text, (f"expect {effect.rule}{strength} if {deed.rule.replace('==', '!=')}",)
-        elif roll > 0.92 and (second := self.deed()) and second[0].action == deed.action and second[0].rule != deed.rule:
-            value, other = deed.rule.split(" == ")[-1], second[0].rule.split(" == ")[-1]
-            if " == " in deed.rule and " == " in second[0].rule and not value[0].isdigit():
-                slots |= {"a2": second[1]["a"], "g2": second[1]["g"]}
-                text, _ = self.fill(self.frame("two deeds"), slots)
-                return text, (f"expect {effect.rule}{strength} if {deed.action} in {{{value}, {other}}}",)
+        elif roll > 0.92 and (second := self.other(deed)):
+            slots |= {"a2": second[1]["a"], "g2": second[1]["g"]}
+            text, _ = self.fill(self.frame("two deeds"), slots)
+            return text, (f"expect {effect.rule}{strength} if {deed.action} in {{{deed.value}, {second[0].value}}}",)
         avoid = effect.names if self.rng.random() < 0.6 else frozenset()
         text, guard = self.fill(self.frame(name), slots, avoid)
         return text, (f"expect {effect.rule}{strength} if {joined(deed.rule, guard)}",)
@@ -269,7 +273,7 @@ class Statements:
         if made is None:
             return None
         deed, slots = made
-        choice = deed.rule.removeprefix(f"{deed.action} == ") if " == " in deed.rule else deed.rule
+        choice = deed.choice
         roll = self.rng.random()
         if roll < 0.12:
             return self.frame("forbid").format(**slots), (f"forbid {choice}",)
@@ -284,11 +288,10 @@ class Statements:
         name = "forbid guard"
         if roll < 0.44 and (found := re.fullmatch(r"(.+?) (?:is|are) (.+)", passive(deed.base) or "")):
             name, slots = "forbid passive", slots | {"px": found[1], "pp": found[2]}
-        elif roll < 0.52 and (second := self.deed()) and second[0].rule != deed.rule and " == " in second[0].rule \
-                and second[0].action == deed.action and " == " in deed.rule:
+        elif roll < 0.52 and (second := self.other(deed)):
             both = f"{slots['a']} or {second[1]['a']}"
             slots = slots | {"a": both, "g": f"{slots['g']} or {second[1]['g']}", "name": f"{slots['name']} or {second[1]['name']}"}
-            choice = f"{choice} or {second[0].rule.removeprefix(deed.action + ' == ')}"
+            choice = f"{choice} or {second[0].value}"
         text, guard = self.fill(self.frame(name), slots, last="ban")
         return text, (f"forbid {choice} if {guard}",)
 
