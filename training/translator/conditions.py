@@ -12,8 +12,13 @@ from .banks import bank
 from .domain import Domain, Phrase, Quantity, words_of
 from .english import absolute, an, be, is_plural, negated, plural, says, telegraphic, third
 
-_BOTH = (("both {a} and {b} are {v}", "{0} and {1}"), ("{a} and {b} are both {v}", "{0} and {1}"), ("either {a} or {b} is {v}", "({0} or {1})"),
-         ("neither {a} nor {b} is {v}", "not ({0} or {1})"), ("at least one of {a} and {b} is {v}", "({0} or {1})"))
+_BOTH = (
+    ("both {a} and {b} are {v}", "{0} and {1}"),
+    ("{a} and {b} are both {v}", "{0} and {1}"),
+    ("either {a} or {b} is {v}", "({0} or {1})"),
+    ("neither {a} nor {b} is {v}", "not ({0} or {1})"),
+    ("at least one of {a} and {b} is {v}", "({0} or {1})"),
+)
 _OWN = {"boolean": 0.85, "category": 0.6, "integer": 0.4, "real": 0.4}
 """How often a condition on a feature is one of its own phrases."""
 _AXES = (("x", "y"), ("col", "row"), ("column", "row"))
@@ -95,7 +100,11 @@ class Conditions:
         return Phrase(_fit(self.rng.choice(self.frames[frame]), noun, v=v, w=w), rule, noun)
 
     def number(self, feature: Quantity, noun: str) -> Phrase:
-        return self.limited(feature, noun, self.rng.choice((">", ">", "<", "<", ">=", ">=", "<=", "<=", "==", "!=", "between", "outside", "way")))
+        return self.limited(
+            feature,
+            noun,
+            self.rng.choice((">", ">", "<", "<", ">=", ">=", "<=", "<=", "==", "!=", "between", "outside", "way")),
+        )
 
     def limited(self, feature: Quantity, noun: str, sign: str) -> Phrase:
         """`noun` against a bound: `sign` is a comparison, `between`, `outside` or `way` (either way of zero)."""
@@ -123,12 +132,15 @@ class Conditions:
         if sign in {"between", "outside"} and value != other:
             value, other = sorted((value, other))
             text = self.rng.choice(self.bounds[kind][sign]).format(
-                v=literal(value), w=quantity(other, feature, self.rng, digits=True))
+                v=literal(value), w=quantity(other, feature, self.rng, digits=True)
+            )
             low, high = literal(value), literal(other)
             return text, f"{low} <= {x} <= {high}" if sign == "between" else f"({x} < {low} or {x} > {high})"
         said = quantity(value, feature, self.rng)
         if sign == "!=":
-            return ("be " if kind == "verb" else "") + self.rng.choice(("anything but {v}", "not {v}", "other than {v}")).format(v=said), f"{x} != {literal(value)}"
+            return ("be " if kind == "verb" else "") + self.rng.choice(
+                ("anything but {v}", "not {v}", "other than {v}")
+            ).format(v=said), f"{x} != {literal(value)}"
         sign = "==" if sign in {"between", "outside"} else sign
         if sign in {"<", ">"} and value in {feature.low, feature.high}:
             sign += "=" if self.rng.random() < 0.5 else ""
@@ -191,30 +203,50 @@ class Conditions:
         if (pointer := self.pointer(feature)) and self.rng.random() < 0.45:
             x, y = pointer
             if self.rng.random() < 0.5:
-                return Phrase(self.rng.choice(self.frames["here"]).format(v=v), f"{feature.name}[{x}, {y}] == {symbol(value)}")
+                return Phrase(
+                    self.rng.choice(self.frames["here"]).format(v=v), f"{feature.name}[{x}, {y}] == {symbol(value)}"
+                )
             at, frames = self.rng.choice(list(self.frames["beside"].items()))
-            return Phrase(self.rng.choice(frames).format(v=v), f"{feature.name}[{at.format(x=x, y=y)}] == {symbol(value)}")
-        words = {"n": n, "v": v, "av": an(v) if self.rng.random() < 0.6 else v, "vs": plural(v), "is": "is", "are": "are",
-                 "contain": "contain" if is_plural(n) else "contains"}
+            return Phrase(
+                self.rng.choice(frames).format(v=v), f"{feature.name}[{at.format(x=x, y=y)}] == {symbol(value)}"
+            )
+        words = {
+            "n": n,
+            "v": v,
+            "av": an(v) if self.rng.random() < 0.6 else v,
+            "vs": plural(v),
+            "is": "is",
+            "are": "are",
+            "contain": "contain" if is_plural(n) else "contains",
+        }
         if not is_plural(n):
             words["are"] = "is"
         kind = self.rng.choice(("any", "any", "none", "none", "all", "notall", "count", "count"))
         if kind == "count":
             sign = self.rng.choice((">=", ">=", "<", "<=", ">", "=="))
             k = self.rng.randint(2, 6)
-            text = self.rng.choice(self.frames["count"][sign]).format(k=quantity(k, None, self.rng), **words | {"are": "are"})
+            text = self.rng.choice(self.frames["count"][sign]).format(
+                k=quantity(k, None, self.rng), **words | {"are": "are"}
+            )
             return Phrase(text, f"count({rule}) {sign} {k}")
         text = self.rng.choice(self.frames[kind]).format(**words)
         whole = "any" if kind in {"any", "none"} else "all"
         return Phrase(text, ("not " if kind in {"none", "notall"} else "") + f"{whole}({rule})")
 
     def pointer(self, feature: Quantity) -> tuple[str, str] | None:
-        """The two integers that point into a board, by their names: `x` and `y`, `robot_x` and `robot_y`, `col` and `row`."""
+        """The two integers that point into a board, by their names: `x` and `y`, `a_x` and `a_y`, `col` and `row`."""
         if len(feature.entry.get("shape", ())) != 2:
             return None
         names = {f.name for f in self.numbers if f.kind == "integer"}
-        return next(((x, y) for x in sorted(names) for a, b in _AXES
-                     if re.search(rf"(^|_|p){a}$", x) and (y := x.removesuffix(a) + b) in names), None)
+        return next(
+            (
+                (x, y)
+                for x in sorted(names)
+                for a, b in _AXES
+                if re.search(rf"(^|_|p){a}$", x) and (y := x.removesuffix(a) + b) in names
+            ),
+            None,
+        )
 
     # --- combinations -------------------------------------------------------------------------------------------------
 
@@ -233,7 +265,11 @@ class Conditions:
         seconds = [second]
         if roll < 0.11:
             third_one = self.atom(avoid | words_of(first.rule) | words_of(second.rule))
-            if not words_of(third_one.rule) & (words_of(first.rule) | words_of(second.rule)) & {f.name for f in self.domain.features}:
+            if (
+                not words_of(third_one.rule)
+                & (words_of(first.rule) | words_of(second.rule))
+                & {f.name for f in self.domain.features}
+            ):
                 seconds.append(third_one)
         rule = " and ".join(grouped(p.rule) for p in (first, *seconds))
         if len(seconds) == 2:
@@ -249,7 +285,9 @@ class Conditions:
         condition = self.some(avoid)
         roll = self.rng.random()
         if roll < 0.12 and " and " not in condition.rule and not re.search(r"^not|!=", condition.rule):
-            return Phrase(self.rng.choice(self.frames["unless"]).format(c=condition.text), condition.inverse, condition.about)
+            return Phrase(
+                self.rng.choice(self.frames["unless"]).format(c=condition.text), condition.inverse, condition.about
+            )
         short = telegraphic(condition.text)
         if short and roll > 0.95:
             return Phrase(f"{short}:" if place == "first" else f"({short})", condition.rule)
@@ -278,8 +316,31 @@ def _fit(frame: str, noun: str, **words: Any) -> str:
     return _agree(frame.format(n=noun, be=be(noun), **words), noun)
 
 
-_BASE: dict[str, str] = {third(v): v for v in ("happen", "read", "show", "say", "equal", "stand", "hold", "apply", "differ", "fail", "exceed", "beat", "outweigh",
-                                               "fall", "lag", "cover", "match", "coincide", "agree", "do")} | {"is": "are"}
+_BASE: dict[str, str] = {
+    third(v): v
+    for v in (
+        "happen",
+        "read",
+        "show",
+        "say",
+        "equal",
+        "stand",
+        "hold",
+        "apply",
+        "differ",
+        "fail",
+        "exceed",
+        "beat",
+        "outweigh",
+        "fall",
+        "lag",
+        "cover",
+        "match",
+        "coincide",
+        "agree",
+        "do",
+    )
+} | {"is": "are"}
 
 
 def _agree(text: str, noun: str) -> str:
@@ -287,5 +348,3 @@ def _agree(text: str, noun: str) -> str:
         return text
     verb, _, rest = text[len(noun) + 1 :].partition(" ")
     return f"{noun} {_BASE.get(verb, verb)}" + (" " + rest if rest else "")
-
-

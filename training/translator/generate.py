@@ -78,7 +78,9 @@ def _free(domain: Domain, rng: Random) -> tuple[Draft, str]:
     if rng.random() < 0.6:
         draft = renumbered(draft, rng)
     removed = rng.random() < REMOVED and bool(rules)
-    return Draft(draft.schema, finished(draft.sentence, rules, rng, plain=True), draft.rules), "removed" if removed else "free"
+    return Draft(
+        draft.schema, finished(draft.sentence, rules, rng, plain=True), draft.rules
+    ), "removed" if removed else "free"
 
 
 def _composed(domain: Domain, composers: dict[int, Statements], others: list[Domain], rng: Random) -> tuple[Draft, str]:
@@ -145,7 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.json:
             sys.stdout.write(json.dumps(asdict(pair)) + "\n")
         elif not options.quiet:
-            sys.stdout.write(f"[{pair.schema['name']}] {pair.sentence}\n" + "".join(f"    {r}\n" for r in pair.rules or ("-",)))
+            sys.stdout.write(
+                f"[{pair.schema['name']}] {pair.sentence}\n" + "".join(f"    {r}\n" for r in pair.rules or ("-",))
+            )
     seconds = time.perf_counter() - began
     sys.stderr.write(f"{options.n / seconds:.0f} pairs a second; given {dict(tally.given)}; kinds {dict(kinds)}\n")
     for reason, count in tally.dropped.most_common(15):
