@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from .amounts import literal, quantity
+from .atoms import spoken, symbol
 from .banks import bank
 from .composer import Composer, Told, joined
-from .conditions import spoken, symbol
 from .domain import Phrase, primed
 from .english import be, is_plural, third, with_modal
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from .conditions import Conditions, spoken, symbol
+from .atoms import spoken, symbol
+from .conditions import Conditions
 from .domain import Domain
 from .english import gerund, participle, passive, third
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from random import Random
 
 from .amounts import amount, bound, literal, number, quantity
+from .atoms import alike, spoken, symbol
 from .banks import bank
-from .conditions import Conditions, alike, spoken, symbol
+from .conditions import Conditions
 from .domain import Domain, Quantity, primed
 from .english import is_plural, says
 

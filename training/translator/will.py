@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from .amounts import bound, literal, number, quantity
+from .atoms import spoken, symbol
 from .composer import Composer, Told
-from .conditions import spoken, symbol
 from .domain import Phrase, Quantity, words_of
 from .english import absolute, be, gerund, is_plural, passive, says, third, with_modal
 
