@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +22,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from common import Figures, options
+from worlds import transitions_of
 
-from gedanken.memory.record import Transitions
 from gedanken.prompts import Gateway, chat_model
 from gedanken.world.checking.equivalence import equivalent
 from gedanken.world.rules import syntax as s
-from gedanken.world.rules.compile import Compiled
 from gedanken.world.rules.parse import parse
 from gedanken.world.rules.syntax import Rule
 from gedanken.world.schema import Schema
 from gedanken.world.schema_file import schema_from
 from gedanken.world.translator import Candidate, Translator
-from worlds import transitions_of
 
 ACCEPTED = 0.8    # the confidence from which `tell` asks nobody
 HERE = Path(__file__).parent.parent

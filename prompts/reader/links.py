@@ -23,15 +23,16 @@ _STOP = frozenset({
     "have", "no", "not",
 })
 _EVERYDAY = frozenset({
-    "when", "whenever", "never", "always", "then", "than", "while", "more", "less", "most", "least", "below", "above",
-    "under", "over", "between", "after", "before", "until", "unless", "must", "should", "shall", "will", "would",
-    "does", "make", "makes", "keep", "stay", "stays", "become", "becomes", "change", "changes", "nothing", "anything",
-    "every", "each", "step", "steps", "time", "times", "turn", "turns", "move", "moves", "only", "also", "just", "again",
-    "same", "other", "them", "they", "their", "some", "about", "into", "onto", "back", "down", "your", "agent",
-    "cannot", "good", "best", "better", "worth", "reward", "points", "point", "cost", "costs", "pays", "happens", "gets",
-    "goes", "done", "doing", "being", "been", "were", "have", "having", "where", "which", "what", "please", "could",
-    "note", "sure", "remember", "without", "during", "once", "first", "next", "finally", "later", "soon", "long", "very", "much",
-    "many", "half", "twice", "exactly", "almost", "ideally", "prefer", "rather", "possible", "allowed",
+    "when", "whenever", "never", "always", "then", "than", "while", "more", "less", "most", "least", "below",
+    "above", "under", "over", "between", "after", "before", "until", "unless", "must", "should", "shall", "will",
+    "would", "does", "make", "makes", "keep", "stay", "stays", "become", "becomes", "change", "changes", "nothing",
+    "anything", "every", "each", "step", "steps", "time", "times", "turn", "turns", "move", "moves", "only", "also",
+    "just", "again", "same", "other", "them", "they", "their", "some", "about", "into", "onto", "back", "down",
+    "your", "agent", "cannot", "good", "best", "better", "worth", "reward", "points", "point", "cost", "costs",
+    "pays", "happens", "gets", "goes", "done", "doing", "being", "been", "were", "have", "having", "where", "which",
+    "what", "please", "could", "note", "sure", "remember", "without", "during", "once", "first", "next", "finally",
+    "later", "soon", "long", "very", "much", "many", "half", "twice", "exactly", "almost", "ideally", "prefer",
+    "rather", "possible", "allowed",
 })
 Vector = Callable[[str], np.ndarray]
 """The meaning of one word: `[D]`, of length 1."""

@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """Check the hand-written domains: every condition, effect and rule parses against the domain's own schema.
 
     python -m gedanken.training.translator.check_domains [FILE ...]

@@ -161,7 +161,8 @@ def main() -> None:
             losses.append(loss.item())
             if step % 50 == 0:
                 pace = seen / (time.monotonic() - began)
-                print(f"step {step}: loss {np.mean(losses[-50:]):.3f}, {pace:.0f} pairs/s, {queue.qsize()} ready", flush=True)
+                mean = np.mean(losses[-50:])
+                print(f"step {step}: loss {mean:.3f}, {pace:.0f} pairs/s, {queue.qsize()} ready", flush=True)
             if step % 250 == 0:
                 _save(args.out, network, optimizer, step)
     except KeyboardInterrupt:
