@@ -87,8 +87,8 @@ def _sure(node: Expression, rows: Rows) -> Tensor:
     """Rows on which rounding cannot turn the truth of the expression, `[N]`: all, unless it calculates with reals."""
     named = rows.schema.named
     calculates = any(isinstance(n, s.Arithmetic | s.Call) for n in s.walk(node))
-    is_real = any(isinstance(n, s.Name) and named[n.name].kind == "real"
-                  or isinstance(n, s.Number) and not n.value.is_integer() for n in s.walk(node))
+    is_real = any((isinstance(n, s.Name) and named[n.name].kind == "real")
+                  or (isinstance(n, s.Number) and not n.value.is_integer()) for n in s.walk(node))
     if not (calculates and is_real):
         return torch.ones(rows.size, dtype=torch.bool)
     return robustness(node, rows).abs() > 0.01 * _close(rows, node)
