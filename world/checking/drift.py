@@ -1,14 +1,14 @@
 """Drift: whether a rule's hit rate has changed, from a history so compact that nothing is ever counted again.
 
-The history is at most 64 blocks of consecutive applications; when there are more, neighbours merge. Whenever a block is
-full, every boundary between blocks is weighed as a change point: two rates, before and after, against the best single
-one, mixed over boundaries with a prior:
+The history is at most 64 blocks of consecutive applications; when there are more, neighbours merge. Whenever a block
+is full, every boundary between blocks is weighed as a change point: two rates, before and after, against the best
+single one, mixed over boundaries with a prior:
 
     E_t = Σ_j w_j · B(h_j + 1, v_j + 1) B(h - h_j + 1, v - v_j + 1) / max_p p^h (1 - p)^v,    Σ_j w_j <= 1
 
-Under a constant rate the numerator over its likelihood is a martingale and the denominator never smaller, so that E is
-an e-process (universal inference, Wasserman, Ramdas & Balakrishnan 2020) and a false alarm at any time has a probability
-of at most `ALPHA`, all changes together. After a change only what came since counts; a rule that holds again changes
+Under a constant rate the numerator over its likelihood is a martingale and the denominator never smaller, so that E
+is an e-process (universal inference, Wasserman, Ramdas & Balakrishnan 2020) and a false alarm at any time has a
+probability of at most `ALPHA`, all changes together. After a change only what came since counts; a rule that holds again changes
 once more, and recovers.
 """
 
@@ -59,9 +59,10 @@ class History(BaseModel):
                 break
             j = _change(blocks, changes) if watch else 0
             if j:
-                (_, h0, v0), (_, h, v) = _sum(blocks[:j]), (0, *past)
-                past, before, changes = (h + h0, v + v0), (h0, v0), changes + 1
-                size, blocks = LEAST, blocks[j:]
+                n, h, v = _sum(blocks[:j])
+                is_sliver = n <= LEAST and changes    # a block that the last change fell into belongs to no time
+                past, before = (past[0] + h, past[1] + v), before if is_sliver else (h, v)
+                size, blocks, changes = LEAST, blocks[j:], changes + 1
             elif len(blocks) > MOST:
                 blocks = [_sum(blocks[i : i + 2]) for i in range(0, len(blocks), 2)]
                 size *= 2
@@ -75,7 +76,7 @@ def _sum(blocks: Sequence[Block]) -> Block:
 def _change(blocks: Sequence[Block], changes: int) -> int:
     """The index of the block that a change came before, or 0 where there surely was none."""
     n, hits, violations = np.cumsum(np.array(blocks, float), 0).T
-    if len(blocks) < 2 or not (0 < violations[-1] and 0 < hits[-1]):
+    if len(blocks) < 2 or not (violations[-1] > 0 and hits[-1] > 0):
         return 0
     h, v = hits[:-1], violations[:-1]
     gain = split_evidence(h, v, hits[-1] - h, violations[-1] - v)

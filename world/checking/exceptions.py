@@ -2,8 +2,8 @@
 
 For every literal of the schema (`front == lava`, `heat < 25`) the hit rates inside and outside are weighed against one
 common rate, by the e-process of `drift`, with the literal in place of the time. As which rows a literal covers is known
-before the rule is tried on them, a chance of at most `ALPHA` covers all looks and, divided by their number, all literals:
-noise, which strikes everywhere alike, makes no exceptions.
+before the rule is tried on them, a chance of at most `ALPHA` covers all looks and, divided by their number, all
+literals: noise, which strikes everywhere alike, makes no exceptions.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..schema import Feature, Schema
 from .drift import split_evidence
 from .evidence import Region
 
-ALPHA = 0.01
+ALPHA = 0.05
 MOST_VALUES = 16
 CUTS = 8
 """A number of more values is cut into so many parts of equal width."""
-LARGEST = 0.5
+LARGEST = 0.4
 """An exception covers at most this share of where the rule applies: beyond it, it is the rule."""
 FAILING = 0.5
 """Inside its exception a rule holds less often than this, and less than half as often as outside."""
@@ -59,8 +59,8 @@ def covers(conditions: Sequence[Expression], rows: Rows) -> Tensor:
 
 
 def exception(conditions: Sequence[Expression], inside: np.ndarray, hits: float, violations: float) -> Region | None:
-    """The literal that best explains a rule's violations, if it surely does: `inside [M, 2]` are the hits and violations
-    where each holds, of `hits` and `violations` in all."""
+    """The literal that best explains a rule's violations, if it surely does: `inside [M, 2]` are the hits and
+    violations where each holds, of `hits` and `violations` in all."""
     if violations < 2 or not len(conditions):
         return None
     h, v = inside[:, 0], inside[:, 1]

@@ -21,9 +21,11 @@ SOFT = 0.1
 """A rule with a weight says only "likelier": it is contradicted when it surely holds this rarely."""
 SLACK = 0.05
 """A rule with a probability is contradicted when the rate is surely this far from it."""
-SHARE = 0.6
+SHARE = 0.65
 """A rule is supported when its rate is surely above this share of the least that agrees with it: one that holds less
 often is ever supported with a chance of at most `ALPHA`, however long one looks."""
+NEAR = 0.15
+"""A probability is supported when the rate is surely no further than this from what agrees with it."""
 LEAST_HITS = 3
 BEHAVIOUR = (s.Forbid, s.Avoid, s.Maintain, s.Prefer, s.Achieve)
 """Statements of will: no data can refute them."""
@@ -33,8 +35,8 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
     """What the evidence makes of a rule, at present (since its rate last changed) and outside its exception, if any.
 
     Contradicted: the rate is surely outside what the rule claims (`HARD`, `SOFT`, `SLACK`). Supported: the claim held
-    at least `LEAST_HITS` times, at a rate surely above a share of what is claimed (`SHARE`). Untested otherwise. Rules
-    on behaviour are always untested.
+    at least `LEAST_HITS` times, at a rate surely not far from what is claimed (`SHARE`, `NEAR`). Untested otherwise.
+    Rules on behaviour are always untested.
     """
     if isinstance(rule.statement, BEHAVIOUR):
         return "untested"
@@ -42,7 +44,9 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
     hits, violations = evidence.elsewhere
     if surely_below(low, hits, violations) or surely_above(high, hits, violations):
         return "contradicted"
-    return "supported" if hits >= LEAST_HITS and surely_above(SHARE * low, hits, violations) else "untested"
+    least, most = (SHARE * low, 1.0) if high >= 1 else (low - NEAR, high + NEAR)
+    is_near = surely_above(least, hits, violations) and (most >= 1 or surely_below(most, hits, violations))
+    return "supported" if hits >= LEAST_HITS and is_near else "untested"
 
 
 def is_fallible(rule: Rule, evidence: Evidence) -> bool:
@@ -64,5 +68,5 @@ def _claimed(statement: s.Statement, noise: float = 0.0) -> tuple[float, float]:
     """The hit rates that agree with a rule whose claim is misread that often."""
     probability = getattr(statement, "probability", None)
     if probability is not None:
-        return max(probability - SLACK, 0.0) * (1 - noise), probability + SLACK
+        return max(probability - SLACK, 0.0) * (1 - noise), min(probability + SLACK + noise * (1 - probability), 1.0)
     return (SOFT if getattr(statement, "weight", None) is not None else HARD) * (1 - noise), 1.0

@@ -57,11 +57,15 @@ class Tally:
                                         watch=old.exception is None)
             if history.changes > old.history.changes:
                 self._inside[i] = 0.0    # where it fails now is another question
-            hits, violations = counted.sum(1).tolist() if weight is not None else (int(holds.sum()), int((~holds).sum()))
+            hits, violations = counted.sum(1).tolist()
+            if weight is None:
+                hits, violations = int(hits), int(violations)
             update = {"hits": old.hits + hits, "violations": old.violations + violations, "history": history}
             new = old.model_copy(update=update)
-            region = exception(self._literals, self._inside[i], *new.recent)
-            self._evidence[i] = new.model_copy(update={"exception": region}) if region != old.exception else new
+            if violations or old.exception is not None:
+                region = exception(self._literals, self._inside[i], *new.recent)
+                new = new if region == old.exception else new.model_copy(update={"exception": region})
+            self._evidence[i] = new
 
     def evidence(self, noise: Mapping[str, float] | None = None) -> list[Evidence]:
         """The evidence of each rule so far; `noise` says how often each feature is misread."""
