@@ -86,8 +86,11 @@ def _change(blocks: Sequence[Block], changes: int) -> int:
     return int(np.argmax(terms)) + 1 if logsumexp(terms) >= limit else 0
 
 
-def split_evidence(h1: np.ndarray, v1: np.ndarray, h2: np.ndarray, v2: np.ndarray) -> np.ndarray:
-    """The log e-value, in nats, of two different rates against the best single one."""
+def split_evidence(h1: np.ndarray, v1: np.ndarray, h2: np.ndarray, v2: np.ndarray, eager: float = 1.0) -> np.ndarray:
+    """The log e-value, in nats, of two different rates against the best single one. Where `eager` is above 1, half of the
+    prior expects the first rate to be low, as Beta(1, eager), and the second high."""
     h, v = h1 + h2, v1 + v2
     single = xlogy(h, h) + xlogy(v, v) - xlogy(h + v, h + v)
-    return np.asarray(betaln(h1 + 1, v1 + 1) + betaln(h2 + 1, v2 + 1) - single)
+    first = np.logaddexp(betaln(h1 + 1, v1 + 1), betaln(h1 + 1, v1 + eager) + math.log(eager))
+    second = np.logaddexp(betaln(h2 + 1, v2 + 1), betaln(h2 + eager, v2 + 1) + math.log(eager))
+    return np.asarray(first + second - 2 * math.log(2) - single)

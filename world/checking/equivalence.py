@@ -1,7 +1,8 @@
 """Equivalence: whether two rules are the same rule in other words.
 
 They are compared where it matters, on rows sampled around what both mention (`sampling`): do they fire on the same
-rows, and say the same of what comes next? One row that tells them apart is enough.
+rows, and say the same of what comes next? One row that tells them apart is enough. What no row tells apart goes to the
+solver, where it can follow.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..rules.evaluate import Rows, robustness, truth
 from ..rules.syntax import Expression, Rule
 from ..rules.text import to_text
 from ..schema import Schema
+from .logic import proved_equal
 from .sampling import sampled
 
 TRUE = s.Boolean(value=True)
@@ -22,7 +24,7 @@ CLOSE = 1e-4
 """Of the numbers that occur: how far apart two reals may be and still count as equal (arithmetic is in float32)."""
 _MORE = 16
 Parts = tuple[tuple[object, ...], tuple[tuple[Expression, Expression], ...]]
-"""What must be equal, and pairs (where it applies, what it claims there)."""
+"""What must be equal, and pairs (where a rule applies, what it claims there)."""
 
 
 def equivalent(a: Rule, b: Rule, schema: Schema, samples: int = 512, seed: int = 0) -> bool:
@@ -34,17 +36,20 @@ def equivalent(a: Rule, b: Rule, schema: Schema, samples: int = 512, seed: int =
     if what != other or len(ours) != len(theirs):
         return False
     rng = torch.Generator().manual_seed(seed)
+    has_shown = False
     try:
         for n in (samples, _MORE * samples):
             rows = sampled((a, b), schema, n, rng)
             seen = [_compared(x, y, rows) for x, y in zip(ours, theirs, strict=True)]
             if any(is_different for is_different, _ in seen):
                 return False
-            if all(fired for _, fired in seen):
-                return True
+            has_shown = all(fired for _, fired in seen)
+            if has_shown:
+                break
     except UserError:    # what cannot be evaluated, such as a constant still to be fitted, is compared as text alone
         return False
-    return False
+    proved = proved_equal(ours, theirs, schema)
+    return has_shown if proved is None else proved
 
 
 def _parts(statement: s.Statement) -> Parts:

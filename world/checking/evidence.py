@@ -23,8 +23,8 @@ class Region(BaseModel):
 
 
 class Evidence(BaseModel):
-    """Hits and violations over all time, as counts or as sums of weights; `noise` is the chance that what the rule
-    claims was misread."""
+    """Hits and violations over all time, as counts or as sums of weights; `noise` is the least and the most
+    that what the rule claims is misread."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +32,7 @@ class Evidence(BaseModel):
     violations: Count = 0
     history: History = History()
     exception: Region | None = None
-    noise: float = 0.0
+    noise: tuple[float, float] = (0.0, 0.0)
 
     @property
     def support(self) -> Count:

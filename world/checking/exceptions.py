@@ -65,7 +65,7 @@ def exception(conditions: Sequence[Expression], inside: np.ndarray, hits: float,
         return None
     h, v = inside[:, 0], inside[:, 1]
     h0, v0 = hits - h, violations - v
-    gain = split_evidence(h, v, h0, v0)
+    gain = split_evidence(h, v, h0, v0, eager=9.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         rate, rate0 = h / (h + v), h0 / (h0 + v0)
         fits = (rate < np.minimum(FAILING, rate0 / 2)) & (h + v <= LARGEST * (hits + violations))

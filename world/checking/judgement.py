@@ -40,10 +40,12 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
     """
     if isinstance(rule.statement, BEHAVIOUR):
         return "untested"
-    low, high = _claimed(rule.statement, evidence.noise)
+    least_noise, most_noise = evidence.noise
+    low, high = _claimed(rule.statement, most_noise)    # noise is an excuse for failing as far as it may reach,
     hits, violations = evidence.elsewhere
     if surely_below(low, hits, violations) or surely_above(high, hits, violations):
         return "contradicted"
+    low, high = _claimed(rule.statement, least_noise)    # and for support only where it surely is
     least, most = (SHARE * low, 1.0) if high >= 1 else (low - NEAR, high + NEAR)
     is_near = surely_above(least, hits, violations) and (most >= 1 or surely_below(most, hits, violations))
     return "supported" if hits >= LEAST_HITS and is_near else "untested"
@@ -51,7 +53,7 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
 
 def is_fallible(rule: Rule, evidence: Evidence) -> bool:
     """Whether a hard rule surely has exceptions, one time in a hundred or more beyond misreading (`PROPOSED`)."""
-    least = PROPOSED * (1 - evidence.noise)
+    least = PROPOSED * (1 - evidence.noise[1])
     return _claimed(rule.statement)[0] == HARD and surely_below(least, *evidence.recent)
 
 
@@ -59,7 +61,7 @@ def is_drifting(rule: Rule, evidence: Evidence) -> bool:
     """Whether a rule that used to hold has begun to fail: at the last change its rate fell from what it claims."""
     if isinstance(rule.statement, BEHAVIOUR) or not evidence.history.changes:
         return False
-    low, _ = _claimed(rule.statement, evidence.noise)
+    low, _ = _claimed(rule.statement, evidence.noise[1])
     (h, v), (h0, v0) = evidence.recent, evidence.history.before
     return h * (h0 + v0) < h0 * (h + v) and h0 >= low * (h0 + v0)
 

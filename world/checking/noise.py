@@ -3,7 +3,7 @@
 Misreading strikes whatever is done, chance in the world's own dynamics only what it moves. So a feature is watched
 under the actions that make it behave most regularly: how often does it not do what it mostly does there (stay as it is,
 become a value, change by a number)? The quietest actions count that make up `SHARE` of the data. A feature seen little
-leans on what all show together. With one action only, or continuous ones, nothing is known.
+leans on what all show together. With one action only, or continuous ones, nothing is known, and none is assumed.
 """
 
 from __future__ import annotations
@@ -13,34 +13,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..schema import Feature, Schema
+from .interval import interval
 
 if TYPE_CHECKING:
     from ...memory.record import Transitions
 
 SHARE = 0.2
-LEAST = 30
-"""Transitions before anything is said."""
-SHRINK = 20
+SHRINK = 40
 """How many readings of a feature weigh as much as what all features show together."""
 MOST = 0.4
+Rates = dict[str, tuple[float, float]]
+"""The least and the most that each feature is misread."""
 _BINS = 100
 
 
-def misreading(schema: Schema, transitions: Transitions) -> dict[str, float]:
-    """The estimated rate at which each scalar base feature is misread, 0 where the data are too few to tell."""
-    if len(transitions) < LEAST:
-        return {}
-    if not schema.discrete_actions:
+def misreading(schema: Schema, transitions: Transitions) -> Rates:
+    """The rate at which each scalar base feature is misread, as an interval; empty where nothing can be known."""
+    if not schema.discrete_actions or not len(transitions):
         return {}
     _, action = np.unique(np.asarray(transitions.action).reshape(len(transitions), -1), axis=0, return_inverse=True)
     action = action.reshape(-1)
-    if (np.bincount(action) >= LEAST // 2).sum() < 2:
+    if (np.bincount(action) > 1).sum() < 2:
         return {}
     counts = {f.name: _odd(action, _outcomes(f, transitions.features[f.name], transitions.next_features[f.name]))
               for f in schema.features if not f.shape}
     readings = sum(n for _, n in counts.values())
     overall = sum(odd for odd, _ in counts.values()) / readings if readings else 0.0
-    return {name: min((o + SHRINK * overall) / (k + SHRINK), MOST) for name, (o, k) in counts.items()}
+    found: Rates = {}
+    for name, (odd, n) in counts.items():
+        low, high = interval(odd + SHRINK * overall, n - odd + SHRINK * (1 - overall))
+        found[name] = min(low, MOST), min(high, MOST)
+    return found
 
 
 def _outcomes(f: Feature, now: np.ndarray, next: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -6,6 +6,7 @@ each transition costs a few additions, and the counts of a tally that saw them o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ..rules.syntax import Rule
 from ..schema import Pointed, Schema
 from .evidence import Evidence
 from .exceptions import covers, exception, literals
-from .noise import misreading
+from .noise import Rates, misreading
 from .verdicts import TOLERANCE, Verdicts, as_rows, spans_of, verdicts
 
 if TYPE_CHECKING:
@@ -67,27 +68,25 @@ class Tally:
                 new = new if region == old.exception else new.model_copy(update={"exception": region})
             self._evidence[i] = new
 
-    def evidence(self, noise: Mapping[str, float] | None = None) -> list[Evidence]:
-        """The evidence of each rule so far; `noise` says how often each feature is misread."""
+    def evidence(self, noise: Rates | None = None) -> list[Evidence]:
+        """The evidence of each rule so far; `noise` says how often, least and most, each feature is misread."""
         if not noise:
             return list(self._evidence)
         return [e.model_copy(update={"noise": self._misread(rule, noise)})
                 for rule, e in zip(self.rules, self._evidence, strict=True)]
 
-    def _misread(self, rule: Rule, noise: Mapping[str, float]) -> float:
-        """The chance that something in what a rule claims is misread."""
-        right = 1.0
-        for name in _claims(rule, self.schema):
-            right *= 1 - noise.get(name, 0.0)
-        return 1 - right
+    def _misread(self, rule: Rule, noise: Rates) -> tuple[float, float]:
+        """The least and the most chance that something in what a rule claims is misread."""
+        rates = [noise[name] for name in _claims(rule, self.schema) if name in noise]
+        return 1 - math.prod(1 - low for low, _ in rates), 1 - math.prod(1 - high for _, high in rates)
 
 
 def measure(rules: Sequence[Rule], schema: Schema, transitions: Transitions, tolerance: float = TOLERANCE,
-            weight: np.ndarray | None = None, noise: Mapping[str, float] | None = None) -> list[Evidence]:
+            weight: np.ndarray | None = None, noise: Rates | None = None) -> list[Evidence]:
     """The evidence of each rule over all `transitions` (in the order they were lived); rules on behaviour have none.
 
-    `weight [N]`, in 0 ... 1, counts a transition for less (a duplicate, one that was imagined); `noise` says how often
-    each feature is misread: by default as estimated from the transitions.
+    `weight [N]`, in 0 ... 1, counts a transition for less (a duplicate, one that was imagined); `noise` says how often,
+    least and most, each feature is misread: by default as estimated from the transitions.
     """
     tally = Tally(rules, schema)
     spans = spans_of(schema, transitions)
