@@ -1,7 +1,8 @@
 """Checking rules: invented worlds whose truth is known, rules true, false and near-true, looked at after every
 transition.
 
-    python benchmarks/rules_checking.py [--quick] [--seed 0] [--json PATH] [--worlds 12] [--parts status,drift]
+    python benchmarks/rules_checking.py [--quick] [--seed 0] [--json PATH] [--worlds 12] [--noise 0,0.3]
+        [--parts status,drift]
 
 A world has six categories, an integer and a boolean, four actions, and mechanisms (an action and up to two conditions
 set a feature). Noise misreads each feature of the next state with the given chance, as a value drawn evenly; rules do
@@ -250,10 +251,11 @@ def interval(values: list[float]) -> str:
 
 def main() -> None:
     args = options(__doc__ or "", worlds=(int, 12, "invented worlds a noise level"),
+                   noise=(str, "0,0.1,0.2,0.3", "noise levels"),
                    parts=(str, "status,drift", "what to measure"))
-    worlds, looks, noises = args.worlds, [50, 150, 500, 1_500, 5_000], [0.0, 0.1, 0.2, 0.3]
+    worlds, looks, noises = args.worlds, [50, 150, 500, 1_500, 5_000], [float(x) for x in args.noise.split(",")]
     if args.quick:
-        worlds, looks, noises = min(worlds, 3), looks[:3], [0.0, 0.3]
+        worlds, looks, noises = min(worlds, 3), looks[:3], noises[::3]
     figures = Figures()
     goals = {"true kept": ">= 0.95", "false accepted": "<= 0.05", "true given an exception": "<= 0.05",
              "near-true told apart once it failed ten times": ">= 0.95"}

@@ -30,8 +30,8 @@ CUTS = 8
 """A number of more values is cut into so many parts of equal width."""
 LARGEST = 0.4
 """An exception covers at most this share of where the rule applies: beyond it, it is the rule."""
-FAILING = 0.5
-"""Inside its exception a rule holds less often than this, and less than half as often as outside."""
+FAILING = 0.75
+"""Inside its exception a rule holds less than this share as often as outside (by chance, a claim may hold anywhere)."""
 
 
 def literals(schema: Schema) -> list[Expression]:
@@ -68,7 +68,7 @@ def exception(conditions: Sequence[Expression], inside: np.ndarray, hits: float,
     gain = split_evidence(h, v, h0, v0, eager=9.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         rate, rate0 = h / (h + v), h0 / (h0 + v0)
-        fits = (rate < np.minimum(FAILING, rate0 / 2)) & (h + v <= LARGEST * (hits + violations))
+        fits = (rate < FAILING * rate0) & (h + v <= LARGEST * (hits + violations))
     gain = np.where(fits, gain, -math.inf)
     best = int(np.argmax(gain))
     if gain[best] < math.log(len(conditions) / ALPHA):
