@@ -58,10 +58,12 @@ def workshop() -> World:
         }, np.where(opens, 1.0, 0.0), opens & s["lamp"]
 
     return _invented("workshop", features, ("unlock", "push", "take", "switch", "wait"), step, (
-        "expect door' == closed if action == unlock and (door == closed or door == locked and key_color == door_color)",
-        "expect door' == open if action == push and door != locked",
+        ("expect door' == closed if action == unlock and door == locked and key_color == door_color",
+         "expect door' == closed if action == unlock and (door == closed or door == locked and key_color == door_color)"),
+        ("expect door' == open if action == push and door == closed",
+         "expect door' == open if action == push and door != locked"),
         "expect hand' == bench if action == take and hand == none",
-        "expect bench' == none if (action == take and hand == none) or bench == none",
+        "expect bench' == none if action == take and hand == none",
         "expect lamp' != lamp if action == switch", "expect clock' == (clock + 1) % 12",
         "reward +1 if action == push and door == closed", "end if action == push and door == closed and lamp",
     ))
@@ -85,8 +87,7 @@ def warehouse() -> World:
     return _invented("warehouse", features, ("left", "right", "lift", "charge", "deliver"), step, (
         "expect x' == max(x - 1, 0) if action == left", "expect x' == min(x + 1, 9) if action == right and load <= 5",
         "expect load' == min(load + 1, 8) if action == lift and battery > 3",
-        "expect load' == 0 if (action == deliver and x == goal_x) or load == 0 and (action != lift or battery <= 3)",
-        "expect battery' == 20 if action == charge or battery == 20 and action == deliver",
+        "expect load' == 0 if action == deliver and x == goal_x", "expect battery' == 20 if action == charge",
         "expect battery' == max(battery - 2, 0) if action in {left, right, lift}",
         "expect alarm' if load > 6", "expect not alarm' if load <= 6",
         "reward +1 if action == deliver and x == goal_x", "reward -0.5 if action == right and x > goal_x",
@@ -113,8 +114,8 @@ def boiler() -> World:
         "expect temperature' == 0.9 * temperature + 0.1 * outside within 0.1 if action == cool",
         "expect pressure' == min(pressure + 0.02 * temperature, 10) within 0.1 if valve == shut",
         "expect pressure' == 0.5 * pressure within 0.1 if valve == open",
-        "expect valve' == open if (action == turn and valve == shut) or (action != turn and valve == open)",
-        "expect valve' == shut if (action == turn and valve == open) or (action != turn and valve == shut)",
+        "expect valve' == open if action == turn and valve == shut",
+        "expect valve' == shut if action == turn and valve == open",
         "expect alarm' if temperature > 70", "expect not alarm' if temperature <= 70",
         "reward -1 if pressure > 8", "end if pressure > 9.5",
     ))
@@ -143,12 +144,12 @@ def cart() -> World:
 
 def casino() -> World:
     """Chance: a lever that sometimes opens, a bet that is won or lost, moods."""
-    features = (_category("door", "shut", "open"), _integer("coins", 0, 20),
+    features = (_category("door", "shut", "open"), _integer("coins", 0, 8),
                 _category("mood", "sad", "calm", "glad"), Feature("day", "boolean"))
 
     def step(s: Columns, a: np.ndarray, rng: np.random.Generator) -> tuple[Columns, np.ndarray, np.ndarray]:
         n, coins = len(a), s["coins"]
-        bets = (a == 1) & (coins > 0) & (coins < 19)
+        bets = (a == 1) & (coins > 0) & (coins < 7)
         wins = rng.random(n) < 0.4
         return s | {
             "door": np.where((a == 0) & (rng.random(n) < 0.7), 1, s["door"]),
@@ -159,8 +160,8 @@ def casino() -> World:
 
     return _invented("casino", features, ("pull", "bet", "sing", "wait"), step, (
         "expect door' == open with probability 0.7 if action == pull and door == shut",
-        "expect coins' == coins + 2 with probability 0.4 if action == bet and 0 < coins < 19",
-        "expect coins' == coins - 1 with probability 0.6 if action == bet and 0 < coins < 19",
+        "expect coins' == coins + 2 with probability 0.4 if action == bet and 0 < coins < 7",
+        "expect coins' == coins - 1 with probability 0.6 if action == bet and 0 < coins < 7",
         "expect mood' == glad with probability 0.6 if action == sing and mood == sad",
         "expect day' != day with probability 0.25", "end if coins == 0",
         "reward +1 if action == bet and coins' > coins",
@@ -213,16 +214,19 @@ def frozen_lake() -> World:
 
 def cliff_walking() -> World:
     falls = "(action == down and row == 2 and 1 <= col <= 10 or action == right and row == 3)"
+    wider = falls.replace("1 <= col <= 10", "col >= 1")    # hardly any random walk gets to column 11
     return _real("CliffWalking-v1", 100, (
         ("expect row' == max(row - 1, 0) if action == up",), ("expect row' == min(row + 1, 3) if action == down",),
         ("expect col' == max(col - 1, 0) if action == left",),
         ("expect col' == min(col + 1, 11) if action == right and row < 3",
-         "expect col' == col + 1 if action == right and row < 3 and col < 11"),
+         "expect col' == col + 1 if action == right and row < 3 and col < 11",
+         "expect col' == col + 1 if action == right and row < 3"),
         ("expect col' == 0 if action == down and row == 2 and col <= 10 or action == right and row == 3 or "
          "col == 0 and action != right or col == 1 and action == left",
-         "expect col' == 0 if action == down and row == 2 and 1 <= col <= 10",
+         "expect col' == 0 if action == down and row == 2 and col >= 1",
+         "expect col' == 0 if action == down and row == 2 and 1 <= col <= 10", "expect col' == 0 if action == down and row == 2",
          "expect col' == 0 if action == down and row == 2 and col <= 10"),
-        (f"reward -100 if {falls}",), (f"reward -1 if not {falls}",),
+        (f"reward -100 if {falls}", f"reward -100 if {wider}"), (f"reward -1 if not {falls}", f"reward -1 if not {wider}"),
     ))
 
 
@@ -249,8 +253,8 @@ def _any(*laws: str) -> tuple[str, ...]:
     return laws
 
 
-def _invented(name: str, features: tuple[Feature, ...], actions: tuple[Any, ...], step: Step, laws: tuple[str, ...]
-              ) -> World:
+def _invented(name: str, features: tuple[Feature, ...], actions: tuple[Any, ...], step: Step,
+              laws: tuple[str | tuple[str, ...], ...]) -> World:
     acting = actions if isinstance(actions[0], Feature) else (_category("action", *actions),)
     schema = Schema(name, features, acting, lambda observation, env: {}, lambda row: row)
 
@@ -267,7 +271,7 @@ def _invented(name: str, features: tuple[Feature, ...], actions: tuple[Any, ...]
         after = {f.name: np.asarray(next_[f.name]).astype(f.numpy_dtype) for f in features}
         return _joined(now, action, reward, ended, after)
 
-    return World(name, schema, sample, tuple((law,) for law in laws))
+    return World(name, schema, sample, tuple((law,) if isinstance(law, str) else law for law in laws))
 
 
 def _real(id: str, restart: int, laws: tuple[tuple[str, ...], ...]) -> World:

@@ -94,16 +94,18 @@ def _worth(terms: Terms, transitions: Transitions, weight: np.ndarray, config: M
         text += f" if {guard}" if guard else ""
         worth[text] = max(worth.get(text, -np.inf), float(weight[explained].sum()))
 
-    found = [f for target in terms.states for f in _cover(now, claims.get(target.feature.name, []), terms, config)
-             if target.is_target]
+    found = [f for some in claims.values() for f in _lasting(list(_cover(now, some, terms, config)))]
     for rule in found:
         effects = _joined(rule, claims, found)
         text = "expect " + " and ".join(c.text for c in effects)
         if rule.guard.probability is not None:
             text += f" with probability {number(_share(rule.guard))}"
         tell(text, rule.says, np.any([c.explains for c in effects], 0) & rule.guard.cover)
-    idle = Claim("same", terms.unchanged, terms.unchanged)
-    for rule in _cover(now, [idle], terms, config) if 0 < terms.unchanged.mean() < 1 else ():
+    # What a rule explains is surely a change; any other may be misread.
+    events = np.any([f.guard.cover & f.claim.explains for f in found if f.says], 0) if found else ~terms.unchanged
+    idle = Claim("same", ~events, terms.unchanged & ~events)
+    strict = replace(config, search=replace(config.search, noise=0.005))
+    for rule in _cover(now, [idle], terms, strict) if 0 < terms.unchanged.mean() < 1 else ():
         if rule.says:
             tell("expect same", rule.says, rule.guard.cover)
     ended = transitions.terminated.astype(bool)
@@ -145,22 +147,40 @@ def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config
         yield _told(claim, guard, claim.explains, terms)
         open_ = open_ & ~guard.cover
     for claim in _chancy(claims, open_, search):
-        guard = grow_chance(conditions, claim.explains & open_, claim.holds, search)
+        guard = grow_chance(conditions, claim.explains & open_, claim.explains, claim.holds, search)
         if guard is not None and _is_lawful(claim, guard.cover, terms):
+            open_ = open_ & ~(guard.cover & claim.explains)
             yield _told(claim, guard, claim.explains, terms)
+
+
+def _lasting(found: list[_Found]) -> list[_Found]:
+    """Without rules that are no more than a streak of luck of one with a probability."""
+    def is_streak(rule: _Found) -> bool:
+        hits = rule.claim.explains & rule.guard.cover
+        return any(
+            (hits & other.claim.explains & other.guard.cover).sum() > 0.8 * hits.sum()
+            and -hits.sum() * np.log(other.guard.probability) < rule.guard.conditions.cost
+            for other in found if other.guard.probability is not None
+        )
+
+    return [f for f in found if f.guard.probability is not None or not is_streak(f)]
 
 
 def _foreseen(now: Conditions, after: Conditions, event: Claim, terms: Terms, config: MinerConfig) -> list[_Found]:
     """When an event comes: told from the state and the action, or from the next state where that tells more."""
     told = [list(_cover(conditions, [event], terms, config)) for conditions in (now, after)]
-    reach = [int((np.any([r.guard.cover for r in rules], 0) & event.explains).sum()) if rules else 0 for rules in told]
-    return told[1] if reach[1] > 1.1 * reach[0] + 2 else told[0]
+
+    def worth(rules: list[_Found]) -> float:
+        cover = np.any([r.guard.cover for r in rules], 0) if rules else np.zeros(terms.size, bool)
+        return float(np.where(event.holds, 1, -1)[cover].sum() - 2 * sum(len(r.guard.literals) for r in rules))
+
+    return told[1] if worth(told[1]) > worth(told[0]) + 4 else told[0]
 
 
 def _chancy(claims: Sequence[Claim], open_: np.ndarray, search: Search) -> list[Claim]:
-    """Claims that may hold by chance: of discrete features, where no guard makes them certain."""
-    return [c for c in claims if c.target and c.law is None
-            and (c.explains & open_).sum() >= 2 * search.support]
+    """Claims that may hold by chance: of discrete features, where no guard makes them certain; relations first."""
+    found = [c for c in claims if c.target and c.law is None and (c.explains & open_).sum() >= 2 * search.support]
+    return sorted(found, key=lambda c: (not c.is_relation, c.cost, -(c.explains & open_).sum()))
 
 
 def _is_lawful(claim: Claim, cover: np.ndarray, terms: Terms) -> bool:
@@ -209,4 +229,12 @@ def _joined(rule: _Found, claims: dict[str, list[Claim]], found: Sequence[_Found
         told = (other.claim.explains & rule.guard.cover).sum()
         if is_wider and other.guard.probability is None and 2 * told >= (rule.claim.explains & rule.guard.cover).sum():
             effects.setdefault(other.claim.target, other.claim)
-    return [effects[target] for target in claims if target in effects]
+    return [_plain(effects[target], claims[target], rule.guard.cover) for target in claims if target in effects]
+
+
+def _plain(claim: Claim, claims: Sequence[Claim], cover: np.ndarray) -> Claim:
+    """A value in place of a relation, where a category or boolean takes but one under the guard."""
+    wanted = claim.explains & cover
+    values = [c for c in claims if not c.is_relation and (c.explains & wanted).sum() == wanted.sum()]
+    fits = [c for c in values if (c.holds & cover).sum() >= (claim.holds & cover).sum()]
+    return fits[0] if claim.is_relation and claim.law is None and fits else claim

@@ -80,7 +80,7 @@ def _discrete(term: Term, terms: Terms, support: int) -> Iterator[Claim]:
         return Claim(text, holds, holds & changed, term.feature.name, is_relation, cost)
 
     for other in terms.states:
-        if other is not term and (comparable(term, other) or other.kind == term.kind == "integer"):
+        if other is not term and not other.is_under and (comparable(term, other) or other.kind == term.kind == "integer"):
             yield claim(f"{name} == {other.text}", next == translated(other.now, other, term))
     if term.kind == "integer":
         yield from (claim(text, holds, cost=cost) for text, holds, cost in _steps(term, support))

@@ -105,12 +105,10 @@ def conditions_of(terms: Terms, primed: bool = False) -> Conditions:
             if term.kind == "real" and (column < 0).any() and (column > 0).any():
                 numbers.append((f"abs({name})", term, is_next, np.abs(column)))
     sides = sorted(sides, key=lambda s: s[0].is_number)
-    for stage in ("values", "relations"):
-        for is_number in (False, True):
-            some = [s for s in sides if s[0].is_number == is_number]
-            for literal, holds in _values(some) if stage == "values" else _relations(some):
-                found.append(literal)
-                columns.append(holds)
+    states = [s for s in sides if s[0] not in terms.actions]
+    for literal, holds in (*_values(sides), *_relations(states), *(_moves(terms) if primed else ())):
+        found.append(literal)
+        columns.append(holds)
     matrix = np.stack(columns, 1) if columns else np.zeros((terms.size, 0))
     return _distinct(found, matrix, tuple(numbers))
 
@@ -179,6 +177,15 @@ def _relations(sides: Sequence[tuple[Term, bool]]) -> Iterable[tuple[Literal, np
         for sign in wanted:
             text = f"{a} {sign} {b}"
             yield Literal(text, text), signs[sign]
+
+
+def _moves(terms: Terms) -> Iterable[tuple[Literal, np.ndarray]]:
+    """Whether a term's value rises, falls, or is another than before."""
+    for t in terms.states:
+        signs = {"!=": t.next != t.now} | ({">": t.next > t.now, "<": t.next < t.now} if t.is_number else {})
+        for sign, holds in signs.items() if t.is_target else ():
+            text = f"{t.primed} {sign} {t.text}"
+            yield Literal(text, text), holds
 
 
 def comparable(f: Term, g: Term) -> bool:

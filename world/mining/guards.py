@@ -65,8 +65,10 @@ def grow(conditions: Conditions, positive: np.ndarray, holds: np.ndarray, search
     return best
 
 
-def grow_chance(conditions: Conditions, positive: np.ndarray, holds: np.ndarray, search: Search) -> Guard | None:
-    """The guard under which a claim holds with one probability that nothing divides any further."""
+def grow_chance(conditions: Conditions, positive: np.ndarray, explains: np.ndarray, holds: np.ndarray, search: Search
+                ) -> Guard | None:
+    """The guard under which a claim explains what happens (`explains [N]`, of which `positive [N]` is still to be
+    explained) with one probability that nothing divides any further."""
     if positive.sum() < LEAST_CHANCE:
         return None
     conditions = conditions.with_cuts(positive, np.ones(len(holds), bool))
@@ -74,7 +76,7 @@ def grow_chance(conditions: Conditions, positive: np.ndarray, holds: np.ndarray,
         return None
     start = max(_beam(conditions, positive, ~holds, search), key=len, default=())
     for literals in dict.fromkeys([start, ()]):
-        divided = _divided(conditions, list(literals), holds, search)
+        divided = _divided(conditions, list(literals), explains, search)
         if divided is None:
             continue
         cover = conditions.rows_of(divided)
@@ -154,13 +156,13 @@ def _judged(conditions: Conditions, guard: list[int], positive: np.ndarray, hold
     return Guard(conditions, tuple(guard), cover, None, float(value))
 
 
-def _divided(conditions: Conditions, guard: list[int], holds: np.ndarray, search: Search) -> list[int] | None:
+def _divided(conditions: Conditions, guard: list[int], explains: np.ndarray, search: Search) -> list[int] | None:
     """The guard narrowed, to where the claim is likelier, until no literal tells where; then widened where it may be.
     None where it gets too long."""
     while True:
         cover = conditions.rows_of(guard)
-        p, n = np.stack([cover & holds, cover & ~holds]).astype(np.float32) @ conditions.matrix
-        all_p, all_n = (cover & holds).sum(), (cover & ~holds).sum()
+        p, n = np.stack([cover & explains, cover & ~explains]).astype(np.float32) @ conditions.matrix
+        all_p, all_n = (cover & explains).sum(), (cover & ~explains).sum()
         gain = _likelihood(p, n) + _likelihood(all_p - p, all_n - n) - _likelihood(all_p, all_n)
         if gain.max() <= conditions.cost + 1:
             break
@@ -173,8 +175,8 @@ def _divided(conditions: Conditions, guard: list[int], holds: np.ndarray, search
         rest = [i for i in guard if i != literal]
         cover, wider = conditions.rows_of(guard), conditions.rows_of(rest)
         more = wider & ~cover
-        parts = [((c & holds).sum(), (c & ~holds).sum()) for c in (cover, more, wider)]
-        if _likelihood(*parts[0]) + _likelihood(*parts[1]) - _likelihood(*parts[2]) < conditions.cost / 2:
+        parts = [((c & explains).sum(), (c & ~explains).sum()) for c in (cover, more, wider)]
+        if _likelihood(*parts[0]) + _likelihood(*parts[1]) - _likelihood(*parts[2]) < conditions.cost:
             guard = rest
     return guard
 

@@ -96,8 +96,10 @@ def fit(term: Term, inputs: Mapping[str, np.ndarray], scope: np.ndarray) -> Law 
     for _ in range(2):
         weight, error = _solved(x[inlier][:, kept], y[inlier], floor)
         residual = y - x[:, kept] @ weight
-        near = np.abs(residual) <= 4 * _spread(residual[inlier]) + floor
-        inlier = near & (term.next[scope] > low) & (term.next[scope] < high)
+        margin = 4 * _spread(residual[inlier]) + floor
+        predicted = now + y - residual
+        inside = (predicted > low + margin) & (predicted < high - margin) & (term.next[scope] > low)
+        inlier = (np.abs(residual) <= margin) & inside & (term.next[scope] < high)
         if inlier.sum() < LEAST:
             return None
     weights, constant = _rounded([*names, ""], kept, weight, error, term, inputs, scope, inlier)

@@ -16,10 +16,11 @@ from ..rules.text import number, word
 from ..schema import Derived, Feature, Pointed, Schema
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """A name with its columns: `now [N]` and `next [N]`, codes (int64) or numbers (float64). `moved [N]` is where a
-    pointed feature looks elsewhere than before, so that another value is no change of it."""
+    pointed feature looks elsewhere than before, so that another value is no change of it; `is_under` marks a cell under
+    the grid's pointer."""
 
     feature: Feature
     text: str
@@ -28,6 +29,7 @@ class Term:
     next: np.ndarray
     moved: np.ndarray | None = None
     is_target: bool = True
+    is_under: bool = False
 
     @property
     def kind(self) -> str:
@@ -112,7 +114,7 @@ def _under(schema: Schema, rows: Rows) -> list[Term]:
             sides.append(_column(f, features[name].numpy()[np.arange(rows.size), i, j]))
         x, y, array = word(grid.x), word(grid.y), word(name)    # type: ignore[union-attr]
         cell = Feature(f.name, f.kind, (), f.low, f.high, f.values)
-        found.append(Term(cell, f"{array}[{x}, {y}]", f"{array}'[{x}', {y}']", *sides, is_target=False))
+        found.append(Term(cell, f"{array}[{x}, {y}]", f"{array}'[{x}', {y}']", *sides, is_target=False, is_under=True))
     return found
 
 
