@@ -95,21 +95,25 @@ def _worth(terms: Terms, transitions: Transitions, weight: np.ndarray, config: M
         worth[text] = max(worth.get(text, -np.inf), float(weight[explained].sum()))
 
     found = [f for some in claims.values() for f in _lasting(list(_cover(now, some, terms, config)))]
-    for rule in found:
+    said: set[tuple[str, str]] = set()
+    for rule in sorted(found, key=lambda f: -len(_joined(f, claims, found))):
         effects = _joined(rule, claims, found)
+        if (rule.says, rule.claim.text) in said:
+            continue
+        said |= {(rule.says, c.text) for c in (*effects, rule.claim)}
         text = "expect " + " and ".join(c.text for c in effects)
         if rule.guard.probability is not None:
             text += f" with probability {number(_share(rule.guard))}"
         tell(text, rule.says, np.any([c.explains for c in effects], 0) & rule.guard.cover)
     # What a rule explains is surely a change; any other may be misread.
     events = np.any([f.guard.cover & f.claim.explains for f in found if f.says], 0) if found else ~terms.unchanged
-    idle = Claim("same", ~events, terms.unchanged & ~events)
+    idle = Claim.of("same", ~events, terms.unchanged & ~events)
     strict = replace(config, search=replace(config.search, noise=0.005))
     for rule in _cover(now, [idle], terms, strict) if 0 < terms.unchanged.mean() < 1 else ():
         if rule.says:
             tell("expect same", rule.says, rule.guard.cover)
     ended = transitions.terminated.astype(bool)
-    for event in [Claim("end", ended, ended), *payments(transitions.reward, config.search.support)]:
+    for event in [Claim.of("end", ended), *payments(transitions.reward, config.search.support)]:
         for rule in _foreseen(now, after, event, terms, config):
             if rule.says or event.text != "end":
                 tell(event.text, rule.says, rule.guard.cover & event.explains)
@@ -131,7 +135,7 @@ def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config
             positive = claim.explains & open_
             key = claim.text, positive.tobytes()
             if key not in grown:
-                grown[key] = grow(conditions, positive, claim.holds, search)
+                grown[key] = grow(conditions, positive, claim.holds, claim.trivial, search)
             guard = grown[key]
             if guard is None:
                 continue
@@ -144,13 +148,27 @@ def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config
                 break
             continue
         _, claim, guard = best
+        guard = _possible(guard, claim)
         yield _told(claim, guard, claim.explains, terms)
         open_ = open_ & ~guard.cover
     for claim in _chancy(claims, open_, search):
         guard = grow_chance(conditions, claim.explains & open_, claim.explains, claim.holds, search)
         if guard is not None and _is_lawful(claim, guard.cover, terms):
+            guard = _possible(guard, claim)
             open_ = open_ & ~(guard.cover & claim.explains)
             yield _told(claim, guard, claim.explains, terms)
+
+
+def _possible(guard: Guard, claim: Claim) -> Guard:
+    """Without the rows on which the claim would leave the bounds of its feature, which no data need tell."""
+    wanted = guard.cover & claim.possible
+    if claim.possible[guard.cover].all():
+        return guard
+    covers = (guard.conditions.matrix > 0) & guard.cover[:, None]
+    exact = np.flatnonzero((covers == wanted[:, None]).all(0))
+    if not len(exact):
+        return guard
+    return replace(guard, literals=(*guard.literals, int(exact[0])), cover=wanted)
 
 
 def _lasting(found: list[_Found]) -> list[_Found]:
@@ -159,7 +177,7 @@ def _lasting(found: list[_Found]) -> list[_Found]:
         hits = rule.claim.explains & rule.guard.cover
         return any(
             (hits & other.claim.explains & other.guard.cover).sum() > 0.8 * hits.sum()
-            and -hits.sum() * np.log(other.guard.probability) < rule.guard.conditions.cost
+            and -hits.sum() * np.log(other.guard.probability) < 1.5 * rule.guard.conditions.cost
             for other in found if other.guard.probability is not None
         )
 
@@ -172,9 +190,9 @@ def _foreseen(now: Conditions, after: Conditions, event: Claim, terms: Terms, co
 
     def worth(rules: list[_Found]) -> float:
         cover = np.any([r.guard.cover for r in rules], 0) if rules else np.zeros(terms.size, bool)
-        return float(np.where(event.holds, 1, -1)[cover].sum() - 2 * sum(len(r.guard.literals) for r in rules))
+        return float(np.where(event.holds, 1, -1)[cover].sum() - sum(len(r.guard.literals) for r in rules))
 
-    return told[1] if worth(told[1]) > worth(told[0]) + 4 else told[0]
+    return told[1] if worth(told[1]) > worth(told[0]) + 2 else told[0]
 
 
 def _chancy(claims: Sequence[Claim], open_: np.ndarray, search: Search) -> list[Claim]:

@@ -7,7 +7,7 @@ of a number, a linear law (`laws`). Rewards and ends are claims, too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,16 +26,25 @@ PAYMENTS = 8
 class Claim:
     """What may be said of a step: its text, where it is true `[N]`, and where it explains a change `[N]`.
 
-    `cost` is what a claim must explain more than a plainer one to be preferred; a linear claim keeps its `law`.
+    `trivial [N]` is where it would be true if nothing changed, `possible [N]` where it stays within its feature's
+    bounds. `cost` is what a claim must explain more than a plainer one to be preferred; a linear claim keeps its `law`.
     """
 
     text: str
     holds: np.ndarray
     explains: np.ndarray
+    trivial: np.ndarray
+    possible: np.ndarray
     target: str = ""
     is_relation: bool = False
     cost: float = 0.0
     law: Law | None = None
+
+    @staticmethod
+    def of(text: str, holds: np.ndarray, explains: np.ndarray | None = None) -> Claim:
+        """A claim about the whole step: that it pays, ends, or changes nothing."""
+        never = np.zeros(len(holds), bool)
+        return Claim(text, holds, holds if explains is None else explains, never, ~never)
 
 
 def claims_of(term: Term, terms: Terms, support: int) -> list[Claim]:
@@ -53,8 +62,8 @@ def claims_of(term: Term, terms: Terms, support: int) -> list[Claim]:
 
 def claim_of(law: Law, term: Term) -> Claim:
     """A law as a claim; where hardly anything changes it explains nothing."""
-    holds = law.holds
-    return Claim(law.text, holds, holds & (np.abs(term.next - term.now) > law.within), term.feature.name, True,
+    moves = np.abs(term.next - term.now) > law.within
+    return Claim(law.text, law.holds, law.holds & moves, law.trivial, np.ones(len(moves), bool), term.feature.name, True,
                  0.5 * len(law.weights), law)
 
 
@@ -69,31 +78,35 @@ def payments(reward: np.ndarray, support: int) -> list[Claim]:
     found = []
     for paid in masks:
         mean = round(float(reward[paid].mean()), 2) or float(reward[paid].mean())
-        found.append(Claim(f"reward {'+' if mean > 0 else ''}{number(mean)}", paid, paid))
+        found.append(Claim.of(f"reward {'+' if mean > 0 else ''}{number(mean)}", paid))
     return found
 
 
 def _discrete(term: Term, terms: Terms, support: int) -> Iterator[Claim]:
     name, now, next, changed = term.primed, term.now, term.next, term.changed
+    low, high = (term.feature.low, term.feature.high) if term.kind == "integer" else (0, np.inf)
 
-    def claim(text: str, holds: np.ndarray, is_relation: bool = True, cost: float = 0.0) -> Claim:
-        return Claim(text, holds, holds & changed, term.feature.name, is_relation, cost)
+    def claim(text: str, value: np.ndarray | int, is_relation: bool = True, cost: float = 0.0) -> Claim:
+        holds, possible = next == value, np.broadcast_to((value >= low) & (value <= high), now.shape)
+        return Claim(text, holds, holds & changed, now == value, possible, term.feature.name, is_relation, cost)
 
     for other in terms.states:
         if other is not term and not other.is_under and (comparable(term, other) or other.kind == term.kind == "integer"):
-            yield claim(f"{name} == {other.text}", next == translated(other.now, other, term))
+            cost = 0.25 if term.kind == "integer" else 0.0
+            yield claim(f"{name} == {other.text}", translated(other.now, other, term), cost=cost)
     if term.kind == "integer":
-        yield from (claim(text, holds, cost=cost) for text, holds, cost in _steps(term, support))
+        for text, value, cost in _steps(term, support):
+            yield claim(f"{name} == {text}", value, cost=cost)
     if term.kind == "boolean":
-        yield claim(f"{name} != {term.text}", next != now)
+        yield claim(f"{name} != {term.text}", 1 - now)
     if term.kind == "integer" and len(np.unique(next[changed])) > VALUES:
         return
     for code in np.unique(next[changed])[:VALUES].tolist():
-        yield claim(term.says(code, True), next == code, is_relation=False, cost=1.0)
+        yield claim(term.says(code, True), code, is_relation=False, cost=1.0)
 
 
 def _steps(term: Term, support: int) -> Iterator[tuple[str, np.ndarray, float]]:
-    """`x + c` and, where the data reach a bound, the same stopped there or wrapped around it."""
+    """`x + c` and, where the data reach a bound, the same stopped there or wrapped around it; value `[N]` and cost."""
     now, next = term.now, term.next
     low, high = (int(b) if np.isfinite(b) else int(edge) for b, edge in
                  ((term.feature.low, now.min()), (term.feature.high, now.max())))
@@ -101,11 +114,10 @@ def _steps(term: Term, support: int) -> Iterator[tuple[str, np.ndarray, float]]:
     often = steps[np.argsort(-counts, kind="stable")][:STEPS]
     for step in often.tolist():
         sum_ = f"{term.text} {'+' if step > 0 else '-'} {abs(step)}"
-        yield f"{term.primed} == {sum_}", next == now + step, 0.0
+        yield sum_, now + step, 0.0
         bound, over = (high, now + step > high) if step > 0 else (low, now + step < low)
         if (over & (next == bound)).sum() >= support:
-            text = f"{'min' if step > 0 else 'max'}({sum_}, {bound})"
-            yield f"{term.primed} == {text}", next == np.clip(now + step, low, high), 0.5
+            yield f"{'min' if step > 0 else 'max'}({sum_}, {bound})", np.clip(now + step, low, high), 0.5
         wrapped = (now + step) % (high + 1) if low == 0 else now
         if (over & (next == wrapped) & (next != bound)).sum() >= 2:
-            yield f"{term.primed} == ({sum_}) % {high + 1}", next == wrapped, 0.5
+            yield f"({sum_}) % {high + 1}", wrapped, 0.5

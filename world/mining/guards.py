@@ -46,20 +46,22 @@ class Search:
     length: int = 6
 
 
-def grow(conditions: Conditions, positive: np.ndarray, holds: np.ndarray, search: Search) -> Guard | None:
-    """The guard under which a claim holds: `positive [N]` is what it shall explain, `holds [N]` where it is true."""
+def grow(conditions: Conditions, positive: np.ndarray, holds: np.ndarray, trivial: np.ndarray, search: Search
+         ) -> Guard | None:
+    """The guard under which a claim holds: `positive [N]` is what it shall explain, `holds [N]` where it is true, and
+    `trivial [N]` where it would be true if nothing changed."""
     negative = ~holds
     if positive.sum() < search.support:
         return None
-    if _is_plausible(holds, np.ones(len(holds), bool), search):
+    if _is_plausible(holds, trivial, np.ones(len(holds), bool), search):
         return Guard(conditions, (), np.ones(len(holds), bool), None, 0.0)
     conditions = conditions.with_cuts(positive, positive | negative)
     if not conditions.literals:
         return None
     best: Guard | None = None
     for literals in _beam(conditions, positive, negative, search):
-        tested = _tested(conditions, literals, holds, search)
-        guard = _judged(conditions, tested, positive, holds, search)
+        tested = _tested(conditions, literals, holds, trivial, search)
+        guard = _judged(conditions, tested, positive, holds, trivial, search)
         if guard is not None and (best is None or guard.value > best.value):
             best = guard
     return best
@@ -117,16 +119,20 @@ def _beam(conditions: Conditions, positive: np.ndarray, negative: np.ndarray, se
     return sorted(found, key=lambda g: -found[g])[:TRIED]
 
 
-def _tested(conditions: Conditions, literals: tuple[int, ...], holds: np.ndarray, search: Search) -> list[int]:
-    """The guard with what it lacks, and without what it does not need."""
+def _tested(conditions: Conditions, literals: tuple[int, ...], holds: np.ndarray, trivial: np.ndarray, search: Search
+            ) -> list[int]:
+    """The guard with what it lacks, and without what it does not need. Exceptions are counted among all rows, and
+    among those where the claim is not trivial: a claim that something stays holds nearly everywhere."""
     guard = list(literals)
-    level = search.significance / len(conditions.literals)
+    level = search.significance / len(conditions.literals) / 2
     for _ in range(2):
         while len(guard) < search.length + 2:
             cover = conditions.rows_of(guard)
-            kept, wrong = np.stack([cover, cover & ~holds]).astype(np.float32) @ conditions.matrix
-            chance = binom.sf((cover & ~holds).sum() - wrong - 1, cover.sum() - kept, _noise(cover, holds, search))
-            chance[kept - wrong < search.support] = 1.0
+            chance = np.ones(len(conditions.literals))
+            for rows in (cover, cover & ~trivial):
+                kept, wrong = np.stack([rows, rows & ~holds]).astype(np.float32) @ conditions.matrix
+                tail = binom.sf((rows & ~holds).sum() - wrong - 1, rows.sum() - kept, _noise(cover, holds, search))
+                chance = np.where(kept - wrong < search.support, chance, np.minimum(chance, tail))
             best = int(np.argmin(chance))
             if chance[best] >= level or best in guard:
                 break
@@ -136,19 +142,20 @@ def _tested(conditions: Conditions, literals: tuple[int, ...], holds: np.ndarray
             noise, chances = _noise(cover, holds, search), []
             for literal in guard:
                 more = conditions.rows_of([i for i in guard if i != literal]) & ~cover
-                chances.append(float(binom.sf((more & ~holds).sum() - 1, more.sum(), noise)))
+                chances.append(min(float(binom.sf((rows & ~holds).sum() - 1, rows.sum(), noise))
+                                   for rows in (more, more & ~trivial)))
             if max(chances) < level:
                 break
             del guard[int(np.argmax(chances))]
     return guard
 
 
-def _judged(conditions: Conditions, guard: list[int], positive: np.ndarray, holds: np.ndarray, search: Search
-            ) -> Guard | None:
+def _judged(conditions: Conditions, guard: list[int], positive: np.ndarray, holds: np.ndarray, trivial: np.ndarray,
+            search: Search) -> Guard | None:
     """The guard with its worth, if the claim holds under it but for misreading and that is no luck."""
     cover = conditions.rows_of(guard)
     hits = int((positive & cover).sum())
-    if hits < search.support or not _is_plausible(holds, cover, search):
+    if hits < search.support or not _is_plausible(holds, trivial, cover, search):
         return None
     value = _value(hits, (cover & ~holds).sum(), positive.sum(), (~holds).sum()) - conditions.cost * len(guard)
     if guard and value < -np.log(search.significance):
@@ -181,9 +188,9 @@ def _divided(conditions: Conditions, guard: list[int], explains: np.ndarray, sea
     return guard
 
 
-def _is_plausible(holds: np.ndarray, cover: np.ndarray, search: Search) -> bool:
+def _is_plausible(holds: np.ndarray, trivial: np.ndarray, cover: np.ndarray, search: Search) -> bool:
     """Whether misreading explains the exceptions."""
-    return bool(binom.sf((cover & ~holds).sum() - 1, cover.sum(), search.noise) > 0.01)
+    return all(binom.sf((rows & ~holds).sum() - 1, rows.sum(), search.noise) > 0.01 for rows in (cover, cover & ~trivial))
 
 
 def _noise(cover: np.ndarray, holds: np.ndarray, search: Search) -> float:

@@ -28,7 +28,8 @@ LAWS = 8
 class Law:
     """`target' == Σ weights[name] * name + constant within `within``, clipped to `[low, high]` where it saturates.
 
-    `holds [N]` over all rows of the terms it was fitted to.
+    Over all rows of the terms it was fitted to, `holds [N]` is where it is true, `trivial [N]` where it would be if the
+    target did not change.
     """
 
     target: Term
@@ -38,6 +39,7 @@ class Law:
     low: float
     high: float
     holds: np.ndarray
+    trivial: np.ndarray
 
     @property
     def text(self) -> str:
@@ -108,7 +110,8 @@ def fit(term: Term, inputs: Mapping[str, np.ndarray], scope: np.ndarray) -> Law 
     weights = {n: w for n, w in weights.items() if w}
     if term.kind == "integer" and any(w != round(w, 1) for w in [*weights.values(), constant]):
         return None
-    law = Law(term, weights, constant, 0.0, -np.inf, np.inf, np.zeros(0, bool))
+    resting = np.zeros(len(term.now), bool)
+    law = Law(term, weights, constant, 0.0, -np.inf, np.inf, resting, resting)
     return _finished(law, inputs, scope, inlier, low, high, floor)
 
 
@@ -130,7 +133,8 @@ def _finished(law: Law, inputs: Mapping[str, np.ndarray], scope: np.ndarray, inl
     clipped = replace(law, within=within, low=low if stops[0] else -np.inf, high=high if stops[1] else np.inf)
     value = np.clip(predicted, clipped.low, clipped.high)
     holds = np.abs(term.next - value) <= within
-    return replace(clipped, holds=holds) if holds[scope].mean() >= SHARE else None
+    trivial = np.abs(term.now - value) <= within
+    return replace(clipped, holds=holds, trivial=trivial) if holds[scope].mean() >= SHARE else None
 
 
 def _robust(x: np.ndarray, y: np.ndarray, floor: float) -> np.ndarray:
