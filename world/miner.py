@@ -16,11 +16,11 @@ import numpy as np
 
 from .evidence import as_rows
 from .mining.claims import Claim, claim_of, claims_of, payments
-from .mining.conditions import Conditions, Literal, conditions_of, text_of
+from .mining.conditions import Conditions, conditions_of
 from .mining.guards import Guard, Search, grow, grow_chance
 from .mining.laws import refit
 from .mining.repair import repairs
-from .mining.terms import Term, Terms, roundest, terms_of
+from .mining.terms import Terms, roundest, terms_of
 from .rules.parse import RuleError, parse
 from .rules.syntax import Rule
 from .rules.text import number
@@ -222,13 +222,7 @@ def _told(claim: Claim, guard: Guard, positive: np.ndarray, terms: Terms) -> _Fo
     """With its law fitted to the guard's rows, and the guard's cuts at round numbers."""
     if claim.law is not None:
         claim = claim_of(refit(claim.law, terms, guard.cover), claim.law.target)
-    literals = guard.conditions.sharpened(guard.literals, positive, ~claim.holds)
-    return _Found(claim, guard, text_of(_ordered(literals)))
-
-
-def _ordered(literals: Sequence[Literal]) -> list[Literal]:
-    """The action first, then values before relations and cuts."""
-    return sorted(literals, key=lambda x: (x.term is None or x.term.is_target or x.primed, x.subject))
+    return _Found(claim, guard, guard.text(positive, ~claim.holds))
 
 
 def _share(guard: Guard) -> float:

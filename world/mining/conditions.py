@@ -114,9 +114,10 @@ def conditions_of(terms: Terms, primed: bool = False) -> Conditions:
 
 
 def text_of(literals: Sequence[Literal]) -> str:
-    """A guard in words: what it says of one term drawn together."""
+    """A guard in words, the action first; what it says of one term is drawn together."""
+    ordered = sorted(literals, key=lambda x: (x.term is None or x.term.is_target or x.primed, x.subject))
     parts = []
-    for _, group in groupby(literals, key=lambda x: x.subject):
+    for _, group in groupby(ordered, key=lambda x: x.subject):
         parts += _together(list(group))
     return " and ".join(parts)
 

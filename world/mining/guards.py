@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-from .conditions import Conditions
+from .conditions import Conditions, text_of
 
 WIDTH = 6
 """Guards kept at each length."""
@@ -33,6 +33,10 @@ class Guard:
     cover: np.ndarray
     probability: float | None
     value: float
+
+    def text(self, positive: np.ndarray, negative: np.ndarray) -> str:
+        """The guard in words, its cuts at the roundest numbers that part `positive [N]` from `negative [N]`."""
+        return text_of(self.conditions.sharpened(self.literals, positive, negative))
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def grow_chance(conditions: Conditions, positive: np.ndarray, explains: np.ndarr
         rate = float(holds[cover].mean())
         value = _value((positive & cover).sum(), (~holds & cover).sum(), positive.sum(), (~holds).sum())
         value -= conditions.cost * len(divided)
-        if rate >= 0.1 and (positive & cover).sum() >= LEAST_CHANCE and value > -np.log(search.significance):
+        if 0.1 <= rate <= 0.95 and (positive & cover).sum() >= LEAST_CHANCE and value > -np.log(search.significance):
             return Guard(conditions, tuple(divided), cover, rate, value)
     return None
 
