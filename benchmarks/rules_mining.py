@@ -5,7 +5,7 @@
 A law counts if its guard was seen at least 10 times. It came out exactly if some proposed rule (or several together)
 fires on just its rows and says just its effect there, on 4,000 fresh transitions without noise, and on the same with
 half of the next states misread. Of laws with numbers in them, coefficients may be off by 5% of the change that they
-make, the rows of a cut on a real by 5%, a probability by 0.05 (`evidence.SLACK`) or two standard errors of the rows that were seen. A proposal is false that holds on
+make, the rows of a cut on a real by 5%, a probability by 0.05 (`evidence.SLACK`) or by two standard errors of the rows seen. A proposal is false that holds on
 less than 98% of the fresh transitions it applies to (one with a probability: is 0.05 and two standard errors off).
 Settings were chosen on seeds from 9,000 on, which are not used here.
 """
@@ -107,7 +107,8 @@ def agrees(part: Part, law: Part, rows: Rows) -> bool:
     names = [{n.name for n in s.walk(e.operands[1]) if isinstance(n, s.Name)} for e in (part.effect, law.effect)]
     said, true = (evaluate(e.operands[1], rows)[both] for e in (part.effect, law.effect))
     now = rows.read(law.target, False)[both]
-    return names[0] == names[1] and bool((said - true).square().mean().sqrt() <= CLOSE * (true - now).square().mean().sqrt())
+    off, change = ((a - b).square().mean().sqrt() for a, b in ((said, true), (true, now)))
+    return names[0] == names[1] and bool(off <= CLOSE * change)
 
 
 def run(world: World, seed: int, show: bool = False) -> tuple[int, int, int, int, float]:

@@ -9,7 +9,7 @@ one rule. What it finds are candidates: the knowledge base weighs them like any 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +39,7 @@ class MinerConfig:
     rules: int = 40
     rows: int = 4000
     rounds: int = 10
-    search: Search = Search()
+    search: Search = field(default_factory=Search)
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ def _worth(terms: Terms, transitions: Transitions, weight: np.ndarray, config: M
             text += f" with probability {number(_share(rule.guard))}"
         tell(text, rule.says, np.any([c.explains for c in effects], 0) & rule.guard.cover)
     # What a rule explains is surely a change; any other may be misread.
-    events = np.any([f.guard.cover & f.claim.explains for f in found if f.says], 0) if found else ~terms.unchanged
+    events = np.any([f.guard.cover & f.claim.explains & bool(f.says) for f in found] or [np.zeros(terms.size, bool)], 0)
     idle = Claim.of("same", ~events, terms.unchanged & ~events)
     strict = replace(config, search=replace(config.search, noise=0.005))
-    for rule in _cover(now, [idle], terms, strict) if 0 < terms.unchanged.mean() < 1 else ():
+    for rule in _cover(now, [idle], terms, strict) if events.any() else ():
         if rule.says:
             tell("expect same", rule.says, rule.guard.cover)
     ended = transitions.terminated.astype(bool)

@@ -7,7 +7,7 @@ of a number, a linear law (`laws`). Rewards and ends are claims, too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,8 +62,8 @@ def claims_of(term: Term, terms: Terms, support: int) -> list[Claim]:
 
 def claim_of(law: Law, term: Term) -> Claim:
     """A law as a claim; where hardly anything changes it explains nothing."""
-    moves = np.abs(term.next - term.now) > law.within
-    return Claim(law.text, law.holds, law.holds & moves, law.trivial, np.ones(len(moves), bool), term.feature.name, True,
+    moves, possible = np.abs(term.next - term.now) > law.within, np.ones(len(term.now), bool)
+    return Claim(law.text, law.holds, law.holds & moves, law.trivial, possible, term.feature.name, True,
                  0.5 * len(law.weights), law)
 
 
@@ -91,7 +91,8 @@ def _discrete(term: Term, terms: Terms, support: int) -> Iterator[Claim]:
         return Claim(text, holds, holds & changed, now == value, possible, term.feature.name, is_relation, cost)
 
     for other in terms.states:
-        if other is not term and not other.is_under and (comparable(term, other) or other.kind == term.kind == "integer"):
+        are_alike = comparable(term, other) or other.kind == term.kind == "integer"
+        if other is not term and not other.is_under and are_alike:
             cost = 0.25 if term.kind == "integer" else 0.0
             yield claim(f"{name} == {other.text}", translated(other.now, other, term), cost=cost)
     if term.kind == "integer":

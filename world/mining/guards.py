@@ -89,8 +89,13 @@ def grow_chance(conditions: Conditions, positive: np.ndarray, explains: np.ndarr
         rate = float(holds[cover].mean())
         value = _value((positive & cover).sum(), (~holds & cover).sum(), positive.sum(), (~holds).sum())
         value -= conditions.cost * len(divided)
-        if 0.1 <= rate <= 0.95 and (positive & cover).sum() >= LEAST_CHANCE and value > -np.log(search.significance):
-            return Guard(conditions, tuple(divided), cover, rate, value)
+        inside, outside = ((holds & c).sum() for c in (cover, ~cover))
+        told = _likelihood(inside, cover.sum() - inside) + _likelihood(outside, (~cover).sum() - outside)
+        told -= _likelihood(holds.sum(), (~holds).sum())    # the next value must hang on the guard at all
+        if min(value, told - conditions.cost) < -np.log(search.significance):
+            continue
+        if 0.1 <= rate <= 0.95 and (positive & cover).sum() >= LEAST_CHANCE:
+            return Guard(conditions, tuple(divided), cover, rate, float(value))
     return None
 
 
@@ -194,7 +199,8 @@ def _divided(conditions: Conditions, guard: list[int], explains: np.ndarray, sea
 
 def _is_plausible(holds: np.ndarray, trivial: np.ndarray, cover: np.ndarray, search: Search) -> bool:
     """Whether misreading explains the exceptions."""
-    return all(binom.sf((rows & ~holds).sum() - 1, rows.sum(), search.noise) > 0.01 for rows in (cover, cover & ~trivial))
+    both = (cover, cover & ~trivial)
+    return all(binom.sf((rows & ~holds).sum() - 1, rows.sum(), search.noise) > 0.01 for rows in both)
 
 
 def _noise(cover: np.ndarray, holds: np.ndarray, search: Search) -> float:

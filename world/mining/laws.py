@@ -48,7 +48,8 @@ class Law:
         if np.isfinite(self.low) and np.isfinite(self.high):
             value = f"clip({value}, {number(self.low)}, {number(self.high)})"
         elif np.isfinite(self.low) or np.isfinite(self.high):
-            value = f"max({value}, {number(self.low)})" if np.isfinite(self.low) else f"min({value}, {number(self.high)})"
+            side, bound = ("max", self.low) if np.isfinite(self.low) else ("min", self.high)
+            value = f"{side}({value}, {number(bound)})"
         tolerance = "" if self.target.kind == "integer" else f" within {number(self.within)}"
         return f"{self.target.primed} == {value}{tolerance}"
 
@@ -146,7 +147,8 @@ def _robust(x: np.ndarray, y: np.ndarray, floor: float) -> np.ndarray:
         solution = np.linalg.lstsq(z * root, y * root[:, 0], rcond=1e-9)[0]
         residual = np.abs(y - z @ solution)
         spread = max(_spread(residual), floor)
-        weight = 1 / np.maximum(residual, spread) if step < 8 else np.maximum(1 - (residual / (5 * spread)) ** 2, 0) ** 2
+        near = np.maximum(1 - (residual / (5 * spread)) ** 2, 0)
+        weight = 1 / np.maximum(residual, spread) if step < 8 else near**2
     return np.asarray(solution / scale)
 
 

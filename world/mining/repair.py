@@ -19,7 +19,7 @@ from ..rules.parse import parse
 from ..rules.syntax import Expression, Rule
 from ..rules.text import to_text
 from ..schema import Schema
-from .claims import Claim, claims_of
+from .claims import claims_of
 from .conditions import Conditions, conditions_of
 from .guards import Guard, Search, grow
 from .terms import Terms, terms_of
@@ -109,17 +109,18 @@ def _instead(effect: Expression, terms: Terms, rows: np.ndarray, search: Search)
     certain = 1 - 2 * search.noise
     if terms.unchanged[rows].mean() >= certain:
         return s.Same()
-    parts = []
+    parts: list[Expression] = []
     for name in dict.fromkeys(n.name for n in s.walk(effect) if isinstance(n, s.Name) and n.primed):
         term = next((t for t in terms.states if t.feature.name == name and t.is_target), None)
         if term is None:
             return None
-        fitting: list[Claim] = [c for c in claims_of(term, terms, search.support) if c.holds[rows].mean() >= certain]
+        if (term.now == term.next)[rows].mean() >= certain:
+            parts.append(s.Same(feature=name))
+            continue
+        fitting = [c for c in claims_of(term, terms, search.support) if c.holds[rows].mean() >= certain]
         if fitting:
             best = max(fitting, key=lambda c: (int((c.explains & rows).sum()), -c.cost))
             parts.append(_effect(best.text))
-        elif (term.now == term.next)[rows].mean() >= certain:
-            parts.append(s.Same(feature=name))
     return None if not parts else parts[0] if len(parts) == 1 else s.Logical(operator="and", operands=tuple(parts))
 
 

@@ -114,7 +114,8 @@ def _under(schema: Schema, rows: Rows) -> list[Term]:
             sides.append(_column(f, features[name].numpy()[np.arange(rows.size), i, j]))
         x, y, array = word(grid.x), word(grid.y), word(name)    # type: ignore[union-attr]
         cell = Feature(f.name, f.kind, (), f.low, f.high, f.values)
-        found.append(Term(cell, f"{array}[{x}, {y}]", f"{array}'[{x}', {y}']", *sides, is_target=False, is_under=True))
+        found.append(Term(cell, f"{array}[{x}, {y}]", f"{array}'[{x}', {y}']", sides[0], sides[1], is_target=False,
+                          is_under=True))
     return found
 
 
