@@ -1,42 +1,54 @@
-"""The miner: rules read off transitions, by counting.
+"""The miner: rules read off transitions, without a language model.
 
-A decision-list learner in the manner of CN2 (Clark & Niblett 1989) and FOIL (Quinlan 1990). For each action and each
-feature that changes under it, the claim about the next value that explains the most changes (`f' == v`, `f' == g`,
-`f' == f + c`) gets the shortest guard that separates where it holds from where it does not; then every other change
-under that guard joins the rule. What it finds are candidates: the knowledge base weighs them like any other rule.
+For each feature that changes (and for rewards, ends, and that nothing changes) the claim about the next value that
+explains the most gets the guard under which it holds (`mining/guards`), then the next claim, until the changes are
+explained: a decision list in the manner of CN2 (Clark & Niblett 1989). What changes together under a guard becomes
+one rule. What it finds are candidates: the knowledge base weighs them like any other rule.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .candidates import Claim, Table
+from .evidence import as_rows
+from .mining.claims import Claim, claim_of, claims_of, payments
+from .mining.conditions import Conditions, conditions_of
+from .mining.guards import Guard, Search, grow, grow_chance
+from .mining.laws import refit
+from .mining.repair import repairs
+from .mining.terms import Terms, roundest, terms_of
 from .rules.parse import RuleError, parse
 from .rules.syntax import Rule
+from .rules.text import number
 from .schema import Schema
 
 if TYPE_CHECKING:
     from ..memory.record import Transitions
 
+__all__ = ["MinerConfig", "mine", "repairs"]
+
 
 @dataclass(frozen=True)
 class MinerConfig:
-    """Bounds of a search. `purity` is the share of the covered transitions on which a candidate must hold where no
-    guard makes it hold on all; `significance` the chance that some guard of its length separates by luck."""
+    """Bounds of a search: how many rules are proposed, on how many `rows` at most, and how guards are searched."""
 
-    rules: int = 20
-    support: int = 3
-    purity: float = 0.95
-    significance: float = 0.05
-    conditions: int = 4
-    rounds: int = 4    # candidates an action and feature
-    values: int = 32    # of a feature that are told apart
+    rules: int = 40
     rows: int = 4000
+    rounds: int = 10
+    search: Search = field(default_factory=Search)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A claim and its guard; `says` is the guard's text."""
+
+    claim: Claim
+    guard: Guard
+    says: str
 
 
 def mine(schema: Schema, transitions: Transitions, surprise: np.ndarray | None = None,
@@ -44,25 +56,15 @@ def mine(schema: Schema, transitions: Transitions, surprise: np.ndarray | None =
     """Return checked candidate rules, those first that explain the most change (or `surprise [N]`, where given)."""
     config = config or MinerConfig()
     chosen = _chosen(len(transitions), surprise, config.rows)
-    if len(chosen) < config.support:
+    if len(chosen) < config.search.support:
         return []
-    table = Table(schema, transitions.take(chosen), config.values)
+    part = transitions.take(chosen)
+    terms = terms_of(schema, as_rows(schema, part))
     if surprise is None:
-        weight = np.where(table.unchanged, 0.1, 1.0)    # an event says more than that nothing happened
+        weight = np.where(terms.unchanged, 0.1, 1.0)    # an event says more than that nothing happened
     else:
         weight = np.maximum(np.nan_to_num(surprise[chosen]), 0.0) + 1e-3
-    weight = weight - weight.mean()    # what explains everything alike explains nothing in particular
-    worth: dict[str, float] = {}
-    for claim in table.settle(config.purity):
-        worth[f"expect {claim.text}"] = float(weight[claim.explains].sum())
-    for claims, stem in table.questions():
-        for seed in table.seeds or [None]:
-            for guard, cover, claim in _cover(table, claims, seed, config):
-                effects = _joined(table, claim, cover, config) if stem == "expect " else [claim]
-                explained = np.any([c.explains for c in effects], 0) & cover
-                text = stem + " and ".join(c.text for c in effects)
-                text += " if " + " and ".join(table.literals[i] for i in guard) if guard else ""
-                worth[text] = max(worth.get(text, -math.inf), float(weight[explained].sum()))
+    worth = _worth(terms, part, weight - weight.mean(), config)    # what explains all alike explains nothing
     rules: list[Rule] = []
     for text in sorted(worth, key=lambda text: (-worth[text], len(text), text)):
         try:
@@ -82,94 +84,169 @@ def _chosen(n: int, surprise: np.ndarray | None, most: int) -> np.ndarray:
     return np.union1d(spread, np.argsort(-np.nan_to_num(surprise), kind="stable")[: most // 2])
 
 
-def _cover(table: Table, claims: Sequence[Claim], seed: int | None, config: MinerConfig
-           ) -> Iterator[tuple[list[int], np.ndarray, Claim]]:
-    """Guards, their rows and the claim that holds there, until what changes under `seed` is explained or given up."""
+def _worth(terms: Terms, transitions: Transitions, weight: np.ndarray, config: MinerConfig) -> dict[str, float]:
+    """The text of every rule found, and how much of `weight [N]` it explains."""
+    now, after = conditions_of(terms), conditions_of(terms, primed=True)
+    claims = {t.feature.name: claims_of(t, terms, config.search.support) for t in terms.states if t.is_target}
+    worth: dict[str, float] = {}
+
+    def tell(text: str, guard: str, explained: np.ndarray) -> None:
+        text += f" if {guard}" if guard else ""
+        worth[text] = max(worth.get(text, -np.inf), float(weight[explained].sum()))
+
+    found = [f for some in claims.values() for f in _lasting(list(_cover(now, some, terms, config)))]
+    said: set[tuple[str, str]] = set()
+    for rule in sorted(found, key=lambda f: -len(_joined(f, claims, found))):
+        effects = _joined(rule, claims, found)
+        if (rule.says, rule.claim.text) in said:
+            continue
+        said |= {(rule.says, c.text) for c in (*effects, rule.claim)}
+        text = "expect " + " and ".join(c.text for c in effects)
+        if rule.guard.probability is not None:
+            text += f" with probability {number(_share(rule.guard))}"
+        tell(text, rule.says, np.any([c.explains for c in effects], 0) & rule.guard.cover)
+    # What a rule explains is surely a change; any other may be misread.
+    events = np.any([f.guard.cover & f.claim.explains & bool(f.says) for f in found] or [np.zeros(terms.size, bool)], 0)
+    idle = Claim.of("same", ~events, terms.unchanged & ~events)
+    strict = replace(config, search=replace(config.search, noise=0.005))
+    for rule in _cover(now, [idle], terms, strict) if events.any() else ():
+        if rule.says:
+            tell("expect same", rule.says, rule.guard.cover)
+    ended = transitions.terminated.astype(bool)
+    for event in [Claim.of("end", ended), *payments(transitions.reward, config.search.support)]:
+        for rule in _foreseen(now, after, event, terms, config):
+            if rule.says or event.text != "end":
+                tell(event.text, rule.says, rule.guard.cover & event.explains)
+    return worth
+
+
+def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config: MinerConfig) -> Iterator[_Found]:
+    """Claims with their guards, until what they explain is covered or given up."""
     if not claims:
         return
-    scope = np.ones(table.size, bool) if seed is None else table.rows_of([seed])
-    open_ = np.any([c.explains for c in claims], 0) & scope
+    search = config.search
+    open_ = np.any([c.explains for c in claims], 0)
+    left, grown = list(claims), {}
     for _ in range(config.rounds):
-        counts = [int((c.explains & open_).sum()) for c in claims]
-        best = claims[int(np.argmax(counts))]
-        if max(counts) < config.support:
-            return
-        positive, negative = best.explains & open_, ~best.holds
-        # That nothing happens is worth saying only where something might, and then without exceptions.
-        strict = replace(config, purity=1.0) if best.text == "same" else config
-        is_idle = best.text == "same" and not (negative & scope).any()
-        guard = None if is_idle else _grow(table, positive, negative, seed, scope, strict)
-        if guard is None:
-            open_ &= ~best.explains
+        left = [c for c in left if (c.explains & open_).sum() >= search.support]
+        left.sort(key=lambda c: c.cost - (c.explains & open_).sum())
+        best: tuple[float, Claim, Guard] | None = None
+        for claim in left[:4]:
+            positive = claim.explains & open_
+            key = claim.text, positive.tobytes()
+            if key not in grown:
+                grown[key] = grow(conditions, positive, claim.holds, claim.trivial, search)
+            guard = grown[key]
+            if guard is None:
+                continue
+            score = (positive & guard.cover).sum() - 2 * len(guard.literals) - claim.cost
+            if best is None or score > best[0]:
+                best = score, claim, guard
+        if best is None:
+            left = left[4:]
+            if not left:
+                break
             continue
-        cover = table.rows_of(guard)
-        yield guard, cover, best
-        open_ &= ~cover
+        _, claim, guard = best
+        guard = _possible(guard, claim)
+        yield _told(claim, guard, claim.explains, terms)
+        open_ = open_ & ~guard.cover
+    for claim in _chancy(claims, open_, search):
+        guard = grow_chance(conditions, claim.explains & open_, claim.explains, claim.holds, search)
+        if guard is not None and _is_lawful(claim, guard.cover, terms):
+            guard = _possible(guard, claim)
+            open_ = open_ & ~(guard.cover & claim.explains)
+            yield _told(claim, guard, claim.explains, terms)
 
 
-def _grow(table: Table, positive: np.ndarray, negative: np.ndarray, seed: int | None, scope: np.ndarray,
-          config: MinerConfig) -> list[int] | None:
-    """The literals of the shortest conjunction found that covers positives and no (else hardly any) negatives, and
-    is no coincidence; or None."""
-    guard, cover = [] if seed is None else [seed], scope
-    while table.literals and (negative & cover).any() and len(guard) <= config.conditions:
-        both = np.stack([positive & cover, negative & cover]).astype(np.float32)
-        p, n = both @ table.matrix
-        all_p, all_n = both.sum(1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = p * (np.log2(p / (p + n)) - np.log2(all_p / (all_p + all_n)))    # FOIL's information gain
-        # Where the claim is true but for noise, a literal must not cut it to pieces.
-        least = 0.9 * all_p if all_p >= config.purity * (all_p + all_n) else config.support
-        gain[(p < least) | np.isnan(gain)] = -np.inf
-        best = int(np.argmax(gain.round(3)))
-        if gain[best] <= 1e-3:
-            break
-        guard.append(best)
-        cover = cover & table.rows_of([best])
-    reached = _purity(positive & cover, negative & cover)
-    if reached < config.purity or (positive & cover).sum() < config.support:
-        return None
-    for literal in list(guard):
-        rest = [i for i in guard if i != literal]
-        if _purity(positive & table.rows_of(rest), negative & table.rows_of(rest)) >= reached:
-            guard = rest
-    return guard if _is_significant(table, positive, negative, seed, guard, config) else None
+def _possible(guard: Guard, claim: Claim) -> Guard:
+    """Without the rows on which the claim would leave the bounds of its feature, which no data need tell."""
+    wanted = guard.cover & claim.possible
+    if claim.possible[guard.cover].all():
+        return guard
+    covers = (guard.conditions.matrix > 0) & guard.cover[:, None]
+    exact = np.flatnonzero((covers == wanted[:, None]).all(0))
+    if not len(exact):
+        return guard
+    return replace(guard, literals=(*guard.literals, int(exact[0])), cover=wanted)
 
 
-def _is_significant(table: Table, positive: np.ndarray, negative: np.ndarray, seed: int | None, guard: list[int],
-                    config: MinerConfig) -> bool:
-    """Whether so many hits would be rare at the rate that holds without the conditions, however many were tried."""
-    if not guard:
+def _lasting(found: list[_Found]) -> list[_Found]:
+    """Without rules that are no more than a streak of luck of one with a probability."""
+    def is_streak(rule: _Found) -> bool:
+        hits = rule.claim.explains & rule.guard.cover
+        return any(
+            (hits & other.claim.explains & other.guard.cover).sum() > 0.8 * hits.sum()
+            and -hits.sum() * np.log(other.guard.probability) < 1.5 * rule.guard.conditions.cost
+            for other in found if other.guard.probability is not None
+        )
+
+    return [f for f in found if f.guard.probability is not None or not is_streak(f)]
+
+
+def _foreseen(now: Conditions, after: Conditions, event: Claim, terms: Terms, config: MinerConfig) -> list[_Found]:
+    """When an event comes: told from the state and the action, or from the next state where that tells more."""
+    told = [list(_cover(conditions, [event], terms, config)) for conditions in (now, after)]
+
+    def worth(rules: list[_Found]) -> float:
+        cover = np.any([r.guard.cover for r in rules], 0) if rules else np.zeros(terms.size, bool)
+        return float(np.where(event.holds, 1, -1)[cover].sum() - sum(len(r.guard.literals) for r in rules))
+
+    return told[1] if worth(told[1]) > worth(told[0]) + 2 else told[0]
+
+
+def _chancy(claims: Sequence[Claim], open_: np.ndarray, search: Search) -> list[Claim]:
+    """Claims that may hold by chance: of discrete features, where no guard makes them certain; relations first."""
+    found = [c for c in claims if c.target and c.law is None and (c.explains & open_).sum() >= 2 * search.support]
+    return sorted(found, key=lambda c: (not c.is_relation, c.cost, -(c.explains & open_).sum()))
+
+
+def _is_lawful(claim: Claim, cover: np.ndarray, terms: Terms) -> bool:
+    """Whether an integer's next value hangs on the present one: few steps must make up most of the cover, and far more
+    than if the next values were dealt out anew (then `x + 1` is right by chance wherever it can be)."""
+    term = next(t for t in terms.states if t.feature.name == claim.target)
+    if term.kind != "integer" or not claim.is_relation:
         return True
-    outside = table.rows_of([seed] if seed is not None and guard != [seed] else [])
-    rate = _purity(positive & outside, negative & outside)
-    hits = int((positive & table.rows_of(guard)).sum())
-    tried = sum(1 for literal in guard if literal != seed) or 1    # each chosen among all literals
-    luck = math.log(config.significance) - tried * math.log(len(table.literals))
-    return rate < 1 and hits * math.log(max(rate, 1e-9)) < luck
+    now, next_ = term.now[cover], term.next[cover]
+    steps, counts = np.unique(next_ - now, return_counts=True)
+    few = steps[counts >= 0.1 * len(now)]
+    share = float(np.isin(next_ - now, few).mean())
+    dealt = float(np.isin(next_[:, None] - now[None, :], few).mean())
+    if share < 0.8 or dealt >= share:
+        return False
+    odds = share * np.log(share / dealt) + (1 - share) * np.log(max(1 - share, 1e-9) / (1 - dealt))
+    return bool(len(now) * odds > 10)
 
 
-def _purity(positive: np.ndarray, negative: np.ndarray) -> float:
-    p, n = int(positive.sum()), int(negative.sum())
-    return p / (p + n) if p else 0.0
+def _told(claim: Claim, guard: Guard, positive: np.ndarray, terms: Terms) -> _Found:
+    """With its law fitted to the guard's rows, and the guard's cuts at round numbers."""
+    if claim.law is not None:
+        claim = claim_of(refit(claim.law, terms, guard.cover), claim.law.target)
+    return _Found(claim, guard, guard.text(positive, ~claim.holds))
 
 
-def _joined(table: Table, first: Claim, cover: np.ndarray, config: MinerConfig) -> list[Claim]:
-    """The claim, and for every other feature that changes under its guard the one that holds there, if any."""
-    found: dict[str, Claim] = {}
-    for target, claims in table.changes.items():
-        fitting = [c for c in claims if (c.explains & cover).sum() >= config.support
-                   and (c.holds & cover).sum() >= config.purity * cover.sum()]
-        if fitting:
-            found[target] = _preferred(table, target, fitting, cover)
-        elif target == first.target:
-            found[target] = first
-    both = np.all([c.holds[cover] for c in found.values()], 0)
-    return list(found.values()) if found and both.mean() >= config.purity else [first]
+def _share(guard: Guard) -> float:
+    """The guard's probability, at the roundest number within a standard error."""
+    p, n = float(guard.probability or 0), int(guard.cover.sum())
+    error = (p * (1 - p) / n) ** 0.5
+    thirds = [t for t in (0.33, 0.67) if abs(t - p) <= error]
+    return thirds[0] if thirds else min(1.0, roundest(max(p - error, 0.01), p + error))
 
 
-def _preferred(table: Table, target: str, claims: Sequence[Claim], cover: np.ndarray) -> Claim:
-    """Of claims that all hold: a relation where the value varies or is a position, else the value itself."""
-    seen = table.next[target][cover & np.any([c.explains for c in claims], 0)]
-    wants_relation = len(np.unique(seen)) > 1 or table.schema.named[target].kind == "integer"
-    return next((c for c in claims if c.is_relation == wants_relation), claims[0])
+def _joined(rule: _Found, claims: dict[str, list[Claim]], found: Sequence[_Found]) -> list[Claim]:
+    """The claim, and of every other feature that changes under the same guard the one that holds there."""
+    effects = {rule.claim.target: rule.claim}
+    for other in found if rule.guard.probability is None else ():
+        is_wider = not (rule.guard.cover & ~other.guard.cover).any() and other.guard.literals
+        told = (other.claim.explains & rule.guard.cover).sum()
+        if is_wider and other.guard.probability is None and 2 * told >= (rule.claim.explains & rule.guard.cover).sum():
+            effects.setdefault(other.claim.target, other.claim)
+    return [_plain(effects[target], claims[target], rule.guard.cover) for target in claims if target in effects]
+
+
+def _plain(claim: Claim, claims: Sequence[Claim], cover: np.ndarray) -> Claim:
+    """A value in place of a relation, where a category or boolean takes but one under the guard."""
+    wanted = claim.explains & cover
+    values = [c for c in claims if not c.is_relation and (c.explains & wanted).sum() == wanted.sum()]
+    fits = [c for c in values if (c.holds & cover).sum() >= (claim.holds & cover).sum()]
+    return fits[0] if claim.is_relation and claim.law is None and fits else claim

@@ -138,8 +138,8 @@ def main() -> None:
     if saved.exists():
         network.load_state_dict(load_file(saved), strict=False)
         progress = torch.load(args.out / "optimizer.pt", weights_only=True)
-        optimizer.load_state_dict(progress["optimizer"])
         step = progress["step"]
+        optimizer.load_state_dict(progress["optimizer"])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rate(k + step, args.steps))
     queue: Any = mp.get_context("spawn").Queue(maxsize=64)
     feeder = mp.get_context("spawn").Process(target=_feed, args=(queue, args.seed * 1000 + step), daemon=True)
