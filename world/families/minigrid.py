@@ -28,7 +28,7 @@ DIRECTIONS = ("right", "down", "left", "up")
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 _MEANS = ("turn left on the spot", "turn right on the spot", "walk one cell ahead", "pick up and take what is ahead",
-          "put down what is carried", "open, close or unlock the door ahead; open a box", "say that the mission is done")
+          "put down what is carried", "open, close or unlock the door ahead; open a box", "say that it is done")
 
 # MiniGrid's own codes -> ours: its objects are numbered as OBJECTS; its colors and states lack our "none"
 _HAS_COLOR = np.array([name not in ("unseen", "empty") for name in OBJECTS])
