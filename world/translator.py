@@ -18,6 +18,8 @@ from ..prompts.reader.links import strange_word
 from .items import items_of
 from .judging import judged
 from .remembering import recalled
+from .rules import syntax as s
+from .rules.check import warnings
 from .rules.constrain import decoding_grammar
 from .rules.parse import RuleError, parse
 from .rules.syntax import Rule
@@ -32,6 +34,7 @@ Ask = Callable[[str, Sequence[Reading]], int | None]
 _SHOWN = 4    # sentences told before, shown as examples
 _ASKED = 5    # readings that a person is asked about
 REMEMBERED = 0.97    # confidence of a reading that a person chose for a sentence like it
+_DOUBTFUL = 0.05    # what is left of the confidence in a reading that nobody can mean
 _WAY_OUT = "write it as a rule line"
 
 
@@ -114,11 +117,18 @@ class Translator:
             kept = tuple(rule for rule in rules if rule is not None)
             text = "\n".join(map(to_text, kept))
             before = found[text].reading.confidence if text in found else 0.0
-            found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0)))
+            confidence = before + answer.confidence * (_DOUBTFUL if self._is_doubtful(kept) else 1.0)
+            found[text] = Candidate(kept, Reading(text, min(confidence, 1.0)))
         candidates = list(found.values())
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
         return sorted(candidates, key=lambda c: -c.reading.confidence)
+
+    def _is_doubtful(self, rules: Sequence[Rule]) -> bool:
+        """Whether a rule could never fire or hold, or compares a thing with itself: nobody means that."""
+        itself = (n for rule in rules for n in s.walk(rule) if isinstance(n, s.Compare))
+        return any(warnings(rule, self.schema) for rule in rules) or any(
+            len(set(map(to_text, n.operands))) < len(n.operands) for n in itself)
 
     def _weighed(self, candidates: Sequence[Candidate], transitions: Transitions) -> list[Candidate]:
         """The candidates with their confidence after the data have spoken."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,16 @@ from scipy.optimize import minimize
 
 from gedanken.prompts.embeddings import load_encoder
 from gedanken.prompts.reader.network import Network
-from gedanken.prompts.reader.reader import WEIGHTS, Calibration, Reader, packed, save_packed, unpacked
+from gedanken.prompts.reader.reader import WEIGHTS, Reader, packed, save_packed, unpacked
 from gedanken.prompts.reader.reading import Preparer
+from gedanken.prompts.reader.scoring import FEATURES, Scoring
 from gedanken.world.items import items_of
 from gedanken.world.rules.parse import RuleError, parse
 from gedanken.world.rules.syntax import Rule
 from gedanken.world.schema import Schema
 from gedanken.world.schema_file import schema_from
 
+from .domain import Domain
 from .train import domains, new_network
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -49,6 +51,32 @@ def checked(lines: Sequence[str], schema: Schema) -> tuple[Rule, ...] | None:
         return None
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a held-out world: its readings that parse and check, whether each is right, and its features."""
+
+    text: str
+    rules: tuple[str, ...]
+    lines: list[tuple[str, ...]]
+    right: list[bool]
+    features: list[list[float]]
+
+    @staticmethod
+    def heard(reader: Reader, domain: Domain, text: str, rules: tuple[str, ...]) -> Sentence:
+        schema = schema_from(domain.schema)
+        meant = checked(rules, schema) or ()
+        case = Case(schema, text, (meant,) if meant else (), ())
+        found = [(h.lines, kept, f) for h, f in reader.scored(text, items_of(schema))
+                 if (kept := checked(h.lines, schema)) is not None]
+        return Sentence(text, rules, [lines for lines, _, _ in found], [is_right(kept, case) for _, kept, _ in found],
+                        [f for _, _, f in found])
+
+    def by(self, key: Callable[[list[float]], float]) -> list[bool]:
+        """Which readings are right, ordered by a key of their features."""
+        order = sorted(range(len(self.right)), key=lambda i: -key(self.features[i]))
+        return [self.right[i] for i in order]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/translator"))
@@ -58,49 +86,42 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     reader = reader_of(args.run)
-    rows: list[tuple[float, float, bool]] = []
-    first, five, unsound, seconds = [], [], [], []
     some = [(d, text, rules) for d in domains(held_out=True) for text, rules in d.free]
     order = np.random.default_rng(0).permutation(len(some))[: args.limit]
-    for domain, text, rules in (some[i] for i in order):
-        schema = schema_from(domain.schema)
-        meant = checked(rules, schema) or ()
-        case = Case(schema, text, (meant,) if meant else (), ())
-        began = time.perf_counter()
-        heard = reader.read(text, items_of(schema))
-        seconds.append(time.perf_counter() - began)
-        sound = [(h, kept) for h in heard if (kept := checked(h.lines, schema)) is not None]
-        unsound.append(1 - len(sound) / max(len(heard), 1))
-        right = [is_right(kept, case) for _, kept in sound[:5]]
-        first.append(bool(right) and right[0])
-        five.append(any(right))
-        total = sum(math.exp(h.log_prob) for h, _ in sound) or 1.0
-        rows += [(h.log_prob, math.exp(h.log_prob) / total, ok) for (h, _), ok in zip(sound, right, strict=False)]
-        if args.show and not first[-1]:
-            print(f"{text}\n   wanted {rules}\n   heard  {[h.lines for h, _ in sound[:2]]}")
-    print(f"{len(first)} sentences: first {np.mean(first):.3f}, five {np.mean(five):.3f}, "
-          f"unsound {np.mean(unsound):.3f}, {np.median(seconds):.2f} s")
-    calibration = fitted(rows)
-    print(calibration)
+    heard = [Sentence.heard(reader, *some[i]) for i in order]
+    if args.show:
+        for one in heard:
+            if not (one.right and one.right[0]):
+                print(f"{one.text}\n   wanted {one.rules}\n   heard  {one.lines[:2]}")
+    _report("by the network alone", [one.by(lambda f: f[1]) for one in heard])
+    halves = [fitted([one for i, one in enumerate(heard) if i % 2 == k]) for k in (0, 1)]
+    _report("scored, cross-fitted", [one.by(halves[1 - i % 2].confidence) for i, one in enumerate(heard)])
+    scoring = fitted(heard)
+    print({name: round(w, 2) for name, w in zip(FEATURES, scoring.weights, strict=True)})
     for low in np.arange(0, 1, 0.2):
-        there = [ok for log_prob, share, ok in rows if low <= calibration.confidence(log_prob, share) < low + 0.2]
+        there = [ok for i, one in enumerate(heard) for f, ok in zip(one.features, one.right, strict=True)
+                 if low <= halves[1 - i % 2].confidence(f) < low + 0.2]
         print(f"  confidence {low:.1f}: right {np.mean(there) if there else math.nan:.2f} of {len(there)}")
     if args.write:
-        save_packed(reader.network, WEIGHTS, calibration)
+        save_packed(reader.network, WEIGHTS, scoring)
         print(f"wrote {WEIGHTS.stat().st_size / 1e6:.1f} MB")
 
 
-def fitted(rows: Sequence[tuple[float, float, bool]]) -> Calibration:
-    """Logistic regression of being right on log-probability and share, with a little ridge."""
-    x = np.array([[1.0, max(log_prob, -20.0), share] for log_prob, share, _ in rows])
-    y = np.array([ok for *_, ok in rows], float)
+def _report(name: str, right: Sequence[Sequence[bool]]) -> None:
+    first, five = np.mean([bool(r) and r[0] for r in right]), np.mean([any(r[:5]) for r in right])
+    print(f"{name}: {len(right)} sentences, first {first:.3f}, five {five:.3f}")
+
+
+def fitted(heard: Sequence[Sentence]) -> Scoring:
+    """Logistic regression of being right on a reading's features, with a little ridge."""
+    x = np.array([f for one in heard for f in one.features])
+    y = np.array([ok for one in heard for ok in one.right], float)
 
     def cost(w: np.ndarray) -> float:
         z = x @ w
         return float(np.mean(np.logaddexp(0, z) - y * z) + 1e-3 * np.sum(w[1:] ** 2))
 
-    bias, slope, share = minimize(cost, np.array([0.0, 1.0, 1.0])).x
-    return Calibration(float(bias), float(slope), float(share))
+    return Scoring(tuple(float(w) for w in minimize(cost, np.zeros(len(FEATURES))).x))
 
 
 if __name__ == "__main__":
