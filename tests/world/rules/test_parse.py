@@ -30,7 +30,7 @@ from gedanken.world.schema import Schema
     ("avoid object[1 > 3", 16, "expected ',', ']'"),
     ("avoid (x > 3", 13, "the line ends too soon"),
     ("avoid x > 1e999", 11, "a number too large"),
-    ("reward x if y", 8, "unexpected 'x' in \"reward x if y\"; expected a number"),
+    ("reward x if y", 8, "unexpected 'x' in \"reward x if y\"; expected '?', a number"),
     ("avoid x > 3\navoid y > 3", 12, "write one rule a line"),
     ("expect x' == 1 with probability 0.5 with weight 2", 37, "unexpected 'with'"),
     ("achieve x == 3 within 100 step s", 32, "unexpected 's'"),
