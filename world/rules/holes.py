@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .syntax import Hole, Node, Number, Rule, mapped, walk
+from .syntax import Hole, N, Node, Number, Rule, walk
 
 __all__ = ["filled", "filling", "holes"]
+
+_BARE = ("within", "probability", "amount")    # a number of the node itself, which is no expression
 
 
 def holes(node: Node) -> int:
@@ -22,19 +24,15 @@ def filled(rule: Rule, values: Sequence[float]) -> Rule:
     return filling(rule, iter(values)) if values else rule
 
 
-def filling(node: Any, values: Iterator[float]) -> Any:
-    """A node with its holes filled by the next of `values`; they are left where those run out."""
-    def put(child: Node) -> Any:
-        if not isinstance(child, Hole):
-            return filling(child, values)
-        value = next(values, None)
-        if value is None:
-            return child
-        return float(value) if is_bare(child) else Number(value=float(value))
-
-    bare = {id(getattr(node, name, None)) for name in ("within", "probability", "amount")}
-
-    def is_bare(child: Node) -> bool:    # a number of the statement itself, which is no expression
-        return id(child) in bare
-
-    return mapped(node, put)
+def filling(node: N, values: Iterator[float]) -> N:
+    """The node with its holes filled by the next of `values`."""
+    changes: dict[str, Any] = {}
+    for name, value in node:
+        if isinstance(value, Hole):
+            changes[name] = next(values) if name in _BARE else Number(value=next(values))
+        elif isinstance(value, Node):
+            changes[name] = filling(value, values)
+        elif isinstance(value, tuple):
+            changes[name] = tuple(Number(value=next(values)) if isinstance(v, Hole)
+                                  else filling(v, values) if isinstance(v, Node) else v for v in value)
+    return node.model_copy(update=changes)

@@ -33,7 +33,7 @@ from .source import (
 from .syntax import Let, Rule
 from .text import RESERVED, STATEMENTS
 
-__all__ = ["Line", "RuleError", "grammar", "parse", "parse_file"]
+__all__ = ["Line", "RuleError", "grammar", "parse", "parse_file", "with_definitions"]
 
 _FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "near", "distance", "same", "changed")
 _LINKS = ("with", "within", "if", "then", "and", "or", "implies")
@@ -111,7 +111,7 @@ def parse_file(text: str, schema: Schema | None = None, source: str = "rules.txt
     errors: list[RuleError] = []
     named: dict[str, int] = {}
     if schema is not None:
-        schema, wrong = _defined(texts, schema, source)
+        schema, wrong = with_definitions(texts, schema, source)
     else:
         wrong = {}
     for number, content in enumerate(texts, start=1):
@@ -138,7 +138,9 @@ def parse_file(text: str, schema: Schema | None = None, source: str = "rules.txt
     return lines
 
 
-def _defined(texts: Sequence[str], schema: Schema, source: str) -> tuple[Schema, dict[int, RuleError]]:
+def with_definitions(
+    texts: Sequence[str], schema: Schema, source: str = "rules"
+) -> tuple[Schema, dict[int, RuleError]]:
     """The schema with the definitions among the lines, in whatever order they stand on each other; and what is wrong
     with them, by line."""
     waiting: dict[int, Let] = {}
