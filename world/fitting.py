@@ -198,7 +198,8 @@ class _Fitter:
         if compare is None or isinstance(compare.within, s.Hole):
             return None
         pairs = zip(compare.operands, compare.operands[1:], strict=False)
-        linear = self._linear(next(s.Arithmetic(operator="-", left=a, right=b) for a, b in pairs if holes(a) + holes(b)))
+        gap = next(s.Arithmetic(operator="-", left=a, right=b) for a, b in pairs if holes(a) + holes(b))
+        linear = self._linear(gap)
         if linear is None or min(holds[where].sum(), (~holds)[where].sum()) < LEAST:
             return None
         with np.errstate(divide="ignore", invalid="ignore"):

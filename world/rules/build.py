@@ -94,12 +94,9 @@ class Builder(Transformer[Token, Rule]):
         return self._at(meta, s.Prefer(condition=children[0], weight=children[1] and children[1][1]))
 
     def reward(self, meta: Meta, children: list[Any]) -> Node:
-        sign, amount, guard = children
-        value = self._real(amount)
-        return self._at(meta, s.Reward(amount=-value if sign == "-" else value, guard=guard))
-
-    def reward_fitted(self, meta: Meta, children: list[Any]) -> Node:
-        return self._at(meta, s.Reward(amount=self._fitted(children[0]), guard=children[1]))  # type: ignore[arg-type]
+        *sign, amount, guard = children
+        value: Any = self._fitted(amount)
+        return self._at(meta, s.Reward(amount=-value if sign == ["-"] else value, guard=guard))
 
     def end(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.End(guard=children[0]))
@@ -166,7 +163,8 @@ class Builder(Transformer[Token, Rule]):
         return self._at(meta, s.Hole())
 
     def near(self, meta: Meta, children: list[Any]) -> Node:
-        _, condition, steps = children
+        _, condition, *told = children
+        steps = told[0] if told else None
         many = 1.0 if steps is None else self._real(steps)
         if steps is not None and not (many.is_integer() and 1 <= many <= MAX_STEPS):
             self.mistakes.append(Mistake(f"near(...) within {steps} steps", steps.start_pos or 0,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ...errors import nearest
 from ..schema import Derived, Schema
 from . import syntax as s
-from .definitions import Defined, depth
+from .definitions import Defined, definitions, depth
 from .doubts import warnings
 from .source import MAX_DEFINITIONS, MAX_DEPTH, MAX_HOLES, MAX_NESTING, MAX_STEPS, Mistake, RuleError, Source
 from .syntax import Expression, Node, Rule
@@ -45,6 +45,8 @@ def check(rule: Rule, schema: Schema, *, source: Source | None = None) -> Rule:
     statement = checker.statement(rule.statement)
     if not checker.mistakes and is_measured(statement):
         statement = Converter(checker).converted(statement)
+    if not checker.mistakes and isinstance(statement, s.Let):
+        checker.definition(statement)
     if checker.mistakes:
         raise source.error(checker.mistakes)
     return rule.model_copy(update={"statement": statement})
@@ -91,8 +93,8 @@ class _Checker(Typer):
                     self.wrong(node, "both a probability and a weight", "; give one of them")
                 self._positive(node, weight)
                 return self.rebuilt(node, effect=self.effect(effect, _EFFECT), guard=self._guard(guard, _TRANSITION))
-            case s.Let(name=name, value=value):
-                return self.rebuilt(node, value=self._definition(node, name, value))
+            case s.Let(value=value):
+                return self.rebuilt(node, value=self.value(value, _DEFINITION)[0])
             case s.Always(condition=condition, weight=weight):
                 self._positive(node, weight)
                 return self.rebuilt(node, condition=self.effect(condition, _FOLLOWING))
@@ -112,31 +114,27 @@ class _Checker(Typer):
                 scope = replace(_PRESENT, what="`achieve`")
                 return self.rebuilt(node, milestones=tuple(self._milestone(m, scope) for m in milestones))
 
-    def _definition(self, node: s.Let, name: str, value: Expression) -> Expression:
-        """The value of a definition, whose name must be new; the same one may be told again."""
-        own = self.schema.derivations.get(name)
-        known = [d for d in self.schema.derived if isinstance(d, Defined)]
+    def definition(self, node: s.Let) -> None:
+        """Note what is wrong with a typed definition as such. Its name must be new; the same may be told again."""
+        name, own = node.name, self.schema.derivations.get(node.name)
         valued = [f.name for f in self.schema.named.values() if name in f.values]
-        before = len(self.mistakes)
-        checked, _ = self.value(value, _DEFINITION)
-        if len(self.mistakes) > before:
-            return checked
-        place = self.placed(node, node.model_copy())
-        self.offsets[id(place)] += 4
-        if isinstance(checked, s.Place | s.Position):
-            self.wrong(checked, f"'{to_text(checked)}' is a place", "; a definition is a truth, a number or a category")
-        elif isinstance(own, Defined) and own.definition.value != checked:
-            self.wrong(place, f"'{name}' is defined already, as `{to_text(own.definition.value)}`",
-                       "; retire that first, or choose another name")
-        elif name in self.schema.named and not isinstance(own, Defined):
-            self.wrong(place, f"'{name}' is a feature already", "; choose another name")
+        fault = None
+        if isinstance(node.value, s.Place | s.Position):
+            fault = f"'{to_text(node.value)}' is a place", "; a definition is a truth, a number or a category"
+        elif isinstance(own, Defined):
+            if own.definition.value != node.value:
+                fault = (f"'{name}' is defined already, as `{to_text(own.definition.value)}`",
+                         "; retire that first, or choose another name")
+        elif name in self.schema.named:
+            fault = f"'{name}' is a feature already", "; choose another name"
         elif valued:
-            self.wrong(place, f"'{name}' is a value of '{valued[0]}'", "; choose another name")
-        elif own is None and len(known) >= MAX_DEFINITIONS:
-            self.wrong(place, f"more than {MAX_DEFINITIONS} definitions", "; a world of so many is not read")
-        elif depth(checked, self.schema) > MAX_DEPTH:
-            self.wrong(place, f"definitions that stand on definitions more than {MAX_DEPTH} deep", "; write it out")
-        return checked
+            fault = f"'{name}' is a value of '{valued[0]}'", "; choose another name"
+        elif len(definitions(self.schema)) >= MAX_DEFINITIONS:
+            fault = f"more than {MAX_DEFINITIONS} definitions", "; a world of so many is not read"
+        elif depth(node.value, self.schema) > MAX_DEPTH:
+            fault = f"definitions that stand on definitions more than {MAX_DEPTH} deep", "; write it out"
+        if fault is not None:
+            self.mistakes.append(Mistake(fault[0], self.offsets.get(id(node), 0) + len("let "), fault[1]))
 
     def _guard(self, guard: Expression | None, scope: Scope) -> Expression | None:
         return None if guard is None else self.condition(guard, scope)
