@@ -65,6 +65,8 @@ def _malformed(rule: Rule) -> tuple[str, int, str] | None:
         match node:
             case s.Compare(operands=parts, operators=signs) if not 2 <= len(parts) == len(signs) + 1:
                 return f"a comparison of {len(parts)} values with {len(signs)} signs", 0, ""
+            case s.Compare(within=within, unit=unit) if unit and not isinstance(within, float):
+                return f"the unit '{unit}' without a tolerance", 0, ""
             case s.Logical(operator=sign, operands=parts) if len(parts) < 2 or (sign == "implies" and len(parts) > 2):
                 return f"'{sign}' of {len(parts)} conditions", 0, ""
             case s.Near(steps=steps) if not 1 <= steps <= MAX_STEPS:

@@ -227,7 +227,7 @@ def _cells(prime: st.SearchStrategy[bool]) -> st.SearchStrategy[Any]:
 def typed_conditions(primed: bool = True, action: bool = True) -> st.SearchStrategy[Any]:
     prime = _prime(primed)
     atoms: list[st.SearchStrategy[Any]] = [
-        _comparisons(typed_values(primed)).map(lambda c: c.model_copy(update={"within": None})),
+        _comparisons(typed_values(primed)).map(lambda c: c.model_copy(update={"within": None, "unit": ""})),
         st.builds(s.Name, name=st.just("lit"), primed=prime),
         st.builds(_equal, st.builds(s.Index, array=st.builds(s.Name, name=st.just("object"), primed=prime),
                                     at=_some(typed_values(primed), 2, 2)), st.just(s.Symbol(name="goal"))),
