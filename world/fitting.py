@@ -303,7 +303,7 @@ def _middle(values: np.ndarray, weight: np.ndarray | None = None) -> tuple[float
 
 def _least_deviation(slopes: np.ndarray, wanted: np.ndarray) -> _Found | None:
     """Several constants: the least absolute deviation, by iteratively reweighted least squares."""
-    if np.linalg.matrix_rank(slopes) < slopes.shape[1]:
+    if np.linalg.matrix_rank(slopes, tol=1e-4 * float(np.linalg.norm(slopes, 2))) < slopes.shape[1]:
         return None
     weight = np.ones(len(wanted))
     for _ in range(50):

@@ -6,7 +6,7 @@ does: now and primed, in types, evaluation, decoding and mining.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -15,14 +15,16 @@ from ..schema import Derived, Feature, Features, Schema
 from .evaluate import Rows, code_of, compiled
 from .syntax import Arithmetic, Call, Expression, Index, Let, Name, Negative, Node, Number, Rule, walk
 
-__all__ = ["Defined", "defined", "definitions", "depth", "names", "uses"]
+__all__ = ["Defined", "defined", "definitions", "depth", "names"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defined(Derived):
-    """A derived feature that a person defined, with the (checked) line that says how."""
+    """A derived feature that a person defined, with the (checked) line that says how, and how many definitions deep it
+    stands on others (1: on features only)."""
 
     definition: Let
+    depth: int
 
 
 def defined(schema: Schema, rules: Iterable[Rule]) -> Schema:
@@ -52,23 +54,15 @@ def names(node: Node) -> set[str]:
     return found
 
 
-def uses(rules: Sequence[Rule], name: str) -> list[Rule]:
-    """The rules that name a definition."""
-    return [r for r in rules if name in names(r.statement)]
-
-
 def depth(value: Expression, schema: Schema) -> int:
     """How many definitions deep an expression is: 1 if it stands on features only."""
-    known = definitions(schema)
-    levels: dict[str, int] = {}
-    for name, let in known.items():    # in an order in which each stands on the ones before
-        levels[name] = 1 + max((levels.get(n, 0) for n in names(let.value)), default=0)
-    return 1 + max((levels.get(n, 0) for n in names(value)), default=0)
+    below = (schema.derivations.get(name) for name in names(value))
+    return 1 + max((d.depth for d in below if isinstance(d, Defined)), default=0)
 
 
 def _derived(let: Let, schema: Schema) -> Defined:
     feature = _feature(let, schema)
-    return Defined(feature, _getter(let.value, feature, schema), definition=let)
+    return Defined(feature, _getter(let.value, feature, schema), definition=let, depth=depth(let.value, schema))
 
 
 def _getter(value: Expression, feature: Feature, schema: Schema) -> Callable[[Features], Tensor]:

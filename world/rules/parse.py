@@ -153,9 +153,10 @@ def with_definitions(
                 wrong[number] = error
             else:
                 waiting |= {number: statement} if isinstance(statement, Let) else {}
+    reads = {number: names(let) for number, let in waiting.items()}
     while waiting:
         missing = {let.name for let in waiting.values()}
-        ready = [n for n, let in waiting.items() if not names(let) & missing]
+        ready = [number for number in waiting if not reads[number] & missing]
         for number in ready or list(waiting):
             let = waiting.pop(number)
             try:
@@ -219,6 +220,8 @@ def _explain(error: UnexpectedInput, text: str) -> Mistake:
         return Mistake(f"unknown statement '{first}'", text.index(first), _statement(first))
     if token.type == "LPAR" and _PLAIN.fullmatch(before[0]):
         return Mistake(f"unknown function '{before[0]}'", text.rindex(before[0], 0, offset), _function(before[0]))
+    if first == "let" and str(token) == "=":
+        return Mistake("unexpected '='", offset, "; a definition is written let NAME = EXPRESSION")
     if str(token) in _INSTEAD:
         return Mistake(f"unexpected '{token}'", offset, f"; {_INSTEAD[str(token)]}")
     unit = _UNIT.search(text[:offset])
