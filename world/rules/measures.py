@@ -152,14 +152,12 @@ def _delta(unit: Any) -> Any:
 
 def _text(unit: Any) -> str:
     """A unit as a rule writes it: `m/s^2`; "" for none. Not always writable: see `_is_writable`."""
-    above, below = [], []
-    for name, power in unit._units.items():
-        said = _symbol(name)
-        (above if power > 0 else below).append((said, abs(power)))
+    powers = [(_symbol(name), power) for name, power in unit._units.items()]
+    above = [(name, power) for name, power in powers if power > 0]
     if not above:
-        return "*".join(f"{n}^-{p:g}" for n, p in below)
-    said = [n if p == 1 else f"{n}^{p:g}" for n, p in (*above, *below)]
-    return "".join(("/" if i >= len(above) else "*" if i else "") + x for i, x in enumerate(said))
+        return "*".join(f"{name}^{power:g}" for name, power in powers)
+    text = "*".join(name if power == 1 else f"{name}^{power:g}" for name, power in above)
+    return text + "".join(f"/{name}" if power == -1 else f"/{name}^{-power:g}" for name, power in powers if power < 0)
 
 
 def _symbol(name: str) -> str:
