@@ -85,17 +85,18 @@ class _Fitter:
 
     def rule(self, statement: s.Statement) -> _Found | None:
         """The holes of a statement in their order: of its claim, of its strength, of its guard."""
-        guard = getattr(statement, "guard", None)
+        guard: Expression | None = getattr(statement, "guard", None)
         open_ = holes(guard) if guard is not None else 0
         where = self._where(_without_holes(guard))
         claim = self._claim(statement, where)
         if claim is None or open_ > 1:
             return None
-        cut: _Found | None = []
-        if open_:
-            cut = self._cut(guard, where, self._holds(statement, claim))
-            if cut is None:
+        cut: _Found = []
+        if guard is not None and open_:
+            found = self._cut(guard, where, self._holds(statement, claim))
+            if found is None:
                 return None
+            cut = found
             where = self._where(filling(guard, iter([cut[0][0]])))
             claim = self._claim(statement, where)    # again, on the rows it is about
         if claim is None:

@@ -341,6 +341,7 @@ class Typer:
         name, of_array = self._name(array, replace(scope, cells=True))
         still = replace(scope, cells=False, holes=False)
         axes = len(at)
+        places: tuple[Expression, ...]
         if len(at) == 1 and isinstance(at[0], s.Place | s.Position):
             place, of_place = self.value(at[0], still)
             places, axes = (place,), of_place.axes if of_place else 0
