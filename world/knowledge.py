@@ -18,7 +18,8 @@ import numpy as np
 from ..errors import GedankenError, UserError, nearest
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
-from .evidence import BEHAVIOUR, Evidence, Status, is_fallible, judge, measure
+from .evidence import BEHAVIOUR, Evidence, Status, is_fallible
+from .fitting import weighed
 from .guessing import guesses
 from .miner import mine
 from .model import WorldModel
@@ -26,8 +27,10 @@ from .refine import Assimilate, Refined
 from .rulebook import PEOPLE, Book, Entry, Source, entry_of, named
 from .rules import source as places
 from .rules import syntax as s
-from .rules.check import warnings
+from .rules.check import check, warnings
 from .rules.compile import Compiled
+from .rules.definitions import names
+from .rules.parse import with_definitions
 from .rules.source import Mistake, RuleError
 from .rules.syntax import Rule
 from .rules.text import to_text
@@ -62,12 +65,27 @@ class KnowledgeBase:
     """The rules of one world. Without a `gateway` to a language model only rule lines are understood."""
 
     def __init__(self, schema: Schema, gateway: Gateway | None = None) -> None:
-        self.schema, self.gateway = schema, gateway
+        self.world, self.gateway = schema, gateway
         self._entries: dict[str, Entry] = {}    # by id, oldest first
         self._book = Book()    # the lines of the file that was loaded
         self._last = 0
-        self._translator = Translator(schema, gateway) if gateway is not None else None
+        self._schema: tuple[tuple[str, ...], Schema] = (), schema
+        self._reader: Translator | None = None
         self._compiled: tuple[tuple[tuple[str, float], ...], Compiled] | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The world's schema with what was defined; the same object until a definition comes or goes."""
+        texts = tuple(let.text for let in self.definitions())
+        if self._schema[0] != texts:
+            self._schema = texts, with_definitions(texts, self.world)[0]
+        return self._schema[1]
+
+    @property
+    def _translator(self) -> Translator | None:
+        if self.gateway is not None and (self._reader is None or self._reader.schema is not self.schema):
+            self._reader = Translator(self.schema, self.gateway)
+        return self._reader
 
     # --- telling --------------------------------------------------------------------------------------------------
 
@@ -140,7 +158,7 @@ class KnowledgeBase:
             if source in PEOPLE and not old.is_told:
                 changes |= {"source": source}
             if source in PEOPLE and old.status == "retired":
-                changes |= {"status": judge(old.rule, old.evidence)}
+                changes |= {"status": old.restored().status}
             if source in PEOPLE and sentence and not old.sentence:
                 changes |= {"sentence": sentence}
             if source in PEOPLE and rule.name and rule.name != old.rule.name:
@@ -159,8 +177,9 @@ class KnowledgeBase:
         self._measure([e for e in self._entries.values() if e.status != "retired"], transitions)
 
     def _measure(self, entries: Sequence[Entry], transitions: Transitions) -> None:
-        for entry, evidence in zip(entries, measure([e.rule for e in entries], self.schema, transitions), strict=True):
-            self._entries[entry.id] = entry.judged(evidence)
+        found = weighed([e.rule for e in entries], self.schema, transitions)
+        for entry, (fit, evidence) in zip(entries, found, strict=True):
+            self._entries[entry.id] = entry.judged(evidence, fit)
 
     def propose(self, transitions: Transitions, surprise: np.ndarray | None = None) -> list[Entry]:
         """Add the candidates that the miner, and the language model if there is one, find in the transitions; return
@@ -169,11 +188,12 @@ class KnowledgeBase:
         found += [(rule, "model") for rule in self._guessed(transitions, surprise)]
         known = {e.claim for e in self._entries.values()}
         new = {claim: pair for pair in reversed(found) if (claim := to_text(pair[0].statement)) not in known}
-        evidence = measure([rule for rule, _ in new.values()], self.schema, transitions)
+        weights = weighed([rule for rule, _ in new.values()], self.schema, transitions)
         added = []
-        for (rule, source), counted in reversed(list(zip(new.values(), evidence, strict=True))):
-            if judge(rule, counted) != "contradicted":
-                entry = self._add(rule.model_copy(update={"name": None}), "", source).judged(counted)
+        for (rule, source), (fit, evidence) in reversed(list(zip(new.values(), weights, strict=True))):
+            candidate = entry_of("", rule.model_copy(update={"name": None}), source=source).judged(evidence, fit)
+            if candidate.acting is not None and candidate.status != "contradicted":
+                entry = self._add(candidate.rule, "", source).judged(evidence, fit)
                 self._entries[entry.id] = entry
                 added.append(entry)
         return added
@@ -208,10 +228,10 @@ class KnowledgeBase:
         """The corrections, compiled; the same object until something changes. Where two contradict each other, a
         person's goes before the model's before the miner's, then the supported before the untested."""
         entries = self.corrections()
-        key = tuple((e.text, _priority(e)) for e in entries)
-        if self._compiled is None or self._compiled[0] != key:
-            compiled = Compiled(self.schema, [e.rule for e in entries], [priority for _, priority in key])
-            self._compiled = key, compiled
+        acting = [rule for e in entries if (rule := e.acting) is not None]
+        key = tuple((to_text(rule), _priority(e)) for rule, e in zip(acting, entries, strict=True))
+        if self._compiled is None or self._compiled[0] != key or self._compiled[1].schema is not self.schema:
+            self._compiled = key, Compiled(self.schema, acting, [priority for _, priority in key])
         return self._compiled[1]
 
     def refine(self, model: WorldModel, assimilate: Assimilate = "always") -> Refined:
@@ -230,6 +250,10 @@ class KnowledgeBase:
         """The active `prefer` rules."""
         return self._of(s.Prefer)
 
+    def definitions(self) -> list[Entry]:
+        """The definitions (`let`) that stand, oldest first."""
+        return [e for e in self._entries.values() if e.status != "retired" and isinstance(e.rule.statement, s.Let)]
+
     def _of(self, *kinds: type[s.Node]) -> list[Entry]:
         return [e for e in self.active() if isinstance(e.rule.statement, kinds)]
 
@@ -244,17 +268,26 @@ class KnowledgeBase:
         return found
 
     def retire(self, id: str) -> Entry:
-        """Take a rule out of use, by its id or name, until it is revived or told again."""
-        return self._replace(self.entry(id), "retired")
+        """Take a rule out of use, by its id or name, until it is revived or told again. Raises `UserError` for a
+        definition that other rules use."""
+        entry = self.entry(id)
+        if isinstance(let := entry.rule.statement, s.Let):
+            users = [e for e in self._entries.values() if e.status != "retired" and let.name in names(e.rule.statement)]
+            if users:
+                shown = ", ".join(f"{e.id} (`{e.text}`)" for e in users)
+                raise UserError(f"'{let.name}' is used by {shown}; retire that first")
+        return self._replace(entry, "retired")
 
     def revive(self, id: str) -> Entry:
-        """Bring a retired rule back, standing as its evidence says. Raises `UserError` if its name is taken by now."""
+        """Bring a retired rule back, standing as its evidence says. Raises `UserError` if its name is taken by now, or
+        a definition that it uses is gone or speaks of something else."""
         entry = self.entry(id)
         holder = next((e for e in self._entries.values() if e.rule.name and e.rule.name == entry.rule.name
                        and e.id != entry.id and e.status != "retired"), None)
         if holder is not None:
             raise UserError(f"the name '{entry.rule.name}' is taken by {holder.id} now; retire that first")
-        return self._replace(entry, judge(entry.rule, entry.evidence)) if entry.status == "retired" else entry
+        check(entry.rule, self.schema, source=places.Source(entry.text, entry.id))
+        return self._replace(entry, entry.restored().status) if entry.status == "retired" else entry
 
     def _replace(self, entry: Entry, status: Status) -> Entry:
         self._entries[entry.id] = entry.model_copy(update={"status": status})
@@ -263,9 +296,14 @@ class KnowledgeBase:
     # --- persistence ----------------------------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
-        """Write `rules.txt` and `rules.json` to a folder, each aside and renamed."""
-        book = Book(tuple(self._entries.values()), self._book.lines, self._book.comments, self._last)
-        rulebook.write(Path(folder), book, self.schema)
+        """Write `rules.txt` and `rules.json` to a folder, each aside and renamed. What a person changed in `rules.txt`
+        since it was loaded or saved is taken on first.
+
+        Raises:
+            UserError: `rules.txt` was changed and has mistakes; it stays as it is.
+        """
+        book = Book(tuple(self._entries.values()), self._book.lines, self._book.comments, self._last, self._book.seen)
+        self._take(rulebook.save(Path(folder), book, self.world))
 
     def load(self, folder: Path) -> None:
         """Take on what a folder holds, in place of everything here. `rules.txt` says which rules there are: lines a
@@ -275,19 +313,22 @@ class KnowledgeBase:
             RuleError: with every mistake in `rules.txt`.
             UserError: there are no rules in the folder, or `rules.json` is damaged.
         """
-        self._book = rulebook.read(Path(folder), self.schema)
-        self._entries = {e.id: e for e in self._book.entries}
-        self._last = self._book.last
+        self._take(rulebook.read(Path(folder), self.world))
+
+    def _take(self, book: Book) -> None:
+        self._book, self._last = book, book.last
+        self._entries = {e.id: e for e in book.entries}
 
 
 def _acts(entry: Entry) -> bool:
-    if entry.status == "retired":
+    rule = entry.acting
+    if entry.status == "retired" or rule is None:
         return False
     if isinstance(entry.rule.statement, BEHAVIOUR):
         return entry.is_told
     if entry.is_told:
         return entry.status != "contradicted"
-    return entry.status == "supported" and not is_fallible(entry.rule, entry.evidence)
+    return entry.status == "supported" and not is_fallible(rule, entry.evidence)
 
 
 def _priority(entry: Entry) -> float:
