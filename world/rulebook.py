@@ -42,8 +42,9 @@ _PROPOSED = {
 
 class Entry(BaseModel):
     """One rule of a knowledge base: its canonical `text`, the `sentence` it was read from ("" if it was told as a
-    rule line), who said it and when, and how it stands with the data. `effect` is what it changes of the model's
-    held-out error (nats a transition, alone) and `weight` what it weighs beside the others, both where measured."""
+    rule line), who said it and when, and how it stands with the data. `effect` is by how much
+    it lowers the model's held-out error (nats a transition, alone), `weight` what it weighs beside the others, both
+    where measured; `is_harmful` if it surely raises the error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,6 +58,7 @@ class Entry(BaseModel):
     evidence: Evidence = Evidence()
     effect: float | None = None
     weight: float | None = None
+    is_harmful: bool = False
 
     @property
     def is_drifting(self) -> bool:
