@@ -21,7 +21,7 @@ SOFT = 0.1
 """A rule with a weight says only "likelier": it is contradicted when it surely holds this rarely."""
 SLACK = 0.05
 """A rule with a probability is contradicted when the rate is surely this far from it."""
-SHARE = 0.65
+SHARE = 0.62
 """A rule is supported when its rate is surely above this share of the least that agrees with it: one that holds less
 often is ever supported with a chance of at most `ALPHA`, however long one looks."""
 NEAR = 0.15
