@@ -35,6 +35,9 @@ class Tally:
         self._literals = literals(schema)
         self._evidence = list(evidence) if evidence is not None else [Evidence() for _ in rules]
         self._claims = [claimed(rule, schema) for rule in rules]
+        # A claim of chance fails here and there by its own word: only one that says always has exceptions.
+        soft = [(getattr(r.statement, "probability", None), getattr(r.statement, "weight", None)) for r in rules]
+        self._is_hard = [pair == (None, None) for pair in soft]
         self._inside = np.zeros((len(rules), len(self._literals), 2))
 
     def judge(self, transitions: Transitions, spans: Mapping[str, float], tolerance: float = TOLERANCE
@@ -63,7 +66,7 @@ class Tally:
                 hits, violations = int(hits), int(violations)
             update = {"hits": old.hits + hits, "violations": old.violations + violations, "history": history}
             new = old.model_copy(update=update)
-            if violations or old.exception is not None:
+            if self._is_hard[i] and (violations or old.exception is not None):
                 region = exception(self._literals, self._inside[i], *new.recent)
                 new = new if region == old.exception else new.model_copy(update={"exception": region})
             self._evidence[i] = new
