@@ -153,9 +153,8 @@ class World:
                 off = rate + (0.4 if rate < 0.5 else -0.4)
                 for name, probability in (("true", rate), ("false", off)):
                     kept.append((name, text.replace(" if", f" with probability {probability:.2f} if"), ""))
-            if rate < 0 or kind == "chance" or (kind == "altered" and rate > 0.5) or (kind == "near" and not 0.6 <= rate <= 0.95):
-                continue
-            if kind == "true" and rate < 1:
+            fits = {"chance": False, "altered": rate <= 0.5, "near": 0.6 <= rate <= 0.95, "true": rate == 1}[kind]
+            if rate < 0 or not fits:
                 continue
             kept.append(("false" if kind == "altered" else kind, text, exception))
         return kept
@@ -169,19 +168,16 @@ def watch(world: World, noise: float, looks: list[int], shares: dict[tuple[str, 
     tally = Tally(rules, world.schema)
     seen, where = tally.judge(transitions, spans_of(world.schema, transitions))
     ever: list[set[str]] = [set() for _ in rules]
-    old = tally.evidence()
     misread: Rates = {}
     for t in range(looks[-1]):
         part = slice(t, t + 1)
         if t & (t + 1) == 0 or t % 250 == 0:
             misread = misreading(world.schema, transitions.take(slice(0, t + 1)))
         tally.add(seen[part], where[part])
-        now = tally.evidence(misread)
-        for i, (e, before) in enumerate(zip(now, old, strict=True)):
-            if e.support != before.support:
-                ever[i].add(judge(rules[i], e))
-        old = now
+        for i in seen.applies[:, t].nonzero()[:, 0].tolist():
+            ever[i].add(judge(rules[i], tally.of(i, misread)))
         if t + 1 in looks:
+            now = tally.evidence(misread)
             note(known, now, ever, t + 1, shares, [judge(r, e) for r, e in zip(rules, now, strict=True)])
 
 

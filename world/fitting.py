@@ -46,8 +46,10 @@ class Fit:
     support: int
 
 
-def weighed(rules: Sequence[Rule], schema: Schema, transitions: Transitions) -> list[tuple[Fit | None, Evidence]]:
-    """Each rule's fit (None where it has no `?`, or none can be fitted) and its evidence.
+def weighed(rules: Sequence[Rule], schema: Schema, transitions: Transitions, weight: np.ndarray | None = None
+            ) -> list[tuple[Fit | None, Evidence]]:
+    """Each rule's fit (None where it has no `?`, or none can be fitted) and its evidence; `weight [N]`, in 0 ... 1,
+    says how much each transition counts.
 
     A rule with holes is fitted to every other transition and counted on the ones between, so that a fit is not judged
     by what it was fitted to; one that cannot be fitted has no evidence.
@@ -55,9 +57,10 @@ def weighed(rules: Sequence[Rule], schema: Schema, transitions: Transitions) -> 
     fits = [fit(rule, schema, transitions.take(slice(0, None, 2))) if holes(rule) else None for rule in rules]
     counted = [i for i, rule in enumerate(rules) if fits[i] is not None or not holes(rule)]
     acting = [filled(rules[i], found.values) if (found := fits[i]) is not None else rules[i] for i in counted]
-    evidence = dict(zip(counted, measure(acting, schema, transitions), strict=True))
+    evidence = dict(zip(counted, measure(acting, schema, transitions, weight=weight), strict=True))
     if any(fits):
-        apart = measure(acting, schema, transitions.take(slice(1, None, 2)))
+        apart = measure(acting, schema, transitions.take(slice(1, None, 2)),
+                        weight=None if weight is None else weight[1::2])
         evidence |= {i: e for i, e in zip(counted, apart, strict=True) if fits[i] is not None}
     return [(found, evidence.get(i, Evidence())) for i, found in enumerate(fits)]
 

@@ -18,6 +18,10 @@ import numpy as np
 from ..errors import GedankenError, UserError, nearest
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
+from .checking.effect import effects
+from .checking.equivalence import equivalent
+from .checking.exceptions import repaired
+from .checking.logic import Finding, examine
 from .evidence import BEHAVIOUR, Evidence, Status, is_fallible
 from .fitting import weighed
 from .guessing import guesses
@@ -41,7 +45,7 @@ from .translator import Ask, Translator
 if TYPE_CHECKING:
     from ..memory.record import Transitions
 
-__all__ = ["Entry", "Evidence", "Fate", "KnowledgeBase", "Source", "Status", "Told"]
+__all__ = ["Entry", "Evidence", "Fate", "Finding", "KnowledgeBase", "Source", "Status", "Told"]
 
 log = logging.getLogger(__name__)
 
@@ -169,34 +173,54 @@ class KnowledgeBase:
 
     # --- evidence and proposals -----------------------------------------------------------------------------------
 
-    def check(self, transitions: Transitions) -> None:
-        """Count every standing rule's hits and violations over all the given transitions, and set its status.
+    def check(self, transitions: Transitions, model: WorldModel | None = None, held_out: Transitions | None = None,
+              weight: np.ndarray | None = None) -> None:
+        """Weigh every standing rule by all the given transitions, in the order they were lived, and set its status.
 
-        Replaces what was counted before, so that checking twice changes nothing.
+        Replaces what was counted before, so that checking twice changes nothing. `weight [N]`, in 0 ... 1, says how
+        much each transition counts. With a `model`, each rule's effect on its error is measured as well, on the
+        transitions `held_out` from its training (all the given ones, if none are).
         """
-        self._measure([e for e in self._entries.values() if e.status != "retired"], transitions)
-
-    def _measure(self, entries: Sequence[Entry], transitions: Transitions) -> None:
-        found = weighed([e.rule for e in entries], self.schema, transitions)
+        entries = [e for e in self._entries.values() if e.status != "retired"]
+        found = weighed([e.rule for e in entries], self.schema, transitions, weight)
         for entry, (fit, evidence) in zip(entries, found, strict=True):
             self._entries[entry.id] = entry.judged(evidence, fit)
+        if model is not None:
+            self._measure_effects(model, transitions if held_out is None else held_out)
+
+    def _measure_effects(self, model: WorldModel, unseen: Transitions) -> None:
+        acting = {e.id: rule for e in self._entries.values() if e.status != "retired" and (rule := e.acting)}
+        for id, found in zip(acting, effects(list(acting.values()), model, unseen, self.schema), strict=True):
+            changes = {"effect": found.alone, "weight": found.weight, "is_harmful": found.is_harmful}
+            self._entries[id] = self._entries[id].model_copy(update=changes)
+
+    def examine(self, timeout_s: float = 30.0) -> list[Finding]:
+        """What logic alone says of the standing rules: contradictions, redundant and idle rules, goals out of reach."""
+        return examine(self.entries, self.schema, timeout_s)
 
     def propose(self, transitions: Transitions, surprise: np.ndarray | None = None) -> list[Entry]:
-        """Add the candidates that the miner, and the language model if there is one, find in the transitions; return
-        the new entries, checked. `surprise [N]`, in nats, says which transitions matter most."""
+        """Add the candidates that the miner, and the language model if there is one, find in the transitions, and the
+        repairs of rules that are true but for an exception; return the new entries, checked. `surprise [N]`, in nats,
+        says which transitions matter most. What a standing rule says in other words is no news."""
         found: list[tuple[Rule, Source]] = [(rule, "miner") for rule in mine(self.schema, transitions, surprise)]
         found += [(rule, "model") for rule in self._guessed(transitions, surprise)]
+        found += [(repaired(e.rule, e.evidence.exception, self.schema), "miner") for e in self._entries.values()
+                  if e.evidence.exception is not None and e.status != "retired"]
         known = {e.claim for e in self._entries.values()}
         new = {claim: pair for pair in reversed(found) if (claim := to_text(pair[0].statement)) not in known}
         weights = weighed([rule for rule, _ in new.values()], self.schema, transitions)
         added = []
         for (rule, source), (fit, evidence) in reversed(list(zip(new.values(), weights, strict=True))):
             candidate = entry_of("", rule.model_copy(update={"name": None}), source=source).judged(evidence, fit)
-            if candidate.acting is not None and candidate.status != "contradicted":
+            if candidate.acting is not None and candidate.status != "contradicted" and not self._says(candidate.rule):
                 entry = self._add(candidate.rule, "", source).judged(evidence, fit)
                 self._entries[entry.id] = entry
                 added.append(entry)
         return added
+
+    def _says(self, rule: Rule) -> bool:
+        """Whether some rule here, retired or not, is the same in other words."""
+        return any(equivalent(rule, e.rule, self.schema) for e in self._entries.values())
 
     def _guessed(self, transitions: Transitions, surprise: np.ndarray | None) -> list[Rule]:
         """What the language model makes of the most surprising transitions; nothing where it does not answer."""
@@ -328,7 +352,7 @@ def _acts(entry: Entry) -> bool:
         return entry.is_told
     if entry.is_told:
         return entry.status != "contradicted"
-    return entry.status == "supported" and not is_fallible(rule, entry.evidence)
+    return entry.status == "supported" and not entry.is_harmful and not is_fallible(rule, entry.evidence)
 
 
 def _priority(entry: Entry) -> float:

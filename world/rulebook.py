@@ -48,8 +48,8 @@ _FITTED = re.compile(r"\s*# \? = [^#]*\(\d+ transitions?\)\s*$")
 class Entry(BaseModel):
     """One rule of a knowledge base: its canonical `text`, the `sentence` it was read from ("" if it was told as a
     rule line), who said it and when, how it stands with the data, and what these gave for each `?` of it. `effect` is
-    what it changes of the model's held-out error (nats a transition, alone) and `weight` what it weighs beside the
-    others, both where measured."""
+    by how much it lowers the model's held-out error (nats a transition, alone), `weight` what it weighs beside the
+    others, both where measured; `is_harmful` if it surely raises the error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,6 +63,7 @@ class Entry(BaseModel):
     evidence: Evidence = Evidence()
     effect: float | None = None
     weight: float | None = None
+    is_harmful: bool = False
     fitted: tuple[float, ...] = ()
     fitted_on: int = 0
 

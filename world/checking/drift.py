@@ -8,8 +8,8 @@ single one, mixed over boundaries with a prior:
 
 Under a constant rate the numerator over its likelihood is a martingale and the denominator never smaller, so that E
 is an e-process (universal inference, Wasserman, Ramdas & Balakrishnan 2020) and a false alarm at any time has a
-probability of at most `ALPHA`, all changes together. After a change only what came since counts; a rule that holds again changes
-once more, and recovers.
+probability of at most `ALPHA`, all changes together. After a change only what came since counts; a rule that holds
+again changes once more, and recovers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.special import betaln, logsumexp, xlogy
+from scipy.special import betaln, xlogy
 
 ALPHA = 0.01
 MOST = 64
@@ -83,12 +83,12 @@ def _change(blocks: Sequence[Block], changes: int) -> int:
     k = n[:-1] / LEAST + 1
     terms = gain - np.log(2.2 * k * np.log(k) ** 2)    # Σ 1 / (k log² k) over k = 2, 3, ... is 2.11
     limit = math.log((changes + 1) * (changes + 2) / ALPHA)
-    return int(np.argmax(terms)) + 1 if logsumexp(terms) >= limit else 0
+    return int(np.argmax(terms)) + 1 if np.logaddexp.reduce(terms) >= limit else 0
 
 
 def split_evidence(h1: np.ndarray, v1: np.ndarray, h2: np.ndarray, v2: np.ndarray, eager: float = 1.0) -> np.ndarray:
-    """The log e-value, in nats, of two different rates against the best single one. Where `eager` is above 1, half of the
-    prior expects the first rate to be low, as Beta(1, eager), and the second high."""
+    """The log e-value, in nats, of two different rates against the best single one. Where `eager` is above 1, half of
+    the prior expects the first rate to be low, as Beta(1, eager), and the second high."""
     h, v = h1 + h2, v1 + v2
     single = xlogy(h, h) + xlogy(v, v) - xlogy(h + v, h + v)
     first = np.logaddexp(betaln(h1 + 1, v1 + 1), betaln(h1 + 1, v1 + eager) + math.log(eager))

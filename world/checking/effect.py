@@ -5,9 +5,9 @@ simply added to the model that is there. Jointly, the rules are experts whose we
 
     p_w(x' | s, a) ∝ p_0^β · Π_j (p_j / p_0)^{w_j},    w_j >= 0,
 
-p_0 the model and p_j the model corrected by rule j, factor by factor and normalised exactly. This is a log-linear model,
-so that the error is convex in (β, w); an L2 penalty is chosen by cross-validation, β is the one temperature. Where two
-rules say the same the earlier keeps the weight: a redundant rule gets about none, and so does a harmful one.
+p_0 the model and p_j the model corrected by rule j, factor by factor and normalised exactly. This is a log-linear
+model, so that the error is convex in (β, w); an L2 penalty is chosen by cross-validation, β is the one temperature.
+Where two rules say the same the earlier keeps the weight: a redundant rule gets about none, and so does a harmful one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from ..distributions import FLOOR, Board, Categorical, Distribution, Normal, encode
+from ..distributions import FLOOR, Board, Distribution, Normal, encode
 from ..model import Outcome, WorldModel, begin
 from ..rules.compile import Compiled
 from ..rules.syntax import Rule
@@ -64,8 +64,9 @@ class Effect:
 
 
 def effects(rules: Sequence[Rule], model: WorldModel, held_out: Transitions, schema: Schema) -> list[Effect]:
-    """The effect of each rule on `model`'s one-step predictions of the `held_out` transitions (which are seen one by one:
-    the model's belief starts anew at each). Rules that correct no prediction have none. At most `ROWS` are used."""
+    """The effect of each rule on `model`'s one-step predictions of the `held_out` transitions (which are seen one by
+    one: the model's belief starts anew at each). Rules that correct no prediction have none. At most `ROWS` are used.
+    """
     if not rules or not len(held_out):
         return [Effect(rule, 0.0, 0.0, 0.0, 0.0, 0) for rule in rules]
     held_out = held_out.take(np.unique(np.linspace(0, len(held_out) - 1, min(ROWS, len(held_out))).astype(int)))

@@ -88,7 +88,7 @@ def repaired(rule: Rule, region: Region, schema: Schema) -> Rule:
             mended: s.Statement = s.Expect(effect=condition, guard=outside, weight=weight)
         case s.Expect(guard=guard) | s.Reward(guard=guard) | s.End(guard=guard):
             parts = guard.operands if isinstance(guard, s.Logical) and guard.operator == "and" else (guard,)
-            both = outside if guard is None else s.Logical(operator="and", operands=(*parts, outside))  # type: ignore[arg-type]
+            both = outside if guard is None else s.Logical(operator="and", operands=(*parts, outside))
             mended = statement.model_copy(update={"guard": both})
         case _:
             return rule

@@ -21,7 +21,7 @@ SOFT = 0.1
 """A rule with a weight says only "likelier": it is contradicted when it surely holds this rarely."""
 SLACK = 0.05
 """A rule with a probability is contradicted when the rate is surely this far from it."""
-SHARE = 0.65
+SHARE = 0.62
 """A rule is supported when its rate is surely above this share of the least that agrees with it: one that holds less
 often is ever supported with a chance of at most `ALPHA`, however long one looks."""
 NEAR = 0.15
@@ -40,12 +40,13 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
     """
     if isinstance(rule.statement, BEHAVIOUR):
         return "untested"
+    # As an excuse for failing, noise counts as far as it may reach; for support, only as far as it surely does.
     least_noise, most_noise = evidence.noise
-    low, high = _claimed(rule.statement, most_noise)    # noise is an excuse for failing as far as it may reach,
+    low, high = _claimed(rule.statement, most_noise)
     hits, violations = evidence.elsewhere
     if surely_below(low, hits, violations) or surely_above(high, hits, violations):
         return "contradicted"
-    low, high = _claimed(rule.statement, least_noise)    # and for support only where it surely is
+    low, high = _claimed(rule.statement, least_noise)
     least, most = (SHARE * low, 1.0) if high >= 1 else (low - NEAR, high + NEAR)
     is_near = surely_above(least, hits, violations) and (most >= 1 or surely_below(most, hits, violations))
     return "supported" if hits >= LEAST_HITS and is_near else "untested"

@@ -123,8 +123,8 @@ class Sample:
                 for i, member in enumerate(members):
                     self._compare(operand, "==", member, None, where & (pick == i))
             case s.Compare(operands=operands, operators=operators, within=within):
-                for left, operator, right in zip(operands, operators, operands[1:], strict=False):
-                    self._compare(left, operator if wanted else _NEGATED[operator], right, within, where)
+                for left, sign, right in zip(operands, operators, operands[1:], strict=False):
+                    self._compare(left, sign if wanted else _NEGATED[sign], right, within, where)
 
     def _steer_cells(self, condition: Expression, wanted: bool, where: Tensor, is_everywhere: bool) -> None:
         """Steer one random cell, or all of them by copying it."""
@@ -135,7 +135,8 @@ class Sample:
         if is_everywhere:
             for name in arrays & set(self.schema.base):
                 for features in (self.now, self.next):
-                    cell = features[name][(slice(None), *at)].view(-1, *[1] * len(at))
+                    cells: Any = features[name]
+                    cell = cells[(slice(None), *at)].view(-1, *[1] * len(at))
                     features[name] = torch.where(_wide(where, features[name]), cell, features[name])
 
     def _compare(self, left: Expression, operator: str, right: Expression, within: float | None, where: Tensor

@@ -49,9 +49,9 @@ class Symbols:
 
     def is_exact(self, *formulas: Any) -> bool:
         """Whether the formulas speak of base features and actions only."""
-        opaque = {id_ for (name, _, _), v in self._variables.items() if name in self.schema.derivations
-                  for id_ in [v.get_id()]} | {v.get_id() for v in self._unchanged.values()}
-        return not any(v.get_id() in opaque for f in formulas for v in variables_of(f))
+        opaque = [v for (name, _, _), v in self._variables.items() if name in self.schema.derivations]
+        ids = {v.get_id() for v in (*opaque, *self._unchanged.values())}
+        return not any(v.get_id() in ids for f in formulas for v in variables_of(f))
 
     def legal(self, *formulas: Any) -> Any:
         """That every variable in the formulas has a value its feature allows."""
@@ -86,7 +86,8 @@ class Symbols:
         match node:
             case s.Number(value=value):
                 exact = Fraction(str(value))
-                return z3.IntVal(exact.numerator) if exact.denominator == 1 else z3.Q(exact.numerator, exact.denominator)
+                top, bottom = exact.numerator, exact.denominator
+                return z3.IntVal(top) if bottom == 1 else z3.Q(top, bottom)
             case s.Boolean(value=value):
                 return z3.BoolVal(value)
             case s.Name(name=name, primed=primed):

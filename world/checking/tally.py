@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..rules import syntax as s
 from ..rules.syntax import Rule
-from ..schema import Pointed, Schema
+from ..schema import Schema
 from .evidence import Evidence
 from .exceptions import covers, exception, literals
 from .noise import Rates, misreading
-from .verdicts import TOLERANCE, Verdicts, as_rows, spans_of, verdicts
+from .verdicts import TOLERANCE, Verdicts, as_rows, claimed, spans_of, verdicts
 
 if TYPE_CHECKING:
     from ...memory.record import Transitions
@@ -35,6 +34,10 @@ class Tally:
         self.rules, self.schema = tuple(rules), schema
         self._literals = literals(schema)
         self._evidence = list(evidence) if evidence is not None else [Evidence() for _ in rules]
+        self._claims = [claimed(rule, schema) for rule in rules]
+        # A claim of chance fails here and there by its own word: only one that says always has exceptions.
+        soft = [(getattr(r.statement, "probability", None), getattr(r.statement, "weight", None)) for r in rules]
+        self._is_hard = [pair == (None, None) for pair in soft]
         self._inside = np.zeros((len(rules), len(self._literals), 2))
 
     def judge(self, transitions: Transitions, spans: Mapping[str, float], tolerance: float = TOLERANCE
@@ -63,22 +66,22 @@ class Tally:
                 hits, violations = int(hits), int(violations)
             update = {"hits": old.hits + hits, "violations": old.violations + violations, "history": history}
             new = old.model_copy(update=update)
-            if violations or old.exception is not None:
+            if self._is_hard[i] and (violations or old.exception is not None):
                 region = exception(self._literals, self._inside[i], *new.recent)
                 new = new if region == old.exception else new.model_copy(update={"exception": region})
             self._evidence[i] = new
 
     def evidence(self, noise: Rates | None = None) -> list[Evidence]:
         """The evidence of each rule so far; `noise` says how often, least and most, each feature is misread."""
-        if not noise:
-            return list(self._evidence)
-        return [e.model_copy(update={"noise": self._misread(rule, noise)})
-                for rule, e in zip(self.rules, self._evidence, strict=True)]
+        return [self.of(i, noise) for i in range(len(self.rules))]
 
-    def _misread(self, rule: Rule, noise: Rates) -> tuple[float, float]:
-        """The least and the most chance that something in what a rule claims is misread."""
-        rates = [noise[name] for name in _claims(rule, self.schema) if name in noise]
-        return 1 - math.prod(1 - low for low, _ in rates), 1 - math.prod(1 - high for _, high in rates)
+    def of(self, i: int, noise: Rates | None = None) -> Evidence:
+        """The evidence of the i-th rule so far."""
+        rates = [noise[name] for name in self._claims[i] if name in noise] if noise else []
+        if not rates:
+            return self._evidence[i]
+        least, most = (1 - math.prod(1 - pair[side] for pair in rates) for side in (0, 1))
+        return self._evidence[i].model_copy(update={"noise": (least, most)})
 
 
 def measure(rules: Sequence[Rule], schema: Schema, transitions: Transitions, tolerance: float = TOLERANCE,
@@ -94,16 +97,3 @@ def measure(rules: Sequence[Rule], schema: Schema, transitions: Transitions, tol
         part = slice(start, start + CHUNK)
         tally.add(*tally.judge(transitions.take(part), spans, tolerance), None if weight is None else weight[part])
     return tally.evidence(misreading(schema, transitions) if noise is None else noise)
-
-
-def _claims(rule: Rule, schema: Schema) -> set[str]:
-    """The base features whose next value a rule's claim is about."""
-    claim = getattr(rule.statement, "effect", None) or getattr(rule.statement, "condition", None)
-    names: set[str] = set()
-    for node in s.walk(claim) if claim is not None else ():
-        if isinstance(node, s.Name) and node.primed:
-            names.add(node.name)
-        elif isinstance(node, s.Same):
-            names |= {node.feature} if node.feature else set(schema.base)
-    pointed = {d.feature.name: d.of for d in schema.derived if isinstance(d, Pointed)}
-    return {pointed.get(name, name) for name in names}

@@ -50,8 +50,9 @@ def found(*texts: str, **more: object) -> list[Effect]:
 
 
 @pytest.mark.parametrize("text", [
-    OPENS, "expect heat' == heat + 2 within 0.5", "expect cells'[0] == b if action == push", "reward 1 if action == push",
-    "end if action == push and level == 9", "expect door' == open with probability 0.9 if action == push",
+    OPENS, "expect heat' == heat + 2 within 0.5", "expect cells'[0] == b if action == push",
+    "reward 1 if action == push", "end if action == push and level == 9",
+    "expect door' == open with probability 0.9 if action == push",
 ])
 def test_a_true_rule_helps(text: str) -> None:
     (effect,) = found(text)

@@ -1,10 +1,11 @@
-"""What rules give away without data: contradictions with a witness, redundancy, what never fires, goals out of reach."""
+"""What rules give away without data: contradictions, redundancy, what never fires, goals out of reach."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import pytest
+
 from gedanken.world.checking.equivalence import equivalent
 from gedanken.world.checking.logic import Finding, examine
 from gedanken.world.rulebook import Entry

@@ -37,11 +37,11 @@ def lived(n: int, fails: str = "", noise: float = 0.0, seed: int = 0, chance: fl
     now = {"door": rng.integers(0, 2, n).astype(np.int16), "lock": rng.integers(0, 3, n).astype(np.int16),
            "heat": (80 * rng.random(n)).astype(np.float32), "lamp": rng.random(n) < 0.5}
     action = rng.integers(0, 2, (n, 1))
-    stuck = {"": np.zeros(n, bool), "bar": now["lock"] == 2, "hot": now["heat"] >= 60, "always": np.ones(n, bool)}[fails]
+    no, yes = np.zeros(n, bool), np.ones(n, bool)
+    stuck = {"": no, "bar": now["lock"] == 2, "hot": now["heat"] >= 60, "always": yes}[fails]
     works = (action[:, 0] == 1) & ~stuck & (rng.random(n) >= chance)
     door = np.where(works, 1, np.where(action[:, 0] == 1, 0, now["door"]))
     next = now | {"door": np.where(rng.random(n) < noise, rng.integers(0, 2, n), door).astype(np.int16)}
-    no = np.zeros(n, bool)
     return Transitions(now, action, np.zeros(n, np.float32), no, no, next, np.zeros(n, np.int64), np.arange(n))
 
 
