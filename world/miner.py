@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["MinerConfig", "mine", "repairs"]
 
 
+STREAK = 20
+"""A certainty with fewer hits than these may yet turn out to be a streak of luck."""
+
+
 @dataclass(frozen=True)
 class MinerConfig:
     """Bounds of a search: how many rules are proposed, on how many `rows` at most, and how guards are searched."""
@@ -124,8 +128,9 @@ def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config
     """Claims with their guards, until what they explain is covered or given up."""
     if not claims:
         return
-    search = config.search
-    open_ = np.any([c.explains for c in claims], 0)
+    events = np.any([c.explains for c in claims], 0)
+    search = replace(config.search, noise=_misread(events, terms, config.search.noise))
+    open_ = maybe = events
     left, grown = list(claims), {}
     for _ in range(config.rounds):
         left = [c for c in left if (c.explains & open_).sum() >= search.support]
@@ -150,12 +155,15 @@ def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config
         _, claim, guard = best
         guard = _possible(guard, claim)
         yield _told(claim, guard, claim.explains, terms)
+        positive = claim.explains & open_
         open_ = open_ & ~guard.cover
-    for claim in _chancy(claims, open_, search):
-        guard = grow_chance(conditions, claim.explains & open_, claim.explains, claim.holds, search)
+        if (positive & guard.cover).sum() >= STREAK:
+            maybe = maybe & ~guard.cover
+    for claim in _chancy(claims, maybe, search):
+        guard = grow_chance(conditions, claim.explains & maybe, claim.explains, claim.holds, config.search)
         if guard is not None and _is_lawful(claim, guard.cover, terms):
             guard = _possible(guard, claim)
-            open_ = open_ & ~(guard.cover & claim.explains)
+            maybe = maybe & ~(guard.cover & claim.explains)
             yield _told(claim, guard, claim.explains, terms)
 
 
@@ -195,6 +203,13 @@ def _foreseen(now: Conditions, after: Conditions, event: Claim, terms: Terms, co
     return told[1] if worth(told[1]) > worth(told[0]) + 2 else told[0]
 
 
+def _misread(events: np.ndarray, terms: Terms, most: float) -> float:
+    """How often a thing is misread, at most: no more often than it happens under the action under which it is rarest."""
+    rates = [(float(events[rows].sum()) + 2) / (rows.sum() + 2)
+             for t in terms.actions if not t.is_number for rows in (t.now == code for code in np.unique(t.now))]
+    return float(np.clip(1.5 * min(rates, default=most), min(0.02, most), most))
+
+
 def _chancy(claims: Sequence[Claim], open_: np.ndarray, search: Search) -> list[Claim]:
     """Claims that may hold by chance: of discrete features, where no guard makes them certain; relations first."""
     found = [c for c in claims if c.target and c.law is None and (c.explains & open_).sum() >= 2 * search.support]
@@ -202,17 +217,25 @@ def _chancy(claims: Sequence[Claim], open_: np.ndarray, search: Search) -> list[
 
 
 def _is_lawful(claim: Claim, cover: np.ndarray, terms: Terms) -> bool:
-    """Whether an integer's next value hangs on the present one: few steps must make up most of the cover, and far more
-    than if the next values were dealt out anew (then `x + 1` is right by chance wherever it can be)."""
+    """Whether the next value hangs on the present one: it must remain far oftener than if the next values were dealt
+    out anew, and an integer under the guard make but few steps (then `x + 1` is right by chance wherever it can be)."""
     term = next(t for t in terms.states if t.feature.name == claim.target)
+    if not _exceeds_chance(term.now, term.next, np.zeros(1)):
+        return False
     if term.kind != "integer" or not claim.is_relation:
         return True
-    now, next_ = term.now[cover], term.next[cover]
-    steps, counts = np.unique(next_ - now, return_counts=True)
-    few = steps[counts >= 0.1 * len(now)]
-    share = float(np.isin(next_ - now, few).mean())
-    dealt = float(np.isin(next_[:, None] - now[None, :], few).mean())
-    if share < 0.8 or dealt >= share:
+    steps, counts = np.unique((term.next - term.now)[cover], return_counts=True)
+    few = steps[counts >= 0.1 * cover.sum()]
+    return bool(counts[np.isin(steps, few)].sum() >= 0.8 * cover.sum()) and _exceeds_chance(
+        term.now[cover], term.next[cover], few)
+
+
+def _exceeds_chance(now: np.ndarray, after: np.ndarray, steps: np.ndarray) -> bool:
+    """Whether `after - now` is one of `steps` more often, by 10 nats, than if `after` were dealt out anew."""
+    now, after = now.astype(np.int64), after.astype(np.int64)
+    share = float(np.isin(after - now, steps).mean())
+    dealt = float(np.isin(after[:, None] - now[None, :], steps).mean())
+    if share <= dealt:
         return False
     odds = share * np.log(share / dealt) + (1 - share) * np.log(max(1 - share, 1e-9) / (1 - dealt))
     return bool(len(now) * odds > 10)
