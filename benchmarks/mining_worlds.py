@@ -37,7 +37,7 @@ def worlds() -> list[World]:
             cart_pole()]
 
 
-# --- invented: every step from a new random state -----------------------------------------------------------------------
+# --- invented: every step from a new random state ---------------------------------------------------------------------
 
 
 def workshop() -> World:
@@ -167,7 +167,7 @@ def casino() -> World:
     ))
 
 
-# --- of Gymnasium and MiniGrid: random walks ---------------------------------------------------------------------------
+# --- of Gymnasium and MiniGrid: random walks --------------------------------------------------------------------------
 
 
 def door_key() -> World:
@@ -207,9 +207,10 @@ def taxi() -> World:
 def frozen_lake() -> World:
     moves = (("row", "+", "action != up and row < 3"), ("row", "-", "action != down and row > 0"),
              ("col", "+", "action != left and col < 3"), ("col", "-", "action != right and col > 0"))
-    return _real("FrozenLake-v1", 100, tuple(
-        (f"expect {axis}' == {axis} {sign} 1 with probability 0.33 if {guard}",) for axis, sign, guard in moves
-    ) + (("end if tile'[row', col'] in {hole, goal}", "end if tile'[row', col'] == hole"),))
+    return _real("FrozenLake-v1", 100, (
+        *((f"expect {axis}' == {axis} {sign} 1 with probability 0.33 if {guard}",) for axis, sign, guard in moves),
+        ("end if tile'[row', col'] in {hole, goal}", "end if tile'[row', col'] == hole"),
+    ))
 
 
 def cliff_walking() -> World:
@@ -224,9 +225,11 @@ def cliff_walking() -> World:
         ("expect col' == 0 if action == down and row == 2 and col <= 10 or action == right and row == 3 or "
          "col == 0 and action != right or col == 1 and action == left",
          "expect col' == 0 if action == down and row == 2 and col >= 1",
-         "expect col' == 0 if action == down and row == 2 and 1 <= col <= 10", "expect col' == 0 if action == down and row == 2",
+         "expect col' == 0 if action == down and row == 2 and 1 <= col <= 10",
+         "expect col' == 0 if action == down and row == 2",
          "expect col' == 0 if action == down and row == 2 and col <= 10"),
-        (f"reward -100 if {falls}", f"reward -100 if {wider}"), (f"reward -1 if not {falls}", f"reward -1 if not {wider}"),
+        (f"reward -100 if {falls}", f"reward -100 if {wider}"),
+        (f"reward -1 if not {falls}", f"reward -1 if not {wider}"),
     ))
 
 
@@ -238,7 +241,7 @@ def cart_pole() -> World:
     ))
 
 
-# --- how they are made --------------------------------------------------------------------------------------------------
+# --- how they are made ------------------------------------------------------------------------------------------------
 
 
 def _category(name: str, *values: str) -> Feature:
@@ -302,7 +305,7 @@ def _joined(now: Columns, action: np.ndarray, reward: np.ndarray, ended: np.ndar
                        np.zeros(n, np.int64), np.arange(n))
 
 
-# --- misreading -----------------------------------------------------------------------------------------------------------
+# --- misreading -------------------------------------------------------------------------------------------------------
 
 
 def misread(transitions: Transitions, schema: Schema, rate: float, shake: float, seed: int) -> Transitions:
