@@ -8,17 +8,17 @@ one rule. What it finds are candidates: the knowledge base weighs them like any 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .evidence import as_rows
-from .mining.claims import Claim, claim_of, claims_of, payments
-from .mining.conditions import Conditions, conditions_of
-from .mining.guards import Guard, Search, grow, grow_chance
-from .mining.laws import refit
+from .mining.claims import Claim, claims_of, payments
+from .mining.conditions import conditions_of
+from .mining.covering import Found, cover, foreseen, lasting
+from .mining.guards import Guard, Search
 from .mining.repair import repairs
 from .mining.terms import Terms, roundest, terms_of
 from .rules.parse import RuleError, parse
@@ -38,17 +38,7 @@ class MinerConfig:
 
     rules: int = 40
     rows: int = 4000
-    rounds: int = 10
     search: Search = field(default_factory=Search)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A claim and its guard; `says` is the guard's text."""
-
-    claim: Claim
-    guard: Guard
-    says: str
 
 
 def mine(schema: Schema, transitions: Transitions, surprise: np.ndarray | None = None,
@@ -94,7 +84,7 @@ def _worth(terms: Terms, transitions: Transitions, weight: np.ndarray, config: M
         text += f" if {guard}" if guard else ""
         worth[text] = max(worth.get(text, -np.inf), float(weight[explained].sum()))
 
-    found = [f for some in claims.values() for f in _lasting(list(_cover(now, some, terms, config)))]
+    found = [f for some in claims.values() for f in lasting(list(cover(now, some, terms, config.search)))]
     said: set[tuple[str, str]] = set()
     for rule in sorted(found, key=lambda f: -len(_joined(f, claims, found))):
         effects = _joined(rule, claims, found)
@@ -108,121 +98,16 @@ def _worth(terms: Terms, transitions: Transitions, weight: np.ndarray, config: M
     # What a rule explains is surely a change; any other may be misread.
     events = np.any([f.guard.cover & f.claim.explains & bool(f.says) for f in found] or [np.zeros(terms.size, bool)], 0)
     idle = Claim.of("same", ~events, terms.unchanged & ~events)
-    strict = replace(config, search=replace(config.search, noise=0.005))
-    for rule in _cover(now, [idle], terms, strict) if events.any() else ():
+    strict = replace(config.search, noise=0.005)
+    for rule in cover(now, [idle], terms, strict) if events.any() else ():
         if rule.says:
             tell("expect same", rule.says, rule.guard.cover)
     ended = transitions.terminated.astype(bool)
     for event in [Claim.of("end", ended), *payments(transitions.reward, config.search.support)]:
-        for rule in _foreseen(now, after, event, terms, config):
+        for rule in foreseen(now, after, event, terms, config.search):
             if rule.says or event.text != "end":
                 tell(event.text, rule.says, rule.guard.cover & event.explains)
     return worth
-
-
-def _cover(conditions: Conditions, claims: Sequence[Claim], terms: Terms, config: MinerConfig) -> Iterator[_Found]:
-    """Claims with their guards, until what they explain is covered or given up."""
-    if not claims:
-        return
-    search = config.search
-    open_ = np.any([c.explains for c in claims], 0)
-    left, grown = list(claims), {}
-    for _ in range(config.rounds):
-        left = [c for c in left if (c.explains & open_).sum() >= search.support]
-        left.sort(key=lambda c: c.cost - (c.explains & open_).sum())
-        best: tuple[float, Claim, Guard] | None = None
-        for claim in left[:4]:
-            positive = claim.explains & open_
-            key = claim.text, positive.tobytes()
-            if key not in grown:
-                grown[key] = grow(conditions, positive, claim.holds, claim.trivial, search)
-            guard = grown[key]
-            if guard is None:
-                continue
-            score = (positive & guard.cover).sum() - 2 * len(guard.literals) - claim.cost
-            if best is None or score > best[0]:
-                best = score, claim, guard
-        if best is None:
-            left = left[4:]
-            if not left:
-                break
-            continue
-        _, claim, guard = best
-        guard = _possible(guard, claim)
-        yield _told(claim, guard, claim.explains, terms)
-        open_ = open_ & ~guard.cover
-    for claim in _chancy(claims, open_, search):
-        guard = grow_chance(conditions, claim.explains & open_, claim.explains, claim.holds, search)
-        if guard is not None and _is_lawful(claim, guard.cover, terms):
-            guard = _possible(guard, claim)
-            open_ = open_ & ~(guard.cover & claim.explains)
-            yield _told(claim, guard, claim.explains, terms)
-
-
-def _possible(guard: Guard, claim: Claim) -> Guard:
-    """Without the rows on which the claim would leave the bounds of its feature, which no data need tell."""
-    wanted = guard.cover & claim.possible
-    if claim.possible[guard.cover].all():
-        return guard
-    covers = (guard.conditions.matrix > 0) & guard.cover[:, None]
-    exact = np.flatnonzero((covers == wanted[:, None]).all(0))
-    if not len(exact):
-        return guard
-    return replace(guard, literals=(*guard.literals, int(exact[0])), cover=wanted)
-
-
-def _lasting(found: list[_Found]) -> list[_Found]:
-    """Without rules that are no more than a streak of luck of one with a probability."""
-    def is_streak(rule: _Found) -> bool:
-        hits = rule.claim.explains & rule.guard.cover
-        return any(
-            (hits & other.claim.explains & other.guard.cover).sum() > 0.8 * hits.sum()
-            and -hits.sum() * np.log(other.guard.probability) < 1.5 * rule.guard.conditions.cost
-            for other in found if other.guard.probability is not None
-        )
-
-    return [f for f in found if f.guard.probability is not None or not is_streak(f)]
-
-
-def _foreseen(now: Conditions, after: Conditions, event: Claim, terms: Terms, config: MinerConfig) -> list[_Found]:
-    """When an event comes: told from the state and the action, or from the next state where that tells more."""
-    told = [list(_cover(conditions, [event], terms, config)) for conditions in (now, after)]
-
-    def worth(rules: list[_Found]) -> float:
-        cover = np.any([r.guard.cover for r in rules], 0) if rules else np.zeros(terms.size, bool)
-        return float(np.where(event.holds, 1, -1)[cover].sum() - sum(len(r.guard.literals) for r in rules))
-
-    return told[1] if worth(told[1]) > worth(told[0]) + 2 else told[0]
-
-
-def _chancy(claims: Sequence[Claim], open_: np.ndarray, search: Search) -> list[Claim]:
-    """Claims that may hold by chance: of discrete features, where no guard makes them certain; relations first."""
-    found = [c for c in claims if c.target and c.law is None and (c.explains & open_).sum() >= 2 * search.support]
-    return sorted(found, key=lambda c: (not c.is_relation, c.cost, -(c.explains & open_).sum()))
-
-
-def _is_lawful(claim: Claim, cover: np.ndarray, terms: Terms) -> bool:
-    """Whether an integer's next value hangs on the present one: few steps must make up most of the cover, and far more
-    than if the next values were dealt out anew (then `x + 1` is right by chance wherever it can be)."""
-    term = next(t for t in terms.states if t.feature.name == claim.target)
-    if term.kind != "integer" or not claim.is_relation:
-        return True
-    now, next_ = term.now[cover], term.next[cover]
-    steps, counts = np.unique(next_ - now, return_counts=True)
-    few = steps[counts >= 0.1 * len(now)]
-    share = float(np.isin(next_ - now, few).mean())
-    dealt = float(np.isin(next_[:, None] - now[None, :], few).mean())
-    if share < 0.8 or dealt >= share:
-        return False
-    odds = share * np.log(share / dealt) + (1 - share) * np.log(max(1 - share, 1e-9) / (1 - dealt))
-    return bool(len(now) * odds > 10)
-
-
-def _told(claim: Claim, guard: Guard, positive: np.ndarray, terms: Terms) -> _Found:
-    """With its law fitted to the guard's rows, and the guard's cuts at round numbers."""
-    if claim.law is not None:
-        claim = claim_of(refit(claim.law, terms, guard.cover), claim.law.target)
-    return _Found(claim, guard, guard.text(positive, ~claim.holds))
 
 
 def _share(guard: Guard) -> float:
@@ -233,7 +118,7 @@ def _share(guard: Guard) -> float:
     return thirds[0] if thirds else min(1.0, roundest(max(p - error, 0.01), p + error))
 
 
-def _joined(rule: _Found, claims: dict[str, list[Claim]], found: Sequence[_Found]) -> list[Claim]:
+def _joined(rule: Found, claims: dict[str, list[Claim]], found: Sequence[Found]) -> list[Claim]:
     """The claim, and of every other feature that changes under the same guard the one that holds there."""
     effects = {rule.claim.target: rule.claim}
     for other in found if rule.guard.probability is None else ():

@@ -89,12 +89,8 @@ def grow_chance(conditions: Conditions, positive: np.ndarray, explains: np.ndarr
         rate = float(holds[cover].mean())
         value = _value((positive & cover).sum(), (~holds & cover).sum(), positive.sum(), (~holds).sum())
         value -= conditions.cost * len(divided)
-        inside, outside = ((holds & c).sum() for c in (cover, ~cover))
-        told = _likelihood(inside, cover.sum() - inside) + _likelihood(outside, (~cover).sum() - outside)
-        told -= _likelihood(holds.sum(), (~holds).sum())    # the next value must hang on the guard at all
-        if min(value, told - conditions.cost) < -np.log(search.significance):
-            continue
-        if 0.1 <= rate <= 0.95 and (positive & cover).sum() >= LEAST_CHANCE:
+        is_chance = rate >= 0.1 and not _is_plausible(holds, np.zeros_like(cover), cover, search)
+        if is_chance and (positive & cover).sum() >= LEAST_CHANCE and value > -np.log(search.significance):
             return Guard(conditions, tuple(divided), cover, rate, float(value))
     return None
 
