@@ -66,4 +66,4 @@ def _named(prepared: Prepared) -> list[int]:
     if not len(prepared.links):
         return []
     whole = (prepared.links[..., 0] > 0) & (prepared.links[..., 1] > 0.99)
-    return [int(j) for j in whole.any(0).nonzero()[0]]
+    return [int(j) for j in np.flatnonzero(whole.any(0))]

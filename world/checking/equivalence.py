@@ -81,6 +81,8 @@ def _parts(statement: s.Statement) -> Parts:
             return ("prefer", weight), ((condition, TRUE),)
         case s.Achieve(milestones=milestones, within=within):
             return ("achieve", within), tuple((m, TRUE) for m in milestones)
+        case s.Let(name=name):
+            return ("let", name), ()
 
 
 def _compared(a: tuple[Expression, Expression], b: tuple[Expression, Expression], rows: Rows) -> tuple[bool, bool]:

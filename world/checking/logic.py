@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..rules import syntax as s
 from ..rules.compile import is_primed
+from ..rules.holes import known
 from ..schema import Schema
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def proved_equal(ours: Pairs, theirs: Pairs, schema: Schema) -> bool | None:
 def _claim(entry: Entry, symbols: Any) -> _Claim:
     import z3
 
-    term, statement = symbols.term, entry.rule.statement
+    term, statement = symbols.term, (entry.acting or entry.rule).statement
     kind, is_soft = statement.kind, getattr(statement, "weight", None) is not None
 
     def where(guard: s.Expression | None) -> Any:
@@ -136,7 +137,7 @@ def _claim(entry: Entry, symbols: Any) -> _Claim:
 
     match statement:
         case s.Expect(effect=effect, guard=guard, probability=probability):
-            return _Claim(entry, kind, where(guard), term(effect), 1.0 if probability is None else probability, is_soft)
+            return _Claim(entry, kind, where(guard), term(effect), 1.0 if probability is None else known(probability), is_soft)
         case s.Always(condition=condition):
             return _Claim(entry, kind, where(None), term(condition), is_soft=is_soft)
         case s.Reward(guard=guard) | s.End(guard=guard):
@@ -149,6 +150,8 @@ def _claim(entry: Entry, symbols: Any) -> _Claim:
             return _Claim(entry, kind, term(condition), is_soft=is_soft)
         case s.Achieve(milestones=milestones):
             return _Claim(entry, kind, where(None), milestones=tuple(map(term, milestones)))
+        case s.Let():
+            return _Claim(entry, kind, where(None))
 
 
 def _never(c: _Claim, symbols: Any) -> Finding | None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..rules import syntax as s
 from ..rules.evaluate import Rows, compiled
+from ..rules.holes import known
 from ..rules.syntax import Expression, Rule
 from ..schema import Derived, Feature, Pointed, Schema
 
@@ -50,6 +51,8 @@ def conditions(rule: Rule) -> tuple[Expression, ...]:
             return (condition,)
         case s.Prefer(condition=condition):
             return (condition,)
+        case s.Let():
+            return ()
 
 
 class Sample:

@@ -16,6 +16,7 @@ from typing import Any
 import z3
 
 from ..rules import syntax as s
+from ..rules.holes import known
 from ..rules.syntax import Expression
 from ..rules.text import word
 from ..schema import Feature, Schema
@@ -106,7 +107,7 @@ class Symbols:
                 return self._call(function, [self.term(a, shift) for a in arguments])
             case s.Compare(operands=operands, operators=operators, within=within):
                 pairs = zip(operands, operators, operands[1:], strict=False)
-                return z3.And([self._compare(a, operator, b, within, shift) for a, operator, b in pairs])
+                return z3.And([self._compare(a, operator, b, known(within), shift) for a, operator, b in pairs])
             case s.Member(operand=operand, members=members):
                 return z3.Or([self._compare(operand, "==", m, None, shift) for m in members])
             case s.Not(operand=operand):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..rules import syntax as s
 from ..rules.evaluate import Rows, truth
+from ..rules.holes import known
 from ..rules.syntax import Expression, Rule
 from ..schema import Pointed, Schema
 
@@ -57,7 +58,7 @@ def verdicts(rules: Sequence[Rule], rows: Rows, transitions: Transitions, spans:
             case s.Reward(guard=guard, amount=amount):
                 paid = torch.as_tensor(transitions.reward).double()
                 applies[i] = _where(guard, rows)
-                holds[i] = _agrees(paid, torch.full_like(paid, amount)) | _agrees(paid, totals)
+                holds[i] = _agrees(paid, torch.full_like(paid, known(amount))) | _agrees(paid, totals)
             case s.End(guard=guard):
                 applies[i], holds[i] = truth(guard, rows), torch.as_tensor(transitions.terminated)
     return Verdicts(applies, holds)
@@ -106,7 +107,7 @@ def _totals(rules: Sequence[Rule], rows: Rows) -> Tensor:
     total = torch.zeros(rows.size, dtype=torch.float64)
     for rule in rules:
         if isinstance(rule.statement, s.Reward):
-            total += _where(rule.statement.guard, rows) * rule.statement.amount
+            total += _where(rule.statement.guard, rows) * known(rule.statement.amount)
     return total
 
 

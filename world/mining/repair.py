@@ -15,6 +15,7 @@ import torch
 from ..evidence import TOLERANCE, as_rows
 from ..rules import syntax as s
 from ..rules.evaluate import Rows, truth
+from ..rules.holes import known
 from ..rules.parse import parse
 from ..rules.syntax import Expression, Rule
 from ..rules.text import to_text
@@ -73,7 +74,7 @@ def _holds(statement: s.Expect | s.Reward | s.End, rows: Rows, part: Transitions
         case s.Expect(effect=effect):
             return truth(_tolerant(effect, rows), rows).numpy()
         case s.Reward(amount=amount):
-            return np.isclose(part.reward, amount, rtol=0.05, atol=1e-6)
+            return np.isclose(part.reward, known(amount), rtol=0.05, atol=1e-6)
         case s.End():
             return part.terminated.astype(bool)
 

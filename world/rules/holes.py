@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
+from ...errors import UserError
 from .syntax import Hole, N, Node, Number, Rule, walk
 
-__all__ = ["filled", "filling", "holes"]
+__all__ = ["filled", "filling", "holes", "known"]
 
 _BARE = ("within", "probability", "amount")    # a number of the node itself, which is no expression
 
@@ -36,3 +37,14 @@ def filling(node: N, values: Iterator[float]) -> N:
             changes[name] = tuple(Number(value=next(values)) if isinstance(v, Hole)
                                   else filling(v, values) if isinstance(v, Node) else v for v in value)
     return node.model_copy(update=changes)
+
+
+@overload
+def known(value: float | Hole) -> float: ...
+@overload
+def known(value: float | Hole | None) -> float | None: ...
+def known(value: float | Hole | None) -> float | None:
+    """A number of a rule that acts. Raises `UserError` where it is still to be fitted."""
+    if isinstance(value, Hole):
+        raise UserError("a '?' of the rule is still to be fitted to the transitions in memory; check the rules first")
+    return value
