@@ -10,8 +10,9 @@ of values, K the number of touched cells.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -74,29 +75,24 @@ class Categorical:
         """
         impossible = rows & ~allowed.any(-1)
         # The floor first: where the model was certain of a forbidden value, what remains is its second choice.
-        left = self._possible().masked_fill(~allowed, -math.inf)
+        left = self.possible().masked_fill(~allowed, -math.inf)
         contradicted = ~(left > -math.inf).any(-1, keepdim=True)
         masked = torch.where(contradicted, self.log_probs().masked_fill(~allowed, -math.inf), left)
         return replace(self, logits=torch.where((rows & ~impossible)[:, None], masked, self.logits)), impossible
 
     def tilt(self, rows: Tensor, bonus: Tensor) -> Categorical:
         """Product with an expert: add log weights `bonus [N, *shape, V]` on `rows`."""
-        return replace(self, logits=torch.where(_wide(rows, self.logits), self._possible() + bonus, self.logits))
+        return replace(self, logits=torch.where(_wide(rows, self.logits), self.possible() + bonus, self.logits))
 
     def condition(self, rows: Tensor, event: Tensor, probability: float) -> Categorical:
         """Give the `event [N, V]` exactly `probability`, the rest in the model's own proportions (Jeffrey's rule).
 
         Rows on which the event, or everything else, is ruled out are left alone.
         """
-        logp = self._possible()
-        possible = logp > -math.inf
-        inside = logp.masked_fill(~event, -math.inf).log_softmax(-1) + math.log(probability)
-        outside = logp.masked_fill(event, -math.inf).log_softmax(-1) + math.log1p(-min(probability, 1 - 1e-6))
-        mixed = torch.where(event, inside, outside)
-        usable = rows & (event & possible).any(-1) & (~event & possible).any(-1)
-        return replace(self, logits=torch.where(usable[:, None], mixed, self.logits))
+        mixed, usable = jeffrey(self.possible(), event, torch.full(rows.shape, probability))
+        return replace(self, logits=torch.where((rows & usable)[:, None], mixed, self.logits))
 
-    def _possible(self) -> Tensor:
+    def possible(self) -> Tensor:
         """Log-probabilities with the floor mixed into all values that are not ruled out, `[N, *shape, V]`."""
         possible = self.logits > -math.inf
         floor = possible * (FLOOR / possible.sum(-1, keepdim=True))
@@ -145,10 +141,10 @@ class Board:
     def entropy(self) -> Tensor:
         return _entropy(self.logits).masked_fill(self.index < 0, 0.0).sum(1)
 
-    def tilt(self, rows: Tensor, value: Tensor, weight: float) -> Board:
-        """Make the whole array `value [N, *shape]` likelier by `weight` nats a touched cell, on `rows`."""
+    def tilt(self, rows: Tensor, value: Tensor, weight: Tensor) -> Board:
+        """Make the whole array `value [N, *shape]` likelier by `weight [N]` nats a touched cell, on `rows`."""
         wanted = encode(self.feature, value).flatten(1).gather(1, self.index.clamp_min(0))
-        bonus = F.one_hot(wanted, self.logits.shape[-1]) * weight
+        bonus = F.one_hot(wanted, self.logits.shape[-1]) * weight[:, None, None]
         logits = Categorical(self.feature, self.logits).tilt(rows, bonus).logits
         return replace(self, logits=logits)
 
@@ -232,19 +228,20 @@ class Normal:
             least, most = self.low.clamp(least, most), self.high.clamp(least, most)
         return replace(self, mean=self.mean.clamp(least, most), low=least, high=most)
 
-    def fuse(self, rows: Tensor, value: Tensor, std: float) -> Normal:
+    def fuse(self, rows: Tensor, value: Tensor, std: Tensor | float) -> Normal:
         """Product with the expert `Normal(value, std)`: the precision-weighted mean, on `rows`."""
         mine, theirs = self.std.pow(-2), std ** -2
         return self._moved(rows, (mine * self.mean + theirs * value) / (mine + theirs), (mine + theirs).rsqrt())
 
-    def lean(self, rows: Tensor, bound: Tensor, sign: int, weight: float) -> Normal:
+    def lean(self, rows: Tensor, bound: Tensor, sign: Tensor | int, weight: Tensor | float) -> Normal:
         """Product with the expert that adds `weight` below `bound` (`sign` -1) or above it (+1), on `rows`.
 
         The normal with the mean and variance of the exact product, from the moments of a half-truncated normal.
         """
         z = -sign * (bound - self.mean) / self.std  # with the sign turned, what is likelier lies below z
         density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
-        ratio = 1 / (1 / math.expm1(min(weight, 80.0)) + torch.special.ndtr(z)) * density
+        odds = torch.as_tensor(weight, dtype=z.dtype).clamp_max(80.0).expm1()
+        ratio = density / (1 / odds + torch.special.ndtr(z))
         variance = (1 - z * ratio - ratio.square()).clamp_min(1e-6)
         return self._moved(rows, self.mean + sign * self.std * ratio, self.std * variance.sqrt())
 
@@ -259,6 +256,23 @@ class Normal:
 
 
 Distribution = Categorical | Board | Normal
+D = TypeVar("D", Categorical, Board, Normal)
+
+
+def jeffrey(logp: Tensor, event: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities `[N, V]` in which `event [N, V]` has exactly `probability [N]`, all else in its own proportions
+    (Jeffrey 1965), and the rows `[N]` for which that can be: neither the event nor all else was ruled out."""
+    possible = logp > -math.inf
+    usable = (event & possible).any(-1) & (~event & possible).any(-1)
+    inside = logp.masked_fill(~event, -math.inf).log_softmax(-1) + probability.log()[:, None]
+    outside = logp.masked_fill(event, -math.inf).log_softmax(-1) + torch.log1p(-probability.clamp_max(1 - 1e-6))[:, None]
+    return torch.where(event, inside, outside), usable
+
+
+def take(distribution: D, index: Tensor) -> D:
+    """The rows `index [M]` of a distribution (repeats allowed)."""
+    parts = {f.name: getattr(distribution, f.name) for f in fields(distribution)}
+    return replace(distribution, **{k: v.index_select(0, index) for k, v in parts.items() if isinstance(v, Tensor)})
 
 
 def encode(feature: Feature, value: Tensor) -> Tensor:
