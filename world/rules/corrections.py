@@ -4,7 +4,7 @@ A place is a distribution of one value a row; the claims on it come strongest fi
 what is certain, which nothing soft undoes, last the probabilities that are exact. Hard claims that contradict each
 other on a row are taken in by strength: one that would leave nothing possible loses there, and is reported.
 
-N rows, K claims, U of them different claims that read the row, V values.
+N rows, M of them on which a claim of the place fires, K claims, U different ones that depend on the row, V values.
 """
 
 from __future__ import annotations
@@ -39,107 +39,115 @@ class Claim:
     strength: Strength
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What the claims on one place ask of the M rows on which some fire: the log weights `bonus [M, V]`, if any; how
+    many hard ones allow each value, `votes [M, V]`, of how many, `asked [M]`."""
+
+    bonus: Tensor | None
+    votes: Tensor
+    asked: Tensor
+
+
 class Choice:
     """Claims on a place of V listed values."""
 
     def __init__(self, feature: Feature, claims: Sequence[Claim]) -> None:
         v, k = feature.cardinality or 0, len(claims)
-        self.feature = replace(feature, shape=())
-        self.size = v
+        self.feature, self.size = replace(feature, shape=()), v
         self.values = torch.arange(v) + feature.offset
-        self.kinds = [c.strength[0] for c in claims]
-        self.is_hard = torch.tensor([kind == "hard" for kind in self.kinds])
+        kinds = [c.strength[0] for c in claims]
         amounts = torch.tensor([c.strength[1] for c in claims])
+        self.is_hard = torch.tensor([kind == "hard" for kind in kinds])
+        self.has_weights = "weight" in kinds
         unique: dict[object, tuple[Atom, list[int]]] = {}
-        table, is_fixed = torch.zeros(k, v), torch.zeros(k, dtype=torch.bool)
+        self.table, self.is_fixed = torch.zeros(k, v, dtype=torch.bool), torch.zeros(k, dtype=torch.bool)
         for i, claim in enumerate(claims):
             fixed = self._fixed(claim.atom)
             if fixed is not None:
-                table[i], is_fixed[i] = fixed.float(), True
+                self.table[i], self.is_fixed[i] = fixed, True
             else:
                 unique.setdefault(claim.atom.key, (claim.atom, []))[1].append(i)
         # Equalities first: their operands are compared with the values in one go.
         read = sorted(unique.values(), key=lambda each: each[0].operation != "==")
         self.copies = [a for a, _ in read if a.operation == "=="]
         self.others = [a for a, _ in read if a.operation != "=="]
-        self.reads = torch.zeros(k, len(read))
+        reads = torch.zeros(k, len(read))
         for u, (_, members) in enumerate(read):
-            self.reads[members, u] = 1.0
-        self.table, self.is_fixed = table, is_fixed
-        weights = amounts * torch.tensor([kind == "weight" for kind in self.kinds])
-        hard = self.is_hard.float()
-        # Votes: for each value, how many hard claims allow it; in the last column, how many there are.
-        self.votes = torch.cat([table, is_fixed[:, None].float()], 1) * hard[:, None]
-        self.bonus = table * weights[:, None]
-        self.read_votes, self.read_bonus = self.reads * hard[:, None], self.reads * weights[:, None]
-        self.exact = torch.tensor([i for i in reversed(range(k)) if self.kinds[i] == "probability"])
-        self.chances = amounts[self.exact] if len(self.exact) else amounts[:0]
+            reads[members, u] = 1.0
+        self.reader = reads.argmax(1) if len(read) else torch.zeros(k, dtype=torch.int64)
+        hard, weights = self.is_hard.float()[:, None], (amounts * torch.tensor([k == "weight" for k in kinds]))[:, None]
+        self.votes = torch.cat([self.table, self.is_fixed[:, None]], 1) * hard
+        self.bonus = self.table * weights
+        self.read_votes, self.read_bonus = reads * hard, reads * weights
+        self.exact = torch.tensor([i for i in reversed(range(k)) if kinds[i] == "probability"], dtype=torch.int64)
+        self.chances = amounts[self.exact]
 
-    def correct(self, own: Categorical, fired: Tensor, rows: Rows) -> tuple[Categorical, Tensor | None]:
-        """Correct where `fired [N, K]`; also return where a hard claim lost, `[N, K]`, None if none did."""
-        lost, f = None, fired.float()
-        masks, valid = self._masks(rows) if self.reads.shape[1] else (None, None)
-        if "weight" in self.kinds:
-            bonus = f @ self.bonus                                                                         # [N, V]
-            if masks is not None and valid is not None:
-                bonus += ((f @ self.read_bonus) * valid)[..., None].mul(masks).sum(1)
-            own = own.tilt((bonus != 0).any(1), bonus)
-        if "hard" in self.kinds:
-            votes = f @ self.votes
-            if masks is not None and valid is not None:
-                claims = (f @ self.read_votes) * valid
-                votes[:, :-1] += claims[..., None].mul(masks).sum(1)
-                votes[:, -1] += claims.sum(1)
-            asked = votes[:, -1:]
-            allowed, where = votes[:, :-1] >= asked, asked[:, 0] > 0
-            stuck = where & ~allowed.any(1)
-            if bool(stuck.any()):
-                lost = torch.zeros_like(fired)
-                for some in stuck.nonzero()[:, 0].split(_CHUNK):
-                    every = self._allowed(masks, valid, some)
-                    kept, allowed[some] = _settled(fired[some] & self.is_hard, every)
-                    lost[some] = fired[some] & self.is_hard & ~kept
-            own = _restricted(own, where, allowed)
-        if len(self.exact):
-            own = self._with_chances(own, fired[:, self.exact], masks, valid)
-        return own, lost
+    def tally(self, fired: Tensor, read: Read | None) -> Tally:
+        """Count what the claims `fired [M, K]` ask for."""
+        f = fired.float()
+        votes = f @ self.votes
+        bonus = f @ self.bonus if self.has_weights else None
+        votes, asked = votes[:, :-1], votes[:, -1]
+        if read is not None:
+            masks = read.masks.float()
+            hard = (f @ self.read_votes) * read.valid                                                      # [M, U]
+            votes, asked = votes + (hard[..., None] * masks).sum(1), asked + hard.sum(1)
+            if bonus is not None:
+                bonus = bonus + (((f @ self.read_bonus) * read.valid)[..., None] * masks).sum(1)
+        return Tally(bonus, votes, asked)
 
-    def allowed(self, rows: Rows) -> Tensor:
-        """Which values each claim allows, `[N, K, V]`; one that says nothing of a row allows all."""
-        masks, valid = self._masks(rows) if self.reads.shape[1] else (None, None)
-        return self._allowed(masks, valid, torch.arange(rows.size))
+    def read(self, rows: Rows, some: Tensor) -> Read | None:
+        """What the claims that depend on the row say on `some [M]` rows; None if there are none."""
+        if not (self.copies or self.others):
+            return None
+        masks = torch.empty(len(some), len(self.copies) + len(self.others), self.size, dtype=torch.bool)
+        valid = torch.ones(masks.shape[:2], dtype=torch.bool)
+        if self.copies:
+            wanted = torch.stack([a.operands[0].run(rows).index_select(0, some).float() for a in self.copies], 1)
+            said = wanted != MISSING if self.feature.kind == "category" else ~wanted.isnan()
+            valid[:, :len(self.copies)] = said
+            codes = encode(self.feature, wanted.masked_fill_(~said, 0.0))
+            masks[:, :len(self.copies)] = codes[..., None] == torch.arange(self.size)
+        for u, atom in enumerate(self.others, len(self.copies)):
+            if atom.operation == "such":
+                masks[:, u] = self._tried(atom, rows)[some]
+            elif atom.operation == "in":
+                members = torch.stack([o.run(rows)[some] for o in atom.operands], 1)
+                masks[:, u] = (self.values == members[..., None]).any(1)
+            else:
+                masks[:, u] = _COMPARE[atom.operation](self.values, atom.operands[0].run(rows)[some][:, None])
+        return Read(masks, valid)
+
+    def allowed(self, read: Read | None, m: int) -> Tensor:
+        """Which values each claim allows, `[M, K, V]`; one that says nothing of a row allows all."""
+        every = self.table.expand(m, -1, -1)
+        if read is None:
+            return every
+        return torch.where(self.is_fixed[None, :, None], every, (read.masks | ~read.valid[..., None])[:, self.reader])
+
+    def event(self, is_turn: Tensor, read: Read | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The event `[M, V]` whose turn it is among the exact claims, its probability and where there is one, `[M]`."""
+        chosen, where = is_turn.float().argmax(1), is_turn.any(1)
+        claim = self.exact[chosen]
+        event = self.table[claim]
+        if read is not None:
+            row, fixed = torch.arange(len(chosen)), self.is_fixed[claim]
+            event = torch.where(fixed[:, None], event, read.masks[row, self.reader[claim]])
+            where = where & (fixed | read.valid[row, self.reader[claim]])
+        return event, self.chances[chosen], where
 
     def _fixed(self, atom: Atom) -> Tensor | None:
         """The values `[V]` that an atom allows on every row, None if that depends on the row."""
         constants = [o.constant for o in atom.operands]
         if any(c is None for c in constants):
             return None
-        if atom.operation == "in":
-            return torch.isin(self.values, torch.tensor(constants).long())
         wanted = torch.tensor(constants)
+        if atom.operation == "in":
+            return torch.isin(self.values, wanted)
         if atom.operation == "==":
             wanted = encode(self.feature, wanted) + self.feature.offset
         return _COMPARE[atom.operation](self.values, wanted)
-
-    def _masks(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """What the claims that read the row allow, `[N, U, V]`, and where they say anything, `[N, U]`."""
-        masks = torch.empty(rows.size, self.reads.shape[1], self.size, dtype=torch.bool)
-        valid = torch.ones(rows.size, self.reads.shape[1], dtype=torch.bool)
-        if self.copies:
-            wanted = torch.stack([a.operands[0].run(rows).float() for a in self.copies], 1)            # [N, copies]
-            said = wanted == wanted if self.feature.kind != "category" else wanted != MISSING
-            valid[:, :len(self.copies)] = said
-            codes = encode(self.feature, wanted.masked_fill(~said, 0.0))
-            torch.eq(torch.arange(self.size), codes[..., None], out=masks[:, :len(self.copies)])
-        for u, atom in enumerate(self.others, len(self.copies)):
-            if atom.operation == "such":
-                masks[:, u] = self._tried(atom, rows)
-            elif atom.operation == "in":
-                members = torch.stack([o.run(rows) for o in atom.operands], 1)
-                masks[:, u] = (self.values == members[..., None]).any(1)
-            else:
-                masks[:, u] = _COMPARE[atom.operation](self.values, atom.operands[0].run(rows)[:, None])
-        return masks, valid
 
     def _tried(self, atom: Atom, rows: Rows) -> Tensor:
         """With which next values an expression holds, `[N, V]`, each tried in turn."""
@@ -147,36 +155,102 @@ class Choice:
         values = self.values.to(self.feature.dtype)
         return torch.stack([run(rows.followed_by({**(rows.next or {}), name: v.expand(rows.size)})) for v in values], 1)
 
-    def _allowed(self, masks: Tensor | None, valid: Tensor | None, some: Tensor) -> Tensor:
-        """Which values each claim allows on `some [M]` rows: `[M, K, V]`."""
-        every = (self.table > 0).expand(len(some), -1, -1)
-        if masks is None or valid is None:
-            return every
-        mine = (masks | ~valid[..., None])[some][:, self.reads.argmax(1)]
-        return torch.where(self.is_fixed[None, :, None], every, mine)
 
-    def _with_chances(self, own: Categorical, fired: Tensor, masks: Tensor | None, valid: Tensor | None
-                      ) -> Categorical:
-        """Give every event that fired its probability: one after the other, the strongest last, and where several
-        fire on one row again and again (iterative proportional fitting, Deming & Stephan 1940)."""
-        turn = fired.cumsum(1) * fired
-        most = int(turn.max())
-        logp, changed = own.possible(), torch.zeros(len(fired), dtype=torch.bool)
-        events = (self.table > 0)[self.exact]
-        for k in list(range(1, most + 1)) * (_SWEEPS if most > 1 else 1):
-            is_turn = turn == k
-            chosen, where = is_turn.float().argmax(1), is_turn.any(1)
-            event = events[chosen]
-            if masks is not None and valid is not None:
-                claim = self.exact[chosen]
-                mine = self.reads.argmax(1)[claim]
-                row = torch.arange(len(fired))
-                event = torch.where(self.is_fixed[claim][:, None], event, masks[row, mine])
-                where = where & (self.is_fixed[claim] | valid[row, mine])
-            mixed, usable = jeffrey(logp, event, self.chances[chosen])
-            where = where & usable
-            logp, changed = torch.where(where[:, None], mixed, logp), changed | where
-        return replace(own, logits=torch.where(changed[:, None], logp, own.logits))
+@dataclass(frozen=True)
+class Read:
+    """What claims that depend on the row allow, `masks [M, U, V]`, and where they say anything, `valid [M, U]`."""
+
+    masks: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The M rows of one place on which claims fire: the logits `[M, V]` of what is predicted there, and `fired [M, K]`."""
+
+    choice: Choice
+    logits: Tensor
+    fired: Tensor
+    read: Read | None
+
+
+def choose(parts: Sequence[Chosen]) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Correct several places at once; their rows stand below each other, what a narrower one lacks is ruled out.
+
+    Returns each place's logits `[M, V]`, and where its hard claims lost `[M, K]` (None where none did).
+    """
+    sizes, width = [len(p.logits) for p in parts], max(p.choice.size for p in parts)
+    tallies = [p.choice.tally(p.fired, p.read) for p in parts]
+    logits = _stacked([p.logits for p in parts], width, -torch.inf)
+    own = Categorical(parts[0].choice.feature, logits)
+    if any(t.bonus is not None for t in tallies):
+        bonus = _stacked([t.votes.new_zeros(1, 1).expand(n, 1) if t.bonus is None else t.bonus
+                          for t, n in zip(tallies, sizes, strict=True)], width, 0.0)
+        own = own.tilt((bonus != 0).any(1), bonus)
+    lost: list[Tensor | None] = [None] * len(parts)
+    asked = torch.cat([t.asked for t in tallies])
+    allowed = _stacked([t.votes for t in tallies], width, -1.0) >= asked[:, None]
+    where = asked > 0
+    stuck = where & ~allowed.any(1)
+    if bool(stuck.any()):
+        for i, (part, mine, rest) in enumerate(zip(parts, stuck.split(sizes), allowed.split(sizes), strict=True)):
+            if bool(mine.any()):
+                lost[i] = _yielding(part, mine, rest)
+    own = _restricted(own, where & allowed.any(1), allowed, _ordered(parts, sizes))
+    if any(len(p.choice.exact) for p in parts):
+        own = _with_chances(own, parts, sizes, width)
+    return [x[:, :p.choice.size] for x, p in zip(own.logits.split(sizes), parts, strict=True)], lost
+
+
+def _stacked(parts: Sequence[Tensor], width: int, filling: float) -> Tensor:
+    """Tensors `[M, V]` below each other, `[sum of M, width]`."""
+    out = torch.full((sum(map(len, parts)), width), filling)
+    start = 0
+    for part in parts:
+        out[start:start + len(part), :part.shape[1]] = part
+        start += len(part)
+    return out
+
+
+def _ordered(parts: Sequence[Chosen], sizes: Sequence[int]) -> Tensor:
+    """Whether a row's values have an order, `[M]`."""
+    return torch.repeat_interleave(torch.tensor([p.choice.feature.kind == "integer" for p in parts]),
+                                   torch.tensor(sizes))
+
+
+def _yielding(part: Chosen, stuck: Tensor, allowed: Tensor) -> Tensor:
+    """Settle the rows `stuck [M]`: write what is left into `allowed [M, V]`, return where claims lost, `[M, K]`."""
+    lost, hard = torch.zeros_like(part.fired), part.fired & part.choice.is_hard
+    for some in stuck.nonzero()[:, 0].split(_CHUNK):
+        read = part.read and Read(part.read.masks[some], part.read.valid[some])
+        kept, left = _settled(hard[some], part.choice.allowed(read, len(some)))
+        lost[some] = hard[some] & ~kept
+        allowed[some, :part.choice.size] = left
+    return lost
+
+
+def _with_chances(own: Categorical, parts: Sequence[Chosen], sizes: Sequence[int], width: int) -> Categorical:
+    """Give every event that fired its probability: one after the other, the strongest last, and where several fire on
+    one row again and again (iterative proportional fitting, Deming & Stephan 1940)."""
+    fired = [p.fired.index_select(1, p.choice.exact) for p in parts]
+    turns = [f.cumsum(1) * f for f in fired]
+    most = max(int(t.max()) if t.numel() else 0 for t in turns)
+    logp, changed = own.possible(), torch.zeros(len(own.logits), dtype=torch.bool)
+    for k in list(range(1, most + 1)) * (_SWEEPS if most > 1 else 1):
+        events, chances, wheres = [], [], []
+        for part, turn, n in zip(parts, turns, sizes, strict=True):
+            if turn.shape[1]:
+                event, chance, where = part.choice.event(turn == k, part.read)
+            else:
+                event, chance = torch.zeros(n, 1, dtype=torch.bool), torch.ones(n)
+                where = torch.zeros(n, dtype=torch.bool)
+            events.append(event)
+            chances.append(chance)
+            wheres.append(where)
+        mixed, usable = jeffrey(logp, _stacked(events, width, 0.0).bool(), torch.cat(chances))
+        where = torch.cat(wheres) & usable
+        logp, changed = torch.where(where[:, None], mixed, logp), changed | where
+    return replace(own, logits=torch.where(changed[:, None], logp, own.logits))
 
 
 class Measure:
@@ -198,9 +272,10 @@ class Measure:
         self.is_leaning = (self.weights > 0) & ~self.pins
         self.sign = torch.where(self.has_low, 1.0, -1.0)
 
-    def correct(self, own: Normal, fired: Tensor, rows: Rows) -> tuple[Normal, Tensor | None]:
-        """As `Choice.correct`; of what the hard claims leave, the mean goes to the nearest value."""
-        values = self._values(own, rows)                                                                   # [N, K]
+    def correct(self, own: Normal, fired: Tensor, rows: Rows, some: Tensor) -> tuple[Normal, Tensor | None]:
+        """Correct the prediction of `some [M]` rows, on which claims `fired [M, K]`; return it, and where hard claims
+        lost. Of what the hard ones leave, the mean goes to the nearest value."""
+        values = self._values(own, rows, some)                                                             # [M, K]
         fired, lost = fired & ~values.isnan(), None
         values = values.nan_to_num()
         if bool((self.weights > 0).any()):
@@ -224,18 +299,18 @@ class Measure:
             own = replace(own, std=torch.where(is_set, own.std * 1e-3, own.std))
         return own, lost
 
-    def intervals(self, own: Normal, rows: Rows) -> tuple[Tensor, Tensor]:
-        """The least and the greatest value that each claim allows, both `[N, K]`; NaN where it says nothing."""
-        return self._bounds(self._values(own, rows))
+    def intervals(self, own: Normal, rows: Rows, some: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the greatest value that each claim allows, both `[M, K]`; NaN where it says nothing."""
+        return self._bounds(self._values(own, rows, some))
 
-    def _values(self, own: Normal, rows: Rows) -> Tensor:
-        """What each claim compares with, `[N, K]`; NaN where it says nothing of a row."""
+    def _values(self, own: Normal, rows: Rows, some: Tensor) -> Tensor:
+        """What each claim compares with, `[M, K]`; NaN where it says nothing of a row."""
         found: dict[object, Tensor] = {}
         columns = []
         for claim in self.claims:
             atom = claim.atom
             if atom.key not in found:
-                read = [o.run(rows).float() for o in atom.operands]
+                read = [o.run(rows).index_select(0, some).float() for o in atom.operands]
                 if atom.operation == "in":
                     members = torch.stack(read, -1)
                     nearest = (members - own.mean[..., None]).abs().argmin(-1, keepdim=True)
@@ -282,11 +357,11 @@ class Whole:
         self.is_hard = torch.tensor([c.strength[0] == "hard" for c in claims])
         self.weights = torch.tensor([c.strength[1] if c.strength[0] == "weight" else 0.0 for c in claims])
 
-    def correct(self, own: Distribution, fired: Tensor, rows: Rows) -> tuple[Distribution, None]:
+    def correct(self, own: Distribution, fired: Tensor, rows: Rows) -> Distribution:
         value, weight = self.value(rows), fired.float() @ self.weights
         if bool((weight > 0).any()):
             own = likelier(own, weight > 0, value, weight)
-        return own.set((fired & self.is_hard).any(1), value), None
+        return own.set((fired & self.is_hard).any(1), value)
 
 
 def likelier(own: Distribution, where: Tensor, value: Tensor, weight: Tensor) -> Distribution:
@@ -305,15 +380,14 @@ def scale(feature: Feature) -> float:
     return 0.01 * span if span < float("inf") else 0.01
 
 
-def _restricted(own: Categorical, where: Tensor, allowed: Tensor) -> Categorical:
-    """Rule out what is not `allowed [N, V]`. Where the model gave all that is left less than the floor, the floor
-    decides, and of an integer it favours what is nearest to the model's own value."""
-    out = own.restrict(where, allowed)[0]
-    if own.feature.kind != "integer":
-        return out
+def _restricted(own: Categorical, where: Tensor, allowed: Tensor, is_ordered: Tensor) -> Categorical:
+    """Rule out what is not `allowed [M, V]`. Where the model gave all that is left less than the floor, the floor
+    decides, and where values have an order it favours those nearest to the model's own."""
     left = (own.logits.softmax(-1) * allowed).sum(-1)
+    out = own.restrict(where, allowed)[0]
     distance = (torch.arange(allowed.shape[1]) - own.codes[:, None]).abs()
-    return replace(out, logits=torch.where((where & (left < FLOOR))[:, None], out.logits - distance, out.logits))
+    near = where & is_ordered & (left < FLOOR)
+    return replace(out, logits=torch.where(near[:, None], out.logits - distance, out.logits))
 
 
 def _settled(hard: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:

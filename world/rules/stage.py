@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..distributions import Board, Categorical, Distribution, Normal
+from ..distributions import Board, Categorical, Distribution, Normal, put, take
 from ..schema import Derived, Pointed, Schema
 from .codes import Rows
-from .corrections import Choice, Claim, Measure, Whole, likelier
+from .corrections import Choice, Chosen, Claim, Measure, Whole, choose, likelier
 from .effects import MISSING, Place
 from .ties import TieClaim, Ties
 
@@ -50,9 +50,9 @@ class Stage:
         groups = [_group(place, mine, schema) for place, mine in places.items()
                   if not isinstance(schema.derivations.get(place.target), Derived)]
         groups.sort(key=lambda g: (g.target, g.place.target, str(g.place.at)))  # whatever order the rules came in
-        self.pose = [g for g in groups if not g.place.follows_pose(schema)]
-        self.pose.sort(key=lambda g: bool(g.place.at))
-        self.seen = [g for g in groups if g.place.follows_pose(schema)]
+        groups.sort(key=lambda g: bool(g.place.at))
+        self.pose = _rounds([g for g in groups if not g.place.follows_pose(schema)])
+        self.seen = _rounds([g for g in groups if g.place.follows_pose(schema)])
         self.ties = Ties(schema, ties, particles) if ties else None
 
     def __bool__(self) -> bool:
@@ -62,22 +62,20 @@ class Stage:
         """Correct `predicted` in place where rules `fired [N, R]`; return the rows with the corrected next features,
         and where rules lost against stronger ones, `[N, R]`."""
         conflict = torch.zeros_like(fired)
-        active: list[bool] = (fired.sum(0) > 0).tolist()
+        active: list[bool] = fired.view(torch.uint8).amax(0).tolist() if rows.size else [False] * fired.shape[1]
         before = dict(predicted)
-        for group in self.pose:
-            if group.is_active(active):
-                _correct(group, predicted, rows, fired, conflict)
+        for groups in self.pose:
+            _correct([g for g in groups if g.is_active(active)], predicted, rows, fired, conflict)
         for claim in reversed(self.derived):
             if active[claim.column]:
                 rows = refreshed(rows, before, predicted)
                 before = dict(predicted)
                 _put(claim, predicted, rows, fired[:, claim.column])
-        seen = [g for g in self.seen if g.is_active(active)]
-        if seen:
+        if any(g.is_active(active) for groups in self.seen for g in groups):
             rows = refreshed(rows, before, predicted)
             before = dict(predicted)
-        for group in seen:
-            _correct(group, predicted, rows, fired, conflict)
+        for groups in self.seen:
+            _correct([g for g in groups if g.is_active(active)], predicted, rows, fired, conflict)
         if self.ties is not None and any(active[c.column] for c in self.ties.claims):
             rows = refreshed(rows, before, predicted)
             before = dict(predicted)
@@ -100,18 +98,56 @@ def _group(place: Place, claims: list[Claim], schema: Schema) -> Group:
     return Group(place, target, tuple(claims), torch.tensor([c.column for c in claims]), kind(feature, claims))
 
 
-def _correct(group: Group, predicted: Predicted, rows: Rows, fired: Tensor, conflict: Tensor) -> None:
-    mine, own = fired.index_select(1, group.columns), predicted[group.target]
-    index = group.place.index(rows)
-    if index is None:
-        new, lost = group.expert.correct(own, mine, rows)  # type: ignore[arg-type]
-    else:
-        cell, lost = group.expert.correct(cell_of(own, index), mine & (index >= 0)[:, None], rows)  # type: ignore[arg-type]
-        new = with_cell(own, index, cell)
-    predicted[group.target] = new
+def _rounds(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups that can be corrected at once: of those that write one feature, each in a round of its own."""
+    rounds: list[list[Group]] = []
+    for group in groups:
+        free = next((r for r in rounds if all(g.target != group.target for g in r)), None)
+        if free is None:
+            rounds.append([group])
+        else:
+            free.append(group)
+    return rounds
+
+
+def _correct(groups: Sequence[Group], predicted: Predicted, rows: Rows, fired: Tensor, conflict: Tensor) -> None:
+    """Correct groups that write different features, each on the rows where one of its claims fires."""
+    chosen: list[tuple[Group, Distribution, Tensor, Tensor | None]] = []
+    parts: list[Chosen] = []
+    for group in groups:
+        mine, own, index = fired.index_select(1, group.columns), predicted[group.target], group.place.index(rows)
+        if isinstance(group.expert, Whole):
+            predicted[group.target] = group.expert.correct(own, mine, rows)
+            continue
+        hit = mine.any(1) if index is None else mine.any(1) & (index >= 0)
+        some = hit.nonzero()[:, 0]
+        if not len(some):
+            continue
+        mine, at = mine.index_select(0, some), None if index is None else index.index_select(0, some)
+        whole = take(own, some)
+        cell = whole if at is None else cell_of(whole, at)
+        if isinstance(group.expert, Choice):
+            assert isinstance(cell, Categorical)
+            parts.append(Chosen(group.expert, cell.logits, mine, group.expert.read(rows, some)))
+            chosen.append((group, whole, some, at))
+        else:
+            assert isinstance(cell, Normal)
+            new, lost = group.expert.correct(cell, mine, rows, some)
+            _write(group, predicted, whole, some, at, new, lost, conflict)
+    if parts:
+        for (group, whole, some, at), logits, lost in zip(chosen, *choose(parts), strict=True):
+            new = Categorical(replace(whole.feature, shape=()), logits)
+            _write(group, predicted, whole, some, at, new, lost, conflict)
+
+
+def _write(group: Group, predicted: Predicted, whole: Distribution, some: Tensor, at: Tensor | None,
+           new: Categorical | Normal, lost: Tensor | None, conflict: Tensor) -> None:
+    """Write the rows `some [M]` of a corrected place back, and mark the rules that lost there."""
+    part = new if at is None else with_cell(whole, at, new)
+    predicted[group.target] = put(predicted[group.target], some, part)  # type: ignore[type-var]
     if lost is not None:
         for k, column in enumerate(group.columns.tolist()):  # a rule may claim two things of one place
-            conflict[:, column] |= lost[:, k]
+            conflict[some, column] |= lost[:, k]
 
 
 def _put(claim: Claim, predicted: Predicted, rows: Rows, where: Tensor) -> None:

@@ -28,7 +28,7 @@ def violation(stage: Stage, features: Mapping[str, Distribution], rows: Rows, fi
               ) -> Tensor:
     """The violation of a stage's claims by `features`, `[N]`; `joint` are the probabilities of whole rules."""
     total = torch.zeros(rows.size)
-    for group in (*stage.pose, *stage.seen):
+    for group in (g for groups in (*stage.pose, *stage.seen) for g in groups):
         mine = fired.index_select(1, group.columns)
         if not bool(mine.any()):
             continue
@@ -39,11 +39,11 @@ def violation(stage: Stage, features: Mapping[str, Distribution], rows: Rows, fi
 
 
 def _costs(group: Group, own: Distribution, rows: Rows, joint: Mapping[int, float]) -> Tensor | None:
-    index = group.place.index(rows)
+    index, every = group.place.index(rows), torch.arange(rows.size)
     if index is not None:
         own = cell_of(own, index)
     if isinstance(group.expert, Choice) and isinstance(own, Categorical):
-        allowed = group.expert.allowed(rows)                                                               # [N, K, V]
+        allowed = group.expert.allowed(group.expert.read(rows, every), rows.size)                                                       # [N, K, V]
         logp = own.logits.log_softmax(-1)[:, None]
         inside = _log_sum(logp, allowed)
         outside = _log_sum(logp, ~allowed)
@@ -66,7 +66,7 @@ def _log_sum(logp: Tensor, where: Tensor) -> Tensor:
 def _of_real(expert: Measure, own: Normal, rows: Rows) -> tuple[Tensor, Tensor]:
     """-log p of each claim on a number, `[N, K]`, and where it says anything."""
     with torch.no_grad():
-        low, high = expert.intervals(own, rows)
+        low, high = expert.intervals(own, rows, torch.arange(rows.size))
         std = own.std[:, None]
     mean, said = own.mean[:, None], ~(low.isnan() | high.isnan())
     low, high = low.nan_to_num(nan=-torch.inf, neginf=-torch.inf), high.nan_to_num(nan=torch.inf, posinf=torch.inf)
