@@ -140,13 +140,14 @@ def doorkey(schema: Schema, env: gym.Env, n: int, rng: torch.Generator) -> tuple
 
 
 def seconds(call: Callable[[], object], budget: float) -> float:
-    """The median time of a call, after one to warm up; at least three calls, and then until the budget is spent."""
+    """The median processor time of a call (what else runs on the machine does not count), after one to warm up; at
+    least three calls, and then until the budget is spent."""
     call()
     times: list[float] = []
     while len(times) < 3 or (sum(times) < budget and len(times) < 200):
-        start = time.perf_counter()
+        start = time.thread_time()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return statistics.median(times)
 
 

@@ -2,15 +2,15 @@
 
 `Categorical` for categories, booleans and bounded integers; `Board` for an array of which a step touches few cells
 (everywhere else it is known); `Normal` for real features. Corrections return a new distribution: `set` a value on
-some rows, `restrict` to allowed values, `tilt` by log weights, `condition` an event on its probability; `clip`, `fuse`
-and `lean` for real ones. What `set`, `restrict` and `clip` rule out, no weight brings back. V is the feature's number
+some rows, `tilt` by log weights; `clip`, `fuse` and `lean` for real ones. What `set` and `clip` rule out, no weight
+brings back. V is the feature's number
 of values, K the number of touched cells.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -68,35 +68,13 @@ class Categorical:
         certain = torch.zeros_like(self.logits).masked_fill(~wanted, -math.inf)
         return replace(self, logits=torch.where(_wide(rows, self.logits), certain, self.logits))
 
-    def restrict(self, rows: Tensor, allowed: Tensor) -> tuple[Categorical, Tensor]:
-        """Mask what is not `allowed [N, V]` on `rows`; rows that allow nothing are left alone and returned `[N]`.
-
-        Where all that is allowed was ruled out before, the last word counts.
-        """
-        impossible = rows & ~allowed.any(-1)
-        # The floor first: where the model was certain of a forbidden value, what remains is its second choice.
-        left = self.possible().masked_fill(~allowed, -math.inf)
-        contradicted = ~(left > -math.inf).any(-1, keepdim=True)
-        masked = torch.where(contradicted, self.log_probs().masked_fill(~allowed, -math.inf), left)
-        return replace(self, logits=torch.where((rows & ~impossible)[:, None], masked, self.logits)), impossible
-
     def tilt(self, rows: Tensor, bonus: Tensor) -> Categorical:
         """Product with an expert: add log weights `bonus [N, *shape, V]` on `rows`."""
         return replace(self, logits=torch.where(_wide(rows, self.logits), self.possible() + bonus, self.logits))
 
-    def condition(self, rows: Tensor, event: Tensor, probability: float) -> Categorical:
-        """Give the `event [N, V]` exactly `probability`, the rest in the model's own proportions (Jeffrey's rule).
-
-        Rows on which the event, or everything else, is ruled out are left alone.
-        """
-        mixed, usable = jeffrey(self.possible(), event, torch.full(rows.shape, probability))
-        return replace(self, logits=torch.where((rows & usable)[:, None], mixed, self.logits))
-
     def possible(self) -> Tensor:
         """Log-probabilities with the floor mixed into all values that are not ruled out, `[N, *shape, V]`."""
-        possible = self.logits > -math.inf
-        floor = possible * (FLOOR / possible.sum(-1, keepdim=True))
-        return torch.log((1 - FLOOR) * self.logits.softmax(-1) + floor)
+        return floored(self.logits)[0].log()
 
 
 @dataclass(frozen=True)
@@ -259,20 +237,22 @@ Distribution = Categorical | Board | Normal
 D = TypeVar("D", Categorical, Board, Normal)
 
 
-def jeffrey(logp: Tensor, event: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities `[N, V]` in which `event [N, V]` has exactly `probability [N]`, all else in its own proportions
-    (Jeffrey 1965), and the rows `[N]` for which that can be: neither the event nor all else was ruled out."""
-    possible = logp > -math.inf
-    usable = (event & possible).any(-1) & (~event & possible).any(-1)
-    inside = logp.masked_fill(~event, -math.inf).log_softmax(-1) + probability.log()[:, None]
-    outside = logp.masked_fill(event, -math.inf).log_softmax(-1) + torch.log1p(-probability.clamp_max(1 - 1e-6))[:, None]
-    return torch.where(event, inside, outside), usable
+def floored(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities with the floor mixed into all values that are not ruled out, and without it, both `[..., V]`."""
+    possible = (logits > -math.inf).to(logits.dtype)
+    p = logits.softmax(-1)
+    return (1 - FLOOR) * p + possible * (FLOOR / possible.sum(-1, keepdim=True)), p
 
 
 def take(distribution: D, index: Tensor) -> D:
     """The rows `index [M]` of a distribution (repeats allowed)."""
-    parts = {f.name: getattr(distribution, f.name) for f in fields(distribution)}
-    return replace(distribution, **{k: v.index_select(0, index) for k, v in parts.items() if isinstance(v, Tensor)})
+    d = distribution
+    if isinstance(d, Categorical):
+        return Categorical(d.feature, d.logits.index_select(0, index))
+    if isinstance(d, Board):
+        return Board(d.feature, *(x.index_select(0, index) for x in (d.known, d.index, d.logits)))
+    low, high = (None if b is None else b.index_select(0, index) for b in (d.low, d.high))
+    return Normal(d.feature, d.mean.index_select(0, index), d.std.index_select(0, index), low, high)
 
 
 def put(distribution: D, index: Tensor, part: D) -> D:
@@ -290,7 +270,7 @@ def put(distribution: D, index: Tensor, part: D) -> D:
             unbounded if distribution.high is None else distribution.high).index_copy(0, index, part.high)
         return Normal(part.feature, distribution.mean.index_copy(0, index, part.mean),
                       distribution.std.index_copy(0, index, part.std), low, high)
-    return replace(distribution, logits=distribution.logits.index_copy(0, index, part.logits))
+    return Categorical(part.feature, distribution.logits.index_copy(0, index, part.logits))
 
 
 def encode(feature: Feature, value: Tensor) -> Tensor:

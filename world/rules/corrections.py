@@ -17,14 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..distributions import FLOOR, Board, Categorical, Distribution, Normal, encode, jeffrey
+from ..distributions import FLOOR, Board, Distribution, Normal, encode, floored
 from ..schema import Feature
 from .codes import Rows
 from .effects import MISSING, Atom
 
 Strength = tuple[Literal["hard", "weight", "probability"], float]
 _CHUNK = 4096  # rows whose contradictions are resolved at once
-_SWEEPS = 16
+_SWEEPS = 8
+_FAINTEST = -60.0  # log weight below which a value is no less likely, so that it stays possible in float32
 _COMPARE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "==": torch.eq, "!=": torch.ne, "<": torch.lt, "<=": torch.le, ">": torch.gt, ">=": torch.ge,
 }
@@ -82,6 +83,8 @@ class Choice:
         self.read_votes, self.read_bonus = reads * hard, reads * weights
         self.exact = torch.tensor([i for i in reversed(range(k)) if kinds[i] == "probability"], dtype=torch.int64)
         self.chances = amounts[self.exact]
+        self.has_chances = len(self.exact) > 0
+        self.is_ordered = feature.kind == "integer"
 
     def tally(self, fired: Tensor, read: Read | None) -> Tally:
         """Count what the claims `fired [M, K]` ask for."""
@@ -101,7 +104,7 @@ class Choice:
         """What the claims that depend on the row say on `some [M]` rows; None if there are none."""
         if not (self.copies or self.others):
             return None
-        masks = torch.empty(len(some), len(self.copies) + len(self.others), self.size, dtype=torch.bool)
+        masks = torch.empty(some.shape[0], len(self.copies) + len(self.others), self.size, dtype=torch.bool)
         valid = torch.ones(masks.shape[:2], dtype=torch.bool)
         if self.copies:
             wanted = torch.stack([a.operands[0].run(rows).index_select(0, some).float() for a in self.copies], 1)
@@ -126,16 +129,17 @@ class Choice:
             return every
         return torch.where(self.is_fixed[None, :, None], every, (read.masks | ~read.valid[..., None])[:, self.reader])
 
-    def event(self, is_turn: Tensor, read: Read | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The event `[M, V]` whose turn it is among the exact claims, its probability and where there is one, `[M]`."""
-        chosen, where = is_turn.float().argmax(1), is_turn.any(1)
+    def events(self, is_turn: Tensor, read: Read | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The exact claims whose turn it is, one a row at most: their events `[m, V]`, their probabilities `[m]`, and
+        the rows `[m]` on which they are."""
+        some, chosen = is_turn.nonzero().unbind(1)
         claim = self.exact[chosen]
-        event = self.table[claim]
-        if read is not None:
-            row, fixed = torch.arange(len(chosen)), self.is_fixed[claim]
-            event = torch.where(fixed[:, None], event, read.masks[row, self.reader[claim]])
-            where = where & (fixed | read.valid[row, self.reader[claim]])
-        return event, self.chances[chosen], where
+        if read is None:
+            return self.table[claim], self.chances[chosen], some
+        fixed, reader = self.is_fixed[claim], self.reader[claim]
+        event = torch.where(fixed[:, None], self.table[claim], read.masks[some, reader])
+        said = (fixed | read.valid[some, reader]).nonzero()[:, 0]
+        return event[said], self.chances[chosen][said], some[said]
 
     def _fixed(self, atom: Atom) -> Tensor | None:
         """The values `[V]` that an atom allows on every row, None if that depends on the row."""
@@ -177,45 +181,48 @@ class Chosen:
 def choose(parts: Sequence[Chosen]) -> tuple[list[Tensor], list[Tensor | None]]:
     """Correct several places at once; their rows stand below each other, what a narrower one lacks is ruled out.
 
-    Returns each place's logits `[M, V]`, and where its hard claims lost `[M, K]` (None where none did).
+    Returns each place's logits `[M, V]`, and where its hard claims lost `[M, K]` (None where none did). What all hard
+    claims that stand allow is possible from then on, even if the prediction had ruled it out.
     """
-    sizes, width = [len(p.logits) for p in parts], max(p.choice.size for p in parts)
+    sizes, width = [p.logits.shape[0] for p in parts], max(p.choice.size for p in parts)
     tallies = [p.choice.tally(p.fired, p.read) for p in parts]
-    logits = _stacked([p.logits for p in parts], width, -torch.inf)
-    own = Categorical(parts[0].choice.feature, logits)
-    if any(t.bonus is not None for t in tallies):
-        bonus = _stacked([t.votes.new_zeros(1, 1).expand(n, 1) if t.bonus is None else t.bonus
-                          for t, n in zip(tallies, sizes, strict=True)], width, 0.0)
-        own = own.tilt((bonus != 0).any(1), bonus)
-    lost: list[Tensor | None] = [None] * len(parts)
+    logits = _stacked([p.logits for p in parts], sizes, width, -torch.inf)
+    p, likely = floored(logits)
     asked = torch.cat([t.asked for t in tallies])
-    allowed = _stacked([t.votes for t in tallies], width, -1.0) >= asked[:, None]
-    where = asked > 0
-    stuck = where & ~allowed.any(1)
+    changed = asked > 0
+    if any(t.bonus is not None for t in tallies):
+        bonus = _stacked([t.asked[:, None] * 0.0 if t.bonus is None else t.bonus for t in tallies], sizes, width, 0.0)
+        best = bonus.amax(1, keepdim=True)
+        changed |= best[:, 0] > 0
+        p *= (bonus - best).clamp_min_(_FAINTEST).exp_()
+    lost: list[Tensor | None] = [None] * len(parts)
+    allowed = _stacked([t.votes for t in tallies], sizes, width, -1.0) >= asked[:, None]
+    stuck = ~allowed.any(1)
     if bool(stuck.any()):
         for i, (part, mine, rest) in enumerate(zip(parts, stuck.split(sizes), allowed.split(sizes), strict=True)):
             if bool(mine.any()):
                 lost[i] = _yielding(part, mine, rest)
-    own = _restricted(own, where & allowed.any(1), allowed, _ordered(parts, sizes))
-    if any(len(p.choice.exact) for p in parts):
-        own = _with_chances(own, parts, sizes, width)
-    return [x[:, :p.choice.size] for x, p in zip(own.logits.split(sizes), parts, strict=True)], lost
+    # Where the model gave all that is left less than the floor, the floor decides: of values that have an order it
+    # favours those nearest to the model's own.
+    ordered = torch.repeat_interleave(torch.tensor([p.choice.is_ordered for p in parts]), torch.tensor(sizes))
+    near = (ordered & ((likely * allowed).sum(1) < FLOOR)).nonzero()[:, 0]
+    p *= allowed
+    gone = p.sum(1, keepdim=True) <= 0
+    p = torch.where(gone, allowed.float(), p)
+    p[near] *= torch.exp(-(torch.arange(width) - logits[near].argmax(1)[:, None]).abs().float())
+    if any(part.choice.has_chances for part in parts):
+        p, touched = _with_chances(p / p.sum(1, keepdim=True), parts, sizes, width)
+        changed |= touched
+    new = torch.where(changed[:, None], p.log(), logits)
+    return [x[:, :part.choice.size] for x, part in zip(new.split(sizes), parts, strict=True)], lost
 
 
-def _stacked(parts: Sequence[Tensor], width: int, filling: float) -> Tensor:
+def _stacked(parts: Sequence[Tensor], sizes: Sequence[int], width: int, filling: float) -> Tensor:
     """Tensors `[M, V]` below each other, `[sum of M, width]`."""
-    out = torch.full((sum(map(len, parts)), width), filling)
-    start = 0
-    for part in parts:
-        out[start:start + len(part), :part.shape[1]] = part
-        start += len(part)
+    out = torch.full((sum(sizes), width), filling)
+    for part, into in zip(parts, out.split(list(sizes)), strict=True):
+        into[:, :part.shape[1]] = part
     return out
-
-
-def _ordered(parts: Sequence[Chosen], sizes: Sequence[int]) -> Tensor:
-    """Whether a row's values have an order, `[M]`."""
-    return torch.repeat_interleave(torch.tensor([p.choice.feature.kind == "integer" for p in parts]),
-                                   torch.tensor(sizes))
 
 
 def _yielding(part: Chosen, stuck: Tensor, allowed: Tensor) -> Tensor:
@@ -229,28 +236,45 @@ def _yielding(part: Chosen, stuck: Tensor, allowed: Tensor) -> Tensor:
     return lost
 
 
-def _with_chances(own: Categorical, parts: Sequence[Chosen], sizes: Sequence[int], width: int) -> Categorical:
-    """Give every event that fired its probability: one after the other, the strongest last, and where several fire on
-    one row again and again (iterative proportional fitting, Deming & Stephan 1940)."""
-    fired = [p.fired.index_select(1, p.choice.exact) for p in parts]
-    turns = [f.cumsum(1) * f for f in fired]
-    most = max(int(t.max()) if t.numel() else 0 for t in turns)
-    logp, changed = own.possible(), torch.zeros(len(own.logits), dtype=torch.bool)
-    for k in list(range(1, most + 1)) * (_SWEEPS if most > 1 else 1):
-        events, chances, wheres = [], [], []
-        for part, turn, n in zip(parts, turns, sizes, strict=True):
-            if turn.shape[1]:
-                event, chance, where = part.choice.event(turn == k, part.read)
-            else:
-                event, chance = torch.zeros(n, 1, dtype=torch.bool), torch.ones(n)
-                where = torch.zeros(n, dtype=torch.bool)
-            events.append(event)
-            chances.append(chance)
-            wheres.append(where)
-        mixed, usable = jeffrey(logp, _stacked(events, width, 0.0).bool(), torch.cat(chances))
-        where = torch.cat(wheres) & usable
-        logp, changed = torch.where(where[:, None], mixed, logp), changed | where
-    return replace(own, logits=torch.where(changed[:, None], logp, own.logits))
+def _with_chances(p: Tensor, parts: Sequence[Chosen], sizes: Sequence[int], width: int) -> tuple[Tensor, Tensor]:
+    """Give every event that fired its probability in `p [M, V]`, all else in its own proportions (Jeffrey 1965): one
+    after the other, the strongest last, and where several fire on one row again and again (iterative proportional
+    fitting, Deming & Stephan 1940). Also return the rows that changed, `[M]`.
+
+    An event that is impossible, or certain, is left alone.
+    """
+    turns: list[Tensor] = []
+    for part in parts:
+        fired = part.fired.index_select(1, part.choice.exact)
+        turns.append(fired.cumsum(1) * fired)
+    most = [int(t.amax()) if t.shape[1] else 0 for t in turns]
+    counts = torch.cat([t.amax(1) if t.shape[1] else torch.zeros(n, dtype=torch.int64)
+                        for t, n in zip(turns, sizes, strict=True)])
+    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+    for k in range(1, max(most) + 1):
+        found = [part.choice.events(turn == k, part.read) for part, turn, m in zip(parts, turns, most, strict=True)
+                 if m >= k]
+        ns = [event.shape[0] for event, _, _ in found]
+        starts = [sum(sizes[:i]) for i, m in enumerate(most) if m >= k]
+        where = torch.cat([some + start for (_, _, some), start in zip(found, starts, strict=True)])
+        steps.append((where, _stacked([event for event, _, _ in found], ns, width, 0.0),
+                      torch.cat([chance for _, chance, _ in found])[:, None]))
+    changed = torch.zeros(p.shape[0], dtype=torch.bool)
+    for sweep in range(_SWEEPS if len(steps) > 1 else 1):
+        if sweep == 1:  # from here on only the rows with several events
+            again = [(counts[where] > 1).nonzero()[:, 0] for where, _, _ in steps]
+            steps = [(w[i], e[i], c[i]) for (w, e, c), i in zip(steps, again, strict=True)]
+        for where, event, chance in steps:
+            own = p.index_select(0, where)
+            inside = own * event
+            mass, total = inside.sum(1, keepdim=True), own.sum(1, keepdim=True)
+            rest = own - inside
+            left = rest.sum(1, keepdim=True)
+            usable = (mass > 0) & (left > 0)
+            mixed = inside * (chance / mass) + rest * ((1 - chance).clamp_min(1e-6) / left)
+            p.index_copy_(0, where, torch.where(usable, mixed, own / total))
+            changed[where] |= usable[:, 0]
+    return p, changed
 
 
 class Measure:
@@ -270,6 +294,7 @@ class Measure:
         self.strict, self.toward = strict, strict * torch.inf
         self.precision = self.weights / torch.where(self.within > 0, self.within, scale(feature)).square()
         self.is_leaning = (self.weights > 0) & ~self.pins
+        self.has_weights, self.has_hard = "weight" in kinds, "hard" in kinds
         self.sign = torch.where(self.has_low, 1.0, -1.0)
 
     def correct(self, own: Normal, fired: Tensor, rows: Rows, some: Tensor) -> tuple[Normal, Tensor | None]:
@@ -278,9 +303,9 @@ class Measure:
         values = self._values(own, rows, some)                                                             # [M, K]
         fired, lost = fired & ~values.isnan(), None
         values = values.nan_to_num()
-        if bool((self.weights > 0).any()):
+        if self.has_weights:
             own = self._weighed(own, fired, values)
-        if bool(self.is_hard.any()):
+        if self.has_hard:
             low, high = self._bounds(values)
             hard = fired & self.is_hard
             least = low.masked_fill(~hard, -torch.inf).amax(1)
@@ -339,6 +364,8 @@ class Measure:
         center = (pulls * values).sum(1) / total.clamp_min(1e-30)
         own = own.fuse(total > 0, center, total.clamp_min(1e-30).rsqrt())
         leaning = (fired & self.is_leaning).flip(1)
+        if not bool(leaning.any()):
+            return own
         turn = leaning.cumsum(1) * leaning
         bounds = torch.where(self.has_low, *self._bounds(values)).flip(1)
         for k in range(1, int(turn.max()) + 1):
@@ -378,16 +405,6 @@ def scale(feature: Feature) -> float:
     """A hundredth of the feature's range: what a soft equality without a tolerance means."""
     span = feature.high - feature.low
     return 0.01 * span if span < float("inf") else 0.01
-
-
-def _restricted(own: Categorical, where: Tensor, allowed: Tensor, is_ordered: Tensor) -> Categorical:
-    """Rule out what is not `allowed [M, V]`. Where the model gave all that is left less than the floor, the floor
-    decides, and where values have an order it favours those nearest to the model's own."""
-    left = (own.logits.softmax(-1) * allowed).sum(-1)
-    out = own.restrict(where, allowed)[0]
-    distance = (torch.arange(allowed.shape[1]) - own.codes[:, None]).abs()
-    near = where & is_ordered & (left < FLOOR)
-    return replace(out, logits=torch.where(near[:, None], out.logits - distance, out.logits))
 
 
 def _settled(hard: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:

@@ -185,11 +185,11 @@ def _lookup(name: Name, parts: Iterable[Expression], schema: Schema) -> tuple[Ca
         margin = int(feature.kind == "integer")
         last = (feature.cardinality or 0) - 1 + 2 * margin
         low = feature.offset - margin
+        key, is_primed = ("code", name.name), name.primed  # hashing a node is slow
         values = torch.arange(last + 1) + low
 
         def listed(rows: Rows) -> Tensor:
-            key = ("listed", name)
-            memo = rows.next_memo if name.primed else rows.memo
+            memo = rows.next_memo if is_primed else rows.memo
             if key not in memo:
                 code = _read(name, rows, schema).long()
                 memo[key] = (code - low).clamp_(0, last) if margin else code

@@ -121,7 +121,7 @@ def _correct(groups: Sequence[Group], predicted: Predicted, rows: Rows, fired: T
             continue
         hit = mine.any(1) if index is None else mine.any(1) & (index >= 0)
         some = hit.nonzero()[:, 0]
-        if not len(some):
+        if not some.shape[0]:
             continue
         mine, at = mine.index_select(0, some), None if index is None else index.index_select(0, some)
         whole = take(own, some)
@@ -136,7 +136,7 @@ def _correct(groups: Sequence[Group], predicted: Predicted, rows: Rows, fired: T
             _write(group, predicted, whole, some, at, new, lost, conflict)
     if parts:
         for (group, whole, some, at), logits, lost in zip(chosen, *choose(parts), strict=True):
-            new = Categorical(replace(whole.feature, shape=()), logits)
+            new = Categorical(group.expert.feature, logits)
             _write(group, predicted, whole, some, at, new, lost, conflict)
 
 
