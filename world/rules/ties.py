@@ -3,8 +3,9 @@
 For each row on which such a rule fires, candidates for the features it names are drawn from what is predicted of each,
 beside the most likely one and proposals in which a single feature (or every combination, where there are few) was
 given the value that satisfies the tie. Each is weighted by the product of experts; with a generator one is drawn,
-without one the best is taken, and the features are set to it. A row without any candidate that satisfies a hard tie is
-left alone, and the rule has lost there.
+without one the best is taken, and the features are set to it. Where few combinations are possible at all, they are the
+candidates, and the product is exact. A row without any candidate that satisfies a hard tie is left alone, and the rule
+has lost there.
 
 N rows, M of them with a tie that fires, P candidates a row, K of them drawn, T ties.
 """
@@ -43,7 +44,7 @@ class Ties:
     """The ties of a stage, strongest first, with `particles` candidates drawn a row."""
 
     def __init__(self, schema: Schema, claims: Sequence[TieClaim], particles: int) -> None:
-        self.schema, self.claims, self.particles = schema, tuple(claims), particles
+        self.schema, self.claims = schema, tuple(claims)
         self.names = tuple(n for n in schema.base if any(n in c.tie.names for c in claims))
         self.holds = [compiled(c.tie.effect, schema, "truth") for c in claims]
         self.columns = torch.tensor([c.column for c in claims])
@@ -51,6 +52,9 @@ class Ties:
         listed = {f.name: f.cardinality for f in scalars if f.cardinality and f.cardinality <= MOST_VALUES}
         self.listed = tuple(listed)
         few = bool(listed) and math.prod(listed.values()) <= MOST_VALUES
+        # Where every combination can be weighed, nothing need be drawn: the product is exact.
+        self.is_exact = few and len(listed) == len(self.names)
+        self.particles = 0 if self.is_exact else particles
         self.codes = self._every(listed) if few else self._each(listed)
         gaps = (_gap(c.tie.effect) for c in claims)
         self.solved = [(compiled(gap, schema), name.name) for gap in gaps if gap is not None
@@ -76,7 +80,8 @@ class Ties:
         for name in self.names:
             mine = is_written & where[:, [name in c.tie.names for c in self.claims]].any(1)
             if bool(mine.any()):
-                predicted[name] = predicted[name].set(mine, chosen[name])
+                own = predicted[name].set(mine, chosen[name])
+                predicted[name] = own.clip(mine, chosen[name], chosen[name]) if isinstance(own, Normal) else own
 
     def _best(self, predicted: dict[str, Distribution], rows: Rows, where: Tensor, some: Tensor,
               source: torch.Generator, is_drawn: bool) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -91,8 +96,10 @@ class Ties:
         score = sum((_log_prob(_repeated(d, p), flat[n]).view(m, p) for n, d in own.items()), torch.zeros(m, p))
         alive = score > -torch.inf
         if is_drawn:
-            drawn = (torch.arange(p) > 0) & (torch.arange(p) <= self.particles)
-            score = torch.where(drawn, 0.0, score.clamp(-_UNLIKELY, _UNLIKELY) - 2 * _UNLIKELY)
+            behind = torch.arange(p) < 1 if self.is_exact else torch.arange(p) > self.particles
+            behind[0] = True  # the most likely one is among the others
+            level = score.clamp(-_UNLIKELY, _UNLIKELY)
+            score = torch.where(behind, level - 2 * _UNLIKELY, level if self.is_exact else torch.zeros(()))
         lost = torch.zeros_like(where)
         is_soft = torch.tensor([c.strength[0] == "weight" for c in self.claims])
         for t, claim in enumerate(self.claims):
@@ -116,8 +123,10 @@ class Ties:
         """The most likely value, K drawn ones, proposals: name -> `[M, P, *shape]`."""
         m, k = len(some), self.particles
         modes = {n: d.mode()[:, None] for n, d in own.items()}
-        draws = {n: _spread(_repeated(d, k)).sample(source).unflatten(0, (m, k)) for n, d in own.items()}
-        parts = [modes, draws]
+        parts = [modes]
+        if not self.is_exact:
+            draws = {n: _spread(_repeated(d, k)).sample(source).unflatten(0, (m, k)) for n, d in own.items()}
+            parts.append(draws)
         if len(self.codes):
             tried = {n: v.expand(-1, len(self.codes), *v.shape[2:]).clone() for n, v in modes.items()}
             for j, name in enumerate(self.listed):
