@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import gymnasium as gym
 import minigrid  # noqa: F401
@@ -39,7 +40,8 @@ KITCHEN = Schema(
         Feature("hand", "category", values=("nothing", "cup", "plate", "knife", "towel")),
         Feature("shelf", "category", values=("nothing", "cup", "plate", "knife", "towel")),
         Feature("stove", "category", values=("off", "low", "high")), Feature("cup_color", "category", values=COLORS),
-        Feature("plate_color", "category", values=COLORS), Feature("door", "category", values=("open", "shut", "locked")),
+        Feature("plate_color", "category", values=COLORS),
+        Feature("door", "category", values=("open", "shut", "locked")),
         Feature("lit", "boolean"), Feature("wet", "boolean"), Feature("orders", "integer", low=0, high=20),
         Feature("heat", low=0, high=300), Feature("battery", low=0, high=1), Feature("speed", low=-2, high=2),
     ),
@@ -192,12 +194,13 @@ def share(figures: Figures, seeds: range, budget: float, n: int = 1_024, count: 
         state = begin(model, now)
         outcome = model.step(state, action)[1]
         compiled = Compiled(KITCHEN, Writer(KITCHEN, seed).rules(count))
-        steps.append(seconds(lambda: model.step(state, action), 4 * budget) * 1e3)
-        added.append(seconds(lambda: compiled.correct(now, action, outcome), 4 * budget) * 1e3)
+        steps.append(seconds(partial(model.step, state, action), 4 * budget) * 1e3)
+        added.append(seconds(partial(compiled.correct, now, action, outcome), 4 * budget) * 1e3)
         parameters = sum(p.numel() for p in model.parameters())
     figures.add(f"one step of {parameters / 1e6:.2f}M parameters, {n:,} rows", steps, "ms")
     figures.add(f"{count} rules, {n:,} rows", added, "ms")
-    figures.add(f"{count} rules beside that step", [a / s for a, s in zip(added, steps, strict=True)], "share", "<= 0.1")
+    shares = [a / s for a, s in zip(added, steps, strict=True)]
+    figures.add(f"{count} rules beside that step", shares, "share", "<= 0.1")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -234,7 +233,6 @@ class Normal:
 
 
 Distribution = Categorical | Board | Normal
-D = TypeVar("D", Categorical, Board, Normal)
 
 
 def floored(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,7 +242,7 @@ def floored(logits: Tensor) -> tuple[Tensor, Tensor]:
     return (1 - FLOOR) * p + possible * (FLOOR / possible.sum(-1, keepdim=True)), p
 
 
-def take(distribution: D, index: Tensor) -> D:
+def take(distribution: Distribution, index: Tensor) -> Distribution:
     """The rows `index [M]` of a distribution (repeats allowed)."""
     d = distribution
     if isinstance(d, Categorical):
@@ -255,7 +253,7 @@ def take(distribution: D, index: Tensor) -> D:
     return Normal(d.feature, d.mean.index_select(0, index), d.std.index_select(0, index), low, high)
 
 
-def put(distribution: D, index: Tensor, part: D) -> D:
+def put(distribution: Distribution, index: Tensor, part: Distribution) -> Distribution:
     """The distribution with other rows `index [M]`: those of `part`, which `take` gave and a correction changed."""
     if isinstance(distribution, Board) and isinstance(part, Board):
         more = part.index.shape[1] - distribution.index.shape[1]
@@ -270,6 +268,8 @@ def put(distribution: D, index: Tensor, part: D) -> D:
             unbounded if distribution.high is None else distribution.high).index_copy(0, index, part.high)
         return Normal(part.feature, distribution.mean.index_copy(0, index, part.mean),
                       distribution.std.index_copy(0, index, part.std), low, high)
+    assert isinstance(distribution, Categorical)
+    assert isinstance(part, Categorical)
     return Categorical(part.feature, distribution.logits.index_copy(0, index, part.logits))
 
 

@@ -56,7 +56,7 @@ class Rows:
         return cell.masked_fill(index < 0, pointed.outside)
 
     def pointer(self, pointed: Pointed, primed: bool) -> Tensor:
-        """The flat index `[N]` of the cell a pointed feature reads, -1 off the board; found once for all that share it."""
+        """The flat index `[N]` of the cell a pointed feature reads, -1 off the board; found once."""
         memo = self.next_memo if primed else self.memo
         if pointed.at not in memo:
             memo[pointed.at] = pointed.at(self.features(primed))

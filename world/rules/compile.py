@@ -23,7 +23,7 @@ from .codes import Rows
 from .corrections import Claim
 from .effects import Atom, claims_of, is_primed
 from .guards import FALSE, TRUE, Guards
-from .stage import Predicted, Stage, refreshed
+from .stage import Predicted, Stage
 from .syntax import Always, Compare, End, Expect, Expression, Forbid, Logical, Member, Reward, Rule
 from .ties import TieClaim
 from .violation import violation
@@ -59,10 +59,11 @@ class Compiled:
         self.second_guards = self._guards(primed)
         paid = [s for s in statements if isinstance(s, Reward)]
         ended = [s.guard for s in statements if isinstance(s, End)]
+        forbidden = [_forbidden(s) for s in statements if isinstance(s, Forbid)]
         self.rewards = torch.tensor([s.amount for s in paid])
-        self.ends, self.forbids = len(ended), sum(isinstance(s, Forbid) for s in statements)
-        self.payments = Guards([*(s.guard or TRUE for s in paid), *ended], schema)
-        self.forbidden = Guards([_forbidden(s) for s in statements if isinstance(s, Forbid)], schema)
+        self.ends, self.forbids = len(ended), len(forbidden)
+        self.forbidden = Guards(forbidden, schema)
+        self.payments = Guards([*(s.guard or TRUE for s in paid), *ended, *forbidden], schema)
 
     def __bool__(self) -> bool:
         return bool(self.first or self.second or self.last or len(self.rewards) or self.ends or self.forbids)
@@ -158,15 +159,14 @@ class Compiled:
 
     def _pay(self, outcome: Outcome, rows: Rows) -> Outcome:
         reward, cont, feasible = outcome.reward, outcome.cont, outcome.feasible
-        if len(self.rewards) or self.ends:
-            held = self.payments(rows)
-            paid, ended = held[:, :len(self.rewards)], held[:, len(self.rewards):]
+        if self.payments.count:
+            paid, ended, forbidden = self.payments(rows).split([len(self.rewards), self.ends, self.forbids], 1)
             if len(self.rewards):
                 reward = torch.where(paid.any(1), paid.float() @ self.rewards, reward)
             if self.ends:
                 cont = cont.masked_fill(ended.any(1), 0.0)
-        if self.forbids:
-            feasible = feasible & ~self.forbidden(rows).any(1)
+            if self.forbids:
+                feasible = feasible & ~forbidden.any(1)
         return replace(outcome, reward=reward, cont=cont, feasible=feasible)
 
 

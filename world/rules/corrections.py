@@ -170,7 +170,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The M rows of one place on which claims fire: the logits `[M, V]` of what is predicted there, and `fired [M, K]`."""
+    """The M rows of one place on which claims fire: `logits [M, V]` of what is predicted there, and `fired [M, K]`."""
 
     choice: Choice
     logits: Tensor

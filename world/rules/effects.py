@@ -20,8 +20,21 @@ from ..schema import Derived, Feature, Pointed, Schema
 from .codes import Evaluation, Rows
 from .evaluate import compiled
 from .guards import conjuncts
-from .syntax import Boolean, Changed, Compare, Expression, Index, Logical, Member, Name, Negative, Not, Number, Same
-from .syntax import Symbol, walk
+from .syntax import (
+    Boolean,
+    Changed,
+    Compare,
+    Expression,
+    Index,
+    Member,
+    Name,
+    Negative,
+    Not,
+    Number,
+    Same,
+    Symbol,
+    walk,
+)
 from .text import to_text
 
 Operation = Literal["==", "!=", "<", "<=", ">", ">=", "in", "such"]

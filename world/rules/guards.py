@@ -47,7 +47,7 @@ _ORDERED = (Compare, Member, Not, Logical, Name, Negative, Number)
 
 @dataclass(frozen=True)
 class Column:
-    """What is looked up: `code(rows) -> [N]` int64 and the table `[values, W]` of R truths in W words of eight bytes."""
+    """What is looked up: `code(rows) -> [N]` int64, and `table [values, W]`, R truths in W words of eight bytes."""
 
     code: Callable[[Rows], Tensor]
     table: Tensor

@@ -58,7 +58,8 @@ class Stage:
     def __bool__(self) -> bool:
         return bool(self.pose or self.derived or self.seen or self.ties)
 
-    def correct(self, predicted: Predicted, rows: Rows, fired: Tensor, rng: torch.Generator | None) -> tuple[Rows, Tensor]:
+    def correct(self, predicted: Predicted, rows: Rows, fired: Tensor, rng: torch.Generator | None
+                ) -> tuple[Rows, Tensor]:
         """Correct `predicted` in place where rules `fired [N, R]`; return the rows with the corrected next features,
         and where rules lost against stronger ones, `[N, R]`."""
         conflict = torch.zeros_like(fired)
@@ -136,15 +137,14 @@ def _correct(groups: Sequence[Group], predicted: Predicted, rows: Rows, fired: T
             _write(group, predicted, whole, some, at, new, lost, conflict)
     if parts:
         for (group, whole, some, at), logits, lost in zip(chosen, *choose(parts), strict=True):
-            new = Categorical(group.expert.feature, logits)
-            _write(group, predicted, whole, some, at, new, lost, conflict)
+            _write(group, predicted, whole, some, at, Categorical(group.expert.feature, logits), lost, conflict)
 
 
 def _write(group: Group, predicted: Predicted, whole: Distribution, some: Tensor, at: Tensor | None,
            new: Categorical | Normal, lost: Tensor | None, conflict: Tensor) -> None:
     """Write the rows `some [M]` of a corrected place back, and mark the rules that lost there."""
     part = new if at is None else with_cell(whole, at, new)
-    predicted[group.target] = put(predicted[group.target], some, part)  # type: ignore[type-var]
+    predicted[group.target] = put(predicted[group.target], some, part)
     if lost is not None:
         for k, column in enumerate(group.columns.tolist()):  # a rule may claim two things of one place
             conflict[some, column] |= lost[:, k]

@@ -43,7 +43,7 @@ def _costs(group: Group, own: Distribution, rows: Rows, joint: Mapping[int, floa
     if index is not None:
         own = cell_of(own, index)
     if isinstance(group.expert, Choice) and isinstance(own, Categorical):
-        allowed = group.expert.allowed(group.expert.read(rows, every), rows.size)                                                       # [N, K, V]
+        allowed = group.expert.allowed(group.expert.read(rows, every), rows.size)                          # [N, K, V]
         logp = own.logits.log_softmax(-1)[:, None]
         inside = _log_sum(logp, allowed)
         outside = _log_sum(logp, ~allowed)

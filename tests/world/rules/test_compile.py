@@ -86,8 +86,13 @@ def certain(features: dict[str, Tensor]) -> Outcome:
 
 def vague(seed: int, n: int = N) -> Outcome:
     rng = torch.Generator().manual_seed(seed)
-    return outcome({f.name: Normal(f, torch.randn(n, generator=rng), torch.ones(n)) if f.kind == "real" else Categorical(
-        f, torch.randn(n, *f.shape, f.cardinality or 1, generator=rng) * 2) for f in SCHEMA.features})
+
+    def of(f: Feature) -> Distribution:
+        if f.kind == "real":
+            return Normal(f, torch.randn(n, generator=rng), torch.ones(n))
+        return Categorical(f, torch.randn(n, *f.shape, f.cardinality or 1, generator=rng) * 2)
+
+    return outcome({f.name: of(f) for f in SCHEMA.features})
 
 
 def outcome(features: dict[str, Distribution]) -> Outcome:
