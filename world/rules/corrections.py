@@ -287,6 +287,7 @@ class Measure:
         self.is_hard = torch.tensor([k == "hard" for k in kinds])
         self.weights = torch.tensor([c.strength[1] if c.strength[0] == "weight" else 0.0 for c in claims])
         self.within = torch.tensor([c.atom.within or 0.0 for c in claims])
+        self.is_copy = torch.tensor([o == "==" for o in operations])
         self.pins = torch.tensor([o in ("==", "!=", "in") for o in operations])
         self.has_low = torch.tensor([o in (">", ">=") for o in operations]) | self.pins
         self.has_high = torch.tensor([o in ("<", "<=") for o in operations]) | self.pins
@@ -301,7 +302,10 @@ class Measure:
         """Correct the prediction of `some [M]` rows, on which claims `fired [M, K]`; return it, and where hard claims
         lost. Of what the hard ones leave, the mean goes to the nearest value."""
         values = self._values(own, rows, some)                                                             # [M, K]
-        fired, lost = fired & ~values.isnan(), None
+        missing = values.isnan()
+        # A value that is no number (0 / 0) is passed on, so that whoever reads it is warned.
+        broken = (fired & missing & self.is_copy & self.is_hard).any(1)
+        fired, lost = fired & ~missing, None
         values = values.nan_to_num()
         if self.has_weights:
             own = self._weighed(own, fired, values)
@@ -322,7 +326,7 @@ class Measure:
             own = own.clip(hard.any(1), least, most)
             is_set = (hard & self.pins & (self.within == 0)).any(1)
             own = replace(own, std=torch.where(is_set, own.std * 1e-3, own.std))
-        return own, lost
+        return replace(own, mean=own.mean.masked_fill(broken, torch.nan)), lost
 
     def intervals(self, own: Normal, rows: Rows, some: Tensor) -> tuple[Tensor, Tensor]:
         """The least and the greatest value that each claim allows, both `[M, K]`; NaN where it says nothing."""
