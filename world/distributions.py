@@ -2,8 +2,8 @@
 
 `Categorical` for categories, booleans and bounded integers; `Board` for an array of which a step touches few cells
 (everywhere else it is known); `Normal` for real features. Corrections return a new distribution: `set` a value on
-some rows, `restrict` to allowed values, `tilt` by log weights, `condition` an event on its probability; `clip`, `fuse`
-and `lean` for real ones. What `set`, `restrict` and `clip` rule out, no weight brings back. V is the feature's number
+some rows, `tilt` by log weights; `clip`, `fuse` and `lean` for real ones. What `set` and `clip` rule out, no weight
+brings back. V is the feature's number
 of values, K the number of touched cells.
 """
 
@@ -67,40 +67,13 @@ class Categorical:
         certain = torch.zeros_like(self.logits).masked_fill(~wanted, -math.inf)
         return replace(self, logits=torch.where(_wide(rows, self.logits), certain, self.logits))
 
-    def restrict(self, rows: Tensor, allowed: Tensor) -> tuple[Categorical, Tensor]:
-        """Mask what is not `allowed [N, V]` on `rows`; rows that allow nothing are left alone and returned `[N]`.
-
-        Where all that is allowed was ruled out before, the last word counts.
-        """
-        impossible = rows & ~allowed.any(-1)
-        # The floor first: where the model was certain of a forbidden value, what remains is its second choice.
-        left = self._possible().masked_fill(~allowed, -math.inf)
-        contradicted = ~(left > -math.inf).any(-1, keepdim=True)
-        masked = torch.where(contradicted, self.log_probs().masked_fill(~allowed, -math.inf), left)
-        return replace(self, logits=torch.where((rows & ~impossible)[:, None], masked, self.logits)), impossible
-
     def tilt(self, rows: Tensor, bonus: Tensor) -> Categorical:
         """Product with an expert: add log weights `bonus [N, *shape, V]` on `rows`."""
-        return replace(self, logits=torch.where(_wide(rows, self.logits), self._possible() + bonus, self.logits))
+        return replace(self, logits=torch.where(_wide(rows, self.logits), self.possible() + bonus, self.logits))
 
-    def condition(self, rows: Tensor, event: Tensor, probability: float) -> Categorical:
-        """Give the `event [N, V]` exactly `probability`, the rest in the model's own proportions (Jeffrey's rule).
-
-        Rows on which the event, or everything else, is ruled out are left alone.
-        """
-        logp = self._possible()
-        possible = logp > -math.inf
-        inside = logp.masked_fill(~event, -math.inf).log_softmax(-1) + math.log(probability)
-        outside = logp.masked_fill(event, -math.inf).log_softmax(-1) + math.log1p(-min(probability, 1 - 1e-6))
-        mixed = torch.where(event, inside, outside)
-        usable = rows & (event & possible).any(-1) & (~event & possible).any(-1)
-        return replace(self, logits=torch.where(usable[:, None], mixed, self.logits))
-
-    def _possible(self) -> Tensor:
+    def possible(self) -> Tensor:
         """Log-probabilities with the floor mixed into all values that are not ruled out, `[N, *shape, V]`."""
-        possible = self.logits > -math.inf
-        floor = possible * (FLOOR / possible.sum(-1, keepdim=True))
-        return torch.log((1 - FLOOR) * self.logits.softmax(-1) + floor)
+        return floored(self.logits)[0].log()
 
 
 @dataclass(frozen=True)
@@ -145,10 +118,10 @@ class Board:
     def entropy(self) -> Tensor:
         return _entropy(self.logits).masked_fill(self.index < 0, 0.0).sum(1)
 
-    def tilt(self, rows: Tensor, value: Tensor, weight: float) -> Board:
-        """Make the whole array `value [N, *shape]` likelier by `weight` nats a touched cell, on `rows`."""
+    def tilt(self, rows: Tensor, value: Tensor, weight: Tensor) -> Board:
+        """Make the whole array `value [N, *shape]` likelier by `weight [N]` nats a touched cell, on `rows`."""
         wanted = encode(self.feature, value).flatten(1).gather(1, self.index.clamp_min(0))
-        bonus = F.one_hot(wanted, self.logits.shape[-1]) * weight
+        bonus = F.one_hot(wanted, self.logits.shape[-1]) * weight[:, None, None]
         logits = Categorical(self.feature, self.logits).tilt(rows, bonus).logits
         return replace(self, logits=logits)
 
@@ -232,19 +205,20 @@ class Normal:
             least, most = self.low.clamp(least, most), self.high.clamp(least, most)
         return replace(self, mean=self.mean.clamp(least, most), low=least, high=most)
 
-    def fuse(self, rows: Tensor, value: Tensor, std: float) -> Normal:
+    def fuse(self, rows: Tensor, value: Tensor, std: Tensor | float) -> Normal:
         """Product with the expert `Normal(value, std)`: the precision-weighted mean, on `rows`."""
         mine, theirs = self.std.pow(-2), std ** -2
         return self._moved(rows, (mine * self.mean + theirs * value) / (mine + theirs), (mine + theirs).rsqrt())
 
-    def lean(self, rows: Tensor, bound: Tensor, sign: int, weight: float) -> Normal:
+    def lean(self, rows: Tensor, bound: Tensor, sign: Tensor | int, weight: Tensor | float) -> Normal:
         """Product with the expert that adds `weight` below `bound` (`sign` -1) or above it (+1), on `rows`.
 
         The normal with the mean and variance of the exact product, from the moments of a half-truncated normal.
         """
         z = -sign * (bound - self.mean) / self.std  # with the sign turned, what is likelier lies below z
         density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
-        ratio = 1 / (1 / math.expm1(min(weight, 80.0)) + torch.special.ndtr(z)) * density
+        odds = torch.as_tensor(weight, dtype=z.dtype).clamp_max(80.0).expm1()
+        ratio = density / (1 / odds + torch.special.ndtr(z))
         variance = (1 - z * ratio - ratio.square()).clamp_min(1e-6)
         return self._moved(rows, self.mean + sign * self.std * ratio, self.std * variance.sqrt())
 
@@ -259,6 +233,44 @@ class Normal:
 
 
 Distribution = Categorical | Board | Normal
+
+
+def floored(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities with the floor mixed into all values that are not ruled out, and without it, both `[..., V]`."""
+    possible = (logits > -math.inf).to(logits.dtype)
+    p = logits.softmax(-1)
+    return (1 - FLOOR) * p + possible * (FLOOR / possible.sum(-1, keepdim=True)), p
+
+
+def take(distribution: Distribution, index: Tensor) -> Distribution:
+    """The rows `index [M]` of a distribution (repeats allowed)."""
+    d = distribution
+    if isinstance(d, Categorical):
+        return Categorical(d.feature, d.logits.index_select(0, index))
+    if isinstance(d, Board):
+        return Board(d.feature, *(x.index_select(0, index) for x in (d.known, d.index, d.logits)))
+    low, high = (None if b is None else b.index_select(0, index) for b in (d.low, d.high))
+    return Normal(d.feature, d.mean.index_select(0, index), d.std.index_select(0, index), low, high)
+
+
+def put(distribution: Distribution, index: Tensor, part: Distribution) -> Distribution:
+    """The distribution with other rows `index [M]`: those of `part`, which `take` gave and a correction changed."""
+    if isinstance(distribution, Board) and isinstance(part, Board):
+        more = part.index.shape[1] - distribution.index.shape[1]
+        touched = F.pad(distribution.index, (0, more), value=-1).index_copy(0, index, part.index)
+        logits = F.pad(distribution.logits, (0, 0, 0, more)).index_copy(0, index, part.logits)
+        return Board(part.feature, distribution.known.index_copy(0, index, part.known), touched, logits)
+    if isinstance(distribution, Normal) and isinstance(part, Normal):
+        unbounded = torch.full_like(distribution.mean, math.inf)
+        low = part.low if part.low is None else (
+            -unbounded if distribution.low is None else distribution.low).index_copy(0, index, part.low)
+        high = part.high if part.high is None else (
+            unbounded if distribution.high is None else distribution.high).index_copy(0, index, part.high)
+        return Normal(part.feature, distribution.mean.index_copy(0, index, part.mean),
+                      distribution.std.index_copy(0, index, part.std), low, high)
+    assert isinstance(distribution, Categorical)
+    assert isinstance(part, Categorical)
+    return Categorical(part.feature, distribution.logits.index_copy(0, index, part.logits))
 
 
 def encode(feature: Feature, value: Tensor) -> Tensor:

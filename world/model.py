@@ -25,7 +25,8 @@ State = Any
 @dataclass(frozen=True)
 class Outcome:
     """What one imagined step brings. `cont` is the probability that the episode goes on; `feasible` is False where
-    the step must not be taken; `uncertainty` is in nats; `fired` says which rules corrected the row (bits, int64)."""
+    the step must not be taken; `uncertainty` is in nats; `fired` says which rules corrected the row, and `conflict`
+    which of them lost there against a stronger one."""
 
     features: dict[str, Distribution]
     reward: Tensor  # [N]
@@ -35,6 +36,7 @@ class Outcome:
     value: Tensor | None = None  # [N]
     action_logits: Tensor | None = None  # [N, A]
     fired: Tensor | None = None  # [N, R] bool
+    conflict: Tensor | None = None  # [N, R] bool
 
     @cached_property
     def mode(self) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ class Refined:
         self.schema = model.schema
         self.rules = rules if isinstance(rules, Compiled) else Compiled(model.schema, rules)
         self.assimilation = assimilate
-        told = ({"reward"} if self.rules.rewards else set()) | ({"end"} if self.rules.ends else set())
+        told = ({"reward"} if len(self.rules.rewards) else set()) | ({"end"} if self.rules.ends else set())
         self.provides = model.provides | told
 
     def initial(self, n: int) -> RefinedState:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gedanken.world.distributions import CERTAIN, FLOOR, Board, Categorical, Normal, decode, encode
+from gedanken.world.distributions import CERTAIN, FLOOR, Board, Categorical, Normal, decode, encode, put, take
 from gedanken.world.schema import Feature
 
 torch.set_num_threads(1)
@@ -100,40 +100,6 @@ def test_set_is_certain_on_its_rows_and_leaves_the_others(seed: int, rows: list[
             assert torch.equal(after.logits[i], before.logits[i])
 
 
-@quick
-@given(seeds, st.sets(st.integers(0, 3), min_size=1, max_size=3))
-def test_restrict_gives_the_forbidden_nothing_and_keeps_the_order_of_the_rest(seed: int, kept: set[int]) -> None:
-    before = Categorical(COLOR, randn(1, 4, seed=seed))
-    allowed = torch.tensor([[k in kept for k in range(4)]])
-    after, impossible = before.restrict(every, allowed)
-    assert not impossible.any()
-    p = probabilities(after)[0]
-    assert (p[~allowed[0]] == 0).all()
-    assert p.sum().item() == pytest.approx(1, abs=1e-5)
-    best = before.logits[0].masked_fill(~allowed[0], -math.inf).argmax()
-    assert p.argmax() == best
-
-
-def test_restrict_says_where_nothing_is_allowed_and_leaves_it_alone() -> None:
-    before = Categorical(COLOR, randn(2, 4, seed=1))
-    allowed = torch.tensor([[False] * 4, [True, False, False, False]])
-    after, impossible = before.restrict(torch.tensor([True, True]), allowed)
-    assert impossible.tolist() == [True, False]
-    assert torch.equal(after.logits[0], before.logits[0])
-
-
-@quick
-@given(seeds, st.permutations([0, 1]))
-def test_two_restrictions_commute_and_neither_revives_what_the_other_ruled_out(seed: int, order: list[int]) -> None:
-    d = Categorical(COLOR, randn(1, 4, seed=seed))
-    masks = torch.tensor([[[False, True, True, True]], [[True, False, True, True]]])
-    for k in order:
-        d, _ = d.restrict(every, masks[k])
-    p = probabilities(d)[0]
-    assert p[0] == 0
-    assert p[1] == 0
-
-
 def test_no_weight_brings_back_what_is_ruled_out() -> None:
     d = Categorical(COLOR, torch.zeros(1, 4)).set(every, torch.tensor([1]))
     tilted = d.tilt(every, torch.tensor([[20.0, 0, 0, 0]]))
@@ -153,34 +119,12 @@ def test_tilt_multiplies_the_odds_by_the_exponential_of_the_weight(seed: int, we
     assert (q[0] / q[1]).item() == pytest.approx((p[0] / p[1]).item() * math.exp(weight), rel=1e-3)
 
 
-@quick
-@given(seeds, st.floats(0.01, 1.0))
-def test_condition_gives_the_event_exactly_its_probability(seed: int, probability: float) -> None:
-    d = Categorical(COLOR, randn(1, 4, seed=seed))
-    event = torch.tensor([[True, False, True, False]])
-    p, q = d.log_probs().exp()[0], probabilities(d.condition(every, event, probability))[0]
-    assert q[event[0]].sum().item() == pytest.approx(probability, abs=1e-5)
-    assert (q[0] / q[2]).item() == pytest.approx((p[0] / p[2]).item(), rel=1e-3)
-
-
-def test_condition_on_an_impossible_or_a_sure_event_changes_nothing() -> None:
-    d = Categorical(COLOR, torch.zeros(1, 4)).set(every, torch.tensor([1]))
-    for event in ([True, False, False, False], [False, True, False, False], [True] * 4, [False] * 4):
-        after = d.condition(every, torch.tensor([event]), 0.3)
-        assert probabilities(after)[0].tolist() == [0, 1, 0, 0]
-
-
-def test_contradictions_never_give_nan_and_the_last_word_counts() -> None:
-    d = Categorical(COLOR, torch.zeros(1, 4)).set(every, torch.tensor([1]))
-    for k in (1, 0, 2, 3, 1):
-        allowed = torch.ones(1, 4, dtype=torch.bool)
-        allowed[0, k] = False
-        d, _ = d.restrict(every, allowed)
-        d = d.tilt(every, torch.eye(4)[k][None] * 5).condition(every, ~allowed, 0.5)
-        p = probabilities(d)[0]
-        assert not p.isnan().any()
-        assert p[k] == 0
-        assert not d.entropy().isnan().any()
+def test_rows_that_are_taken_and_put_back_are_as_they_were() -> None:
+    bounded = Normal(HEAT, torch.zeros(3), torch.ones(3)).clip(torch.tensor([True, False, True]), -1.0, 1.0)
+    for d in (Categorical(COLOR, randn(3, 4, seed=0)), bounded):
+        back = put(d, torch.tensor([2, 0]), take(d, torch.tensor([2, 0])))
+        assert torch.equal(back.mode(), d.mode())
+        assert torch.equal(back.sample(rng()), d.sample(rng()))
 
 
 # --- board ---
@@ -246,8 +190,8 @@ def test_a_cell_put_back_changes_that_cell_only(seed: int, j: int, is_certain: b
 def test_an_untouched_cell_may_become_uncertain() -> None:
     b = Board(CELLS, torch.zeros(2, 6, dtype=torch.int16), torch.zeros(2, 0, dtype=torch.int64), torch.zeros(2, 0, 3))
     index = torch.tensor([4, -1])
-    event = torch.tensor([[False, False, True]] * 2)
-    after = b.with_cell(index, b.cell(index).condition(torch.ones(2, dtype=torch.bool), event, 0.3))
+    unsure = Categorical(b.cell(index).feature, torch.tensor([[0.4, 0.3, 0.3]] * 2).log())
+    after = b.with_cell(index, unsure)
     assert after.cell(torch.tensor([4, 4])).logits.softmax(-1)[:, 2].tolist() == pytest.approx([0.3, 0], abs=1e-4)
     drawn = torch.stack([after.sample(rng(k)) for k in range(300)])[:, 0, 1, 1]
     assert 0.2 < (drawn == 2).float().mean() < 0.4

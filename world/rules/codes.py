@@ -51,12 +51,17 @@ class Rows:
         features, pointed = self.features(primed), self.schema.derivations.get(name)
         if not isinstance(pointed, Pointed) or name in features:
             return self.schema.value(name, features)
+        index = self.pointer(pointed, primed)
+        cell = features[pointed.of].flatten(1).gather(1, index.clamp_min(0)[:, None])[:, 0]
+        return cell.masked_fill(index < 0, pointed.outside)
+
+    def pointer(self, pointed: Pointed, primed: bool) -> Tensor:
+        """The flat index `[N]` of the cell a pointed feature reads, -1 off the board; found once."""
         memo = self.next_memo if primed else self.memo
         if pointed.at not in memo:
-            index = pointed.at(features)
-            memo[pointed.at] = index.clamp_min(0)[:, None], index < 0
-        cell, is_outside = memo[pointed.at]
-        return features[pointed.of].flatten(1).gather(1, cell)[:, 0].masked_fill(is_outside, pointed.outside)
+            memo[pointed.at] = pointed.at(self.features(primed))
+        index: Tensor = memo[pointed.at]
+        return index
 
     def column(self, k: int) -> Tensor:
         """The k-th action feature `[N]`, as it stands in the action."""

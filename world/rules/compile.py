@@ -1,13 +1,17 @@
 """Rules compiled for the imagination path: one object that corrects a whole imagined step.
 
-Guards and effects are evaluated over `[N]` rows with shared subexpressions computed once; rules that fire on no row
-cost their guard only. The order of the rules does not matter: where two hard rules contradict each other on a row,
-the one with the higher priority (then the more specific) is applied last and wins.
+All guards are evaluated together (`guards`), then all claims on one place together (`stage`, `corrections`): no loop
+over rows, and none over rules that say the same kind of thing of one place. Rules whose guard speaks of the next state
+come after the others, `always` comes last. The order of the rules does not matter: where two hard rules contradict
+each other on a row, the one with the higher priority (then the more specific) wins, and the other is reported.
+
+On a CPU it is read back a few times a step whether anything fired and whether anything is contradicted, because the
+work that this saves is worth it; nothing else waits for a tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,154 +19,162 @@ from torch import Tensor
 
 from ..model import Outcome
 from ..schema import Features, Pointed, Schema
-from .effects import Atom, Predicted, Strength, atoms_of
-from .evaluate import Rows, compiled
-from .syntax import Always, Compare, End, Expect, Expression, Forbid, Index, Logical, Member, Name, Node, Reward, Rule
+from .codes import Rows
+from .corrections import Claim
+from .effects import Atom, claims_of, is_primed
+from .guards import FALSE, TRUE, Guards
+from .stage import Predicted, Stage
+from .syntax import Always, Compare, End, Expect, Expression, Forbid, Logical, Member, Reward, Rule
+from .ties import TieClaim
+from .violation import violation
 
 
 @dataclass(frozen=True)
-class Correction:
-    """An `expect` or `always`, compiled: when it fires, what it claims, how strongly."""
+class CompileConfig:
+    """`particles` candidates a row are drawn for a rule that ties several next features together."""
 
-    guard: Callable[[Rows], Tensor] | None
-    guard_is_primed: bool
-    atoms: tuple[Atom, ...]
-    strength: Strength
-    column: int  # of `Outcome.fired`; -1 for `always`
-    is_joint: bool = False  # a probability is drawn for the rule as a whole instead of corrected in closed form
+    particles: int = 32
 
 
 class Compiled:
     """The world rules of a schema, compiled. `rules` with `priority` (higher wins a contradiction)."""
 
-    def __init__(self, schema: Schema, rules: Sequence[Rule], priority: Sequence[float] | None = None) -> None:
+    def __init__(self, schema: Schema, rules: Sequence[Rule], priority: Sequence[float] | None = None,
+                 config: CompileConfig | None = None) -> None:
         self.schema = schema
         self.rules = tuple(rules)
+        self.config = config or CompileConfig()
+        statements = [r.statement for r in rules]
         ranks = priority or [0.0] * len(rules)
-        order = sorted(range(len(rules)), key=lambda i: (_turn(rules[i], schema), ranks[i], _specificity(rules[i]),
-                                                         str(rules[i].statement)))
-        self.expects: list[Correction] = []
-        self.always: list[Correction] = []
-        self.rewards: list[tuple[float, Callable[[Rows], Tensor]]] = []
-        self.ends: list[Callable[[Rows], Tensor]] = []
-        self.forbids: list[Callable[[Rows], Tensor]] = []
-        for i in order:
-            match rules[i].statement:
-                case Expect() as s:
-                    strength: Strength = (("probability", s.probability) if s.probability is not None
-                                          else ("weight", s.weight) if s.weight is not None else ("hard", 0.0))
-                    self.expects.append(Correction(
-                        compiled(s.guard, schema, "truth") if s.guard else None,
-                        s.guard is not None and is_primed(s.guard), atoms_of(s.effect, schema), strength, i,
-                        _turn(rules[i], schema) == 1))
-                case Always() as s:
-                    self.always.append(Correction(None, False, atoms_of(s.condition, schema),
-                                                  ("weight", s.weight) if s.weight else ("hard", 0.0), -1))
-                case Reward() as s:
-                    self.rewards.append((s.amount, compiled(s.guard, schema, "truth") if s.guard else _everywhere))
-                case End() as s:
-                    self.ends.append(compiled(s.guard, schema, "truth"))
-                case Forbid() as s:
-                    condition = s.action if s.guard is None else Logical(operator="and", operands=(s.action, s.guard))
-                    self.forbids.append(compiled(condition, schema, "truth"))
+        strongest = sorted(range(len(rules)), reverse=True,
+                           key=lambda i: (ranks[i], _specificity(statements[i]), str(statements[i])))
+        expects = [i for i in strongest if isinstance(statements[i], Expect)]
+        primed = {i for i in expects if (g := getattr(statements[i], "guard", None)) is not None and is_primed(g)}
+        self.always = tuple(i for i in strongest if isinstance(statements[i], Always))
+        self.joint: dict[int, float] = {}  # rules whose probability is drawn for all they claim at once
+        self.first = self._stage([i for i in expects if i not in primed])
+        self.second = self._stage([i for i in expects if i in primed])
+        self.last = self._stage(self.always)
+        self.first_guards = self._guards(set(expects) - primed)
+        self.second_guards = self._guards(primed)
+        paid = [s for s in statements if isinstance(s, Reward)]
+        ended = [s.guard for s in statements if isinstance(s, End)]
+        forbidden = [_forbidden(s) for s in statements if isinstance(s, Forbid)]
+        self.rewards = torch.tensor([s.amount for s in paid])
+        self.ends, self.forbids = len(ended), len(forbidden)
+        self.forbidden = Guards(forbidden, schema)
+        self.payments = Guards([*(s.guard or TRUE for s in paid), *ended, *forbidden], schema)
 
     def __bool__(self) -> bool:
-        return bool(self.expects or self.always or self.rewards or self.ends or self.forbids)
+        return bool(self.first or self.second or self.last or len(self.rewards) or self.ends or self.forbids)
 
+    @torch.no_grad()
     def correct(self, now: Features, action: Tensor, outcome: Outcome, rng: torch.Generator | None = None) -> Outcome:
-        """Correct one imagined step of N rows. `Outcome.fired [N, R]` marks the rules that changed the row's state."""
+        """Correct one imagined step of N rows. `Outcome.fired [N, R]` marks the rules whose guard held on a row,
+        `Outcome.conflict [N, R]` those that lost there against a stronger one."""
         predicted: Predicted = dict(outcome.features)
         rows = Rows(self.schema, now, action, outcome.mode)
-        fired = torch.zeros(rows.size, len(self.rules), dtype=torch.bool)
-        for primed in (False, True):
-            turn = [c for c in self.expects if c.guard_is_primed == primed]
-            if primed and turn:
-                rows = self._refresh(rows, predicted)
-            where = [self._fires(c, rows, rng) for c in turn]
-            for correction, guard in zip(turn, where, strict=True):
-                fired[:, correction.column] = guard
-            # The pose first, then what is read through it: a pointed cell is that of the corrected pose.
-            for pointed in (False, True):
-                for correction, guard in zip(turn, where, strict=True):
-                    atoms = [a for a in correction.atoms if (a.target in self.schema.derivations) == pointed]
-                    if atoms and bool(guard.any()):
-                        rows = self._refresh(rows, predicted) if pointed else rows
-                        self._apply(correction, atoms, predicted, rows, guard)
-        for correction in self.always:
-            rows = self._refresh(rows, predicted)
-            self._apply(correction, correction.atoms, predicted, rows, _everywhere(rows))
-        return self._pay(replace(outcome, features=predicted), rows, fired)
+        fired = self._drawn(self.first_guards(rows), rng)
+        rows, conflict = self.first.correct(predicted, rows, fired, rng)
+        if self.second:
+            more = self._drawn(self.second_guards(rows), rng)
+            rows, lost = self.second.correct(predicted, rows, more, rng)
+            fired, conflict = fired | more, conflict | lost
+        if self.last:
+            everywhere = torch.ones(rows.size, 1, dtype=torch.bool).expand(-1, len(self.rules))
+            rows, lost = self.last.correct(predicted, rows, everywhere, rng)
+            conflict = conflict | lost
+        return self._pay(replace(outcome, features=predicted, fired=fired, conflict=conflict), rows)
 
     def allowed(self, now: Features, action: Tensor) -> Tensor:
         """Which rows no `forbid` matches, `[N]`."""
-        rows = Rows(self.schema, now, action)
-        ok = torch.ones(rows.size, dtype=torch.bool)
-        for forbidden in self.forbids:
-            ok &= ~forbidden(rows)
-        return ok
+        return ~self.forbidden(Rows(self.schema, now, action)).any(1)
 
-    def _fires(self, correction: Correction, rows: Rows, rng: torch.Generator | None) -> Tensor:
-        """On which rows a rule corrects, `[N]`: where its guard holds and, for a joint probability, chance has it
-        (without `rng`: where it is at least even)."""
-        where = correction.guard(rows) if correction.guard else _everywhere(rows)
-        if not correction.is_joint:
-            return where
-        chance = correction.strength[1]
-        return where & (torch.rand(rows.size, generator=rng) < chance if rng is not None else chance >= 0.5)
+    def conflicts(self, outcome: Outcome) -> dict[Rule, int]:
+        """On how many rows of an outcome each rule lost against a stronger one, for those that did."""
+        if outcome.conflict is None:
+            return {}
+        counts: list[int] = outcome.conflict.sum(0).tolist()
+        return {rule: n for rule, n in zip(self.rules, counts, strict=True) if n}
 
-    def _apply(self, correction: Correction, atoms: Sequence[Atom], predicted: Predicted, rows: Rows, where: Tensor
-               ) -> None:
-        strength: Strength = ("hard", 0.0) if correction.is_joint else correction.strength
-        for atom in atoms:
-            atom.apply(predicted, rows, where, strength)
+    def violation(self, now: Features, action: Tensor, outcome: Outcome) -> Tensor:
+        """How far a prediction is from what the rules say, in nats, differentiable in its distributions: `[N]`.
 
-    def _refresh(self, rows: Rows, predicted: Predicted) -> Rows:
-        return rows.followed_by({k: d.mode() for k, d in predicted.items()})
+        The sum over the rules that fire of -log p(effect), see `violation`.
+        """
+        with torch.no_grad():
+            rows = Rows(self.schema, now, action, {k: d.mode() for k, d in outcome.features.items()})
+            fired = self.first_guards(rows) | self.second_guards(rows)
+            fired[:, list(self.always)] = True
+        stages = (self.first, self.second, self.last)
+        return sum((violation(s, outcome.features, rows, fired, self.joint) for s in stages), torch.zeros(rows.size))
 
-    def _pay(self, outcome: Outcome, rows: Rows, fired: Tensor) -> Outcome:
-        rows = rows.followed_by(outcome.mode)
+    def _stage(self, members: Sequence[int]) -> Stage:
+        """The claims of rules, strongest first."""
+        claims: list[Claim] = []
+        ties: list[TieClaim] = []
+        for i in members:
+            s = self.rules[i].statement
+            assert isinstance(s, Expect | Always)
+            found = claims_of(s.effect if isinstance(s, Expect) else s.condition, self.schema)
+            probability = s.probability if isinstance(s, Expect) else None
+            if probability is not None and not (len(found) == 1 and self._is_exact(found[0])):
+                self.joint[i] = probability
+                probability = None
+            soft = ("weight", s.weight) if s.weight is not None else ("hard", 0.0)
+            for claim in found:
+                if not isinstance(claim, Atom):
+                    ties.append(TieClaim(claim, i, soft))  # type: ignore[arg-type]
+                elif probability is not None:
+                    claims.append(Claim(claim, i, ("probability", probability)))
+                else:
+                    claims.append(Claim(claim, i, soft))  # type: ignore[arg-type]
+        return Stage(self.schema, claims, ties, self.config.particles)
+
+    def _is_exact(self, claim: object) -> bool:
+        """Whether a probability has a closed form: of one place with listed values."""
+        if not isinstance(claim, Atom):
+            return False
+        derived = self.schema.derivations.get(claim.place.target)
+        of = derived.of if isinstance(derived, Pointed) else claim.place.target
+        feature = self.schema.base.get(of)
+        is_one = bool(claim.place.at) or isinstance(derived, Pointed) or (feature is not None and not feature.shape)
+        return feature is not None and feature.cardinality is not None and is_one
+
+    def _guards(self, members: set[int]) -> Guards:
+        """The guards of some of the rules, `[N, R]`; the others never fire."""
+        def guard(i: int) -> Expression:
+            return getattr(self.rules[i].statement, "guard", None) or TRUE
+
+        return Guards([guard(i) if i in members else FALSE for i in range(len(self.rules))], self.schema)
+
+    def _drawn(self, fired: Tensor, rng: torch.Generator | None) -> Tensor:
+        """Where rules correct: where the guard holds and, for a probability that is drawn, chance has it (without
+        `rng`: where it is at least even)."""
+        if self.joint:
+            columns, chance = list(self.joint), torch.tensor(list(self.joint.values()))
+            drawn = torch.rand(len(fired), len(columns), generator=rng) < chance if rng is not None else chance >= 0.5
+            fired[:, columns] &= drawn
+        return fired
+
+    def _pay(self, outcome: Outcome, rows: Rows) -> Outcome:
         reward, cont, feasible = outcome.reward, outcome.cont, outcome.feasible
-        if self.rewards:
-            guards = torch.stack([guard(rows) for _, guard in self.rewards])  # [R, N]
-            amounts = torch.tensor([amount for amount, _ in self.rewards])
-            reward = torch.where(guards.any(0), amounts @ guards.to(amounts.dtype), reward)
-        if self.ends:
-            cont = cont.masked_fill(torch.stack([end(rows) for end in self.ends]).any(0), 0.0)
-        if self.forbids:
-            feasible = feasible & ~torch.stack([f(rows) for f in self.forbids]).any(0)
-        return replace(outcome, reward=reward, cont=cont, feasible=feasible, fired=fired)
+        if self.payments.count:
+            paid, ended, forbidden = self.payments(rows).split([len(self.rewards), self.ends, self.forbids], 1)
+            if len(self.rewards):
+                reward = torch.where(paid.any(1), paid.float() @ self.rewards, reward)
+            if self.ends:
+                cont = cont.masked_fill(ended.any(1), 0.0)
+            if self.forbids:
+                feasible = feasible & ~forbidden.any(1)
+        return replace(outcome, reward=reward, cont=cont, feasible=feasible)
 
 
-def _everywhere(rows: Rows) -> Tensor:
-    return torch.ones(rows.size, dtype=torch.bool)
+def _forbidden(s: Forbid) -> Expression:
+    return s.action if s.guard is None else Logical(operator="and", operands=(s.action, s.guard))
 
 
-def is_primed(node: object) -> bool:
-    """Whether an expression speaks of the next state."""
-    if isinstance(node, Name):
-        return node.primed
-    if isinstance(node, Index):
-        return node.array.primed or any(map(is_primed, node.at))
-    if isinstance(node, Node):
-        return node.kind in ("same", "changed") or any(is_primed(getattr(node, f)) for f in type(node).model_fields)  # type: ignore[attr-defined]
-    return isinstance(node, tuple) and any(map(is_primed, node))
-
-
-def _turn(rule: Rule, schema: Schema) -> int:
-    """What is applied first: weights (0), then what is drawn as a whole (1), then what is certain (2), which nothing
-    soft undoes, and last the probabilities that are exact in closed form (3)."""
-    s = rule.statement
-    if not isinstance(s, Expect) or s.probability is None:
-        return 0 if getattr(s, "weight", None) is not None else 2
-    atoms = atoms_of(s.effect, schema)
-    first = atoms[0]
-    derived = schema.derivations.get(first.target)
-    of = derived.of if isinstance(derived, Pointed) else first.target
-    exact = len(atoms) == 1 and first.operation != "same" and of in schema.base and schema.base[of].cardinality
-    return 3 if exact else 1
-
-
-def _specificity(rule: Rule) -> int:
+def _specificity(statement: object) -> int:
     """How many comparisons the guard makes: a rule that says more of when it holds goes before a general one."""
     def count(e: Expression | None) -> int:
         match e:
@@ -174,5 +186,4 @@ def _specificity(rule: Rule) -> int:
                 return 1
         return 1
 
-    guard = getattr(rule.statement, "guard", None)
-    return count(guard)
+    return count(getattr(statement, "guard", None))
