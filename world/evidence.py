@@ -5,5 +5,7 @@ from .checking.judgement import BEHAVIOUR, SLACK, Status, interval, is_drifting,
 from .checking.tally import Tally, measure
 from .checking.verdicts import TOLERANCE, as_rows
 
-__all__ = ["BEHAVIOUR", "SLACK", "TOLERANCE", "Evidence", "Status", "Tally", "as_rows", "interval", "is_drifting", "is_fallible", "judge",
-           "measure"]
+__all__ = [
+    "BEHAVIOUR", "SLACK", "TOLERANCE", "Evidence", "Status", "Tally", "as_rows", "interval", "is_drifting",
+    "is_fallible", "judge", "measure",
+]

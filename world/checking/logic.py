@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..rules import syntax as s
-from ..rules.compile import is_primed
+from ..rules.effects import is_primed
 from ..rules.holes import known
 from ..schema import Schema
 
@@ -137,7 +137,8 @@ def _claim(entry: Entry, symbols: Any) -> _Claim:
 
     match statement:
         case s.Expect(effect=effect, guard=guard, probability=probability):
-            return _Claim(entry, kind, where(guard), term(effect), 1.0 if probability is None else known(probability), is_soft)
+            share = 1.0 if probability is None else known(probability)
+            return _Claim(entry, kind, where(guard), term(effect), share, is_soft)
         case s.Always(condition=condition):
             return _Claim(entry, kind, where(None), term(condition), is_soft=is_soft)
         case s.Reward(guard=guard) | s.End(guard=guard):
@@ -193,7 +194,8 @@ def _contradiction(a: _Claim, b: _Claim, symbols: Any) -> Finding | None:
 
     if a.effect is None or b.effect is None or a.is_soft or b.is_soft or a.share + b.share <= 1:
         return None
-    if any(is_primed(getattr(c.entry.rule.statement, "guard", None)) for c in (a, b)):
+    guards = (getattr(c.entry.rule.statement, "guard", None) for c in (a, b))
+    if any(guard is not None and is_primed(guard) for guard in guards):
         return None
     both = z3.And(a.guard, b.guard)
     shared = {v.get_id() for v in symbols.next_of(a.effect)} & {v.get_id() for v in symbols.next_of(b.effect)}

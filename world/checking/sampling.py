@@ -127,7 +127,7 @@ class Sample:
                     self._compare(operand, "==", member, None, where & (pick == i))
             case s.Compare(operands=operands, operators=operators, within=within):
                 for left, sign, right in zip(operands, operators, operands[1:], strict=False):
-                    self._compare(left, sign if wanted else _NEGATED[sign], right, within, where)
+                    self._compare(left, sign if wanted else _NEGATED[sign], right, known(within), where)
 
     def _steer_cells(self, condition: Expression, wanted: bool, where: Tensor, is_everywhere: bool) -> None:
         """Steer one random cell, or all of them by copying it."""

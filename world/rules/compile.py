@@ -23,6 +23,7 @@ from .codes import Rows
 from .corrections import Claim
 from .effects import Atom, claims_of, is_primed
 from .guards import FALSE, TRUE, Guards
+from .holes import known
 from .stage import Predicted, Stage
 from .syntax import Always, Compare, End, Expect, Expression, Forbid, Logical, Member, Reward, Rule
 from .ties import TieClaim
@@ -117,7 +118,7 @@ class Compiled:
             s = self.rules[i].statement
             assert isinstance(s, Expect | Always)
             found = claims_of(s.effect if isinstance(s, Expect) else s.condition, self.schema)
-            probability = s.probability if isinstance(s, Expect) else None
+            probability = known(s.probability) if isinstance(s, Expect) else None
             if probability is not None and not (len(found) == 1 and self._is_exact(found[0])):
                 self.joint[i] = probability
                 probability = None

@@ -20,6 +20,7 @@ from ..schema import Derived, Feature, Pointed, Schema
 from .codes import Evaluation, Rows
 from .evaluate import compiled
 from .guards import conjuncts
+from .holes import known
 from .syntax import (
     Boolean,
     Changed,
@@ -125,7 +126,7 @@ def _claims(part: Expression, schema: Schema) -> tuple[Atom | Tie, ...]:
         if isinstance(left, Name | Index) and _is_target(left):
             if not is_primed(right):
                 value = operand(right, _feature(left, schema), schema, rounded=operator == "==")
-                return (_atom(left, operator, (value,), part.within, schema),)
+                return (_atom(left, operator, (value,), known(part.within), schema),)
             if isinstance(left, Name) and any(n == left for n in walk(right)):
                 raise UserError(f"the effect `{to_text(part)}` says {left.name}' of itself; write the present value, "
                                 f"{left.name}, on one side")
