@@ -19,6 +19,7 @@ from ..errors import GedankenError, UserError, nearest
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
 from .evidence import BEHAVIOUR, Evidence, Status, is_fallible, judge, measure
+from .history import Origin
 from .miner import mine
 from .model import WorldModel
 from .refine import Assimilate, Refined
@@ -105,7 +106,8 @@ class KnowledgeBase:
         found = self._translator.understood(sentence, known, ask, confidence)
         if found.rule is None:
             return Told(sentence, (), found.readings, found.fate, found.reason)
-        entry = self._add(found.rule, sentence, source)
+        assert self.gateway is not None
+        entry = self._add(found.rule, sentence, source, Origin.of(self.gateway, "translate"))
         return Told(sentence, (entry,), found.readings, found.fate, "; ".join(warnings(found.rule, self.schema)))
 
     def _check_names(self, told: Sequence[Unit], text: str, source: str) -> None:
@@ -122,26 +124,27 @@ class KnowledgeBase:
         if errors:
             raise RuleError.together(errors)
 
-    def _add(self, rule: Rule, sentence: str, source: Source) -> Entry:
+    def _add(self, rule: Rule, sentence: str, source: Source, origin: Origin | None = None) -> Entry:
         """Add a rule, or return the entry that says the same: a person's word makes it theirs, and revives it."""
         claim = to_text(rule.statement)
         old = next((e for e in self._entries.values() if e.claim == claim), None)
         if old is None:
             self._last += 1
-            entry = entry_of(f"r{self._last}", rule, sentence, source)
+            entry = entry_of(f"r{self._last}", rule, sentence, source, origin)
         else:
-            changes: dict[str, object] = {}
-            if source in PEOPLE and not old.is_told:
-                changes |= {"source": source}
-            if source in PEOPLE and old.status == "retired":
-                changes |= {"status": judge(old.rule, old.evidence)}
-            if source in PEOPLE and sentence and not old.sentence:
-                changes |= {"sentence": sentence}
-            if source in PEOPLE and rule.name and rule.name != old.rule.name:
-                changes |= {"rule": rule, "text": to_text(rule)}
-            entry = old.model_copy(update=changes)
+            entry = self._retold(old, rule, sentence, source) if source in PEOPLE else old
         self._entries[entry.id] = entry
         return entry
+
+    @staticmethod
+    def _retold(old: Entry, rule: Rule, sentence: str, source: Source) -> Entry:
+        """The entry as a person tells it again: theirs, in use, with their sentence and their name for it."""
+        entry = old if old.is_told else old.changed("accepted", old.source, source=source)
+        if sentence and not entry.sentence:
+            entry = entry.model_copy(update={"sentence": sentence})
+        if rule.name and rule.name != entry.rule.name:
+            entry = entry.changed("named", entry.text, rule=rule, text=to_text(rule))
+        return entry.revived()
 
     # --- evidence and proposals -----------------------------------------------------------------------------------
 
@@ -167,7 +170,8 @@ class KnowledgeBase:
         added = []
         for (rule, source), counted in reversed(list(zip(new.values(), evidence, strict=True))):
             if judge(rule, counted) != "contradicted":
-                entry = self._add(rule.model_copy(update={"name": None}), "", source).judged(counted)
+                origin = Origin.of(self.gateway, "propose") if self.gateway and source == "model" else None
+                entry = self._add(rule.model_copy(update={"name": None}), "", source, origin).judged(counted)
                 self._entries[entry.id] = entry
                 added.append(entry)
         return added
@@ -239,20 +243,47 @@ class KnowledgeBase:
 
     def retire(self, id: str) -> Entry:
         """Take a rule out of use, by its id or name, until it is revived or told again."""
-        return self._replace(self.entry(id), "retired")
+        return self._put(self.entry(id).retired())
+
+    def accept(self, id: str) -> Entry:
+        """Make a proposed rule one's own, by its id or name: it then acts as if it had been told. One that is retired
+        is revived."""
+        entry = self._vacant(self.entry(id))
+        return self._put(self._retold(entry, entry.rule, "", "user"))
 
     def revive(self, id: str) -> Entry:
         """Bring a retired rule back, standing as its evidence says. Raises `UserError` if its name is taken by now."""
-        entry = self.entry(id)
+        return self._put(self._vacant(self.entry(id)).revived())
+
+    def receive(self, offered: Sequence[Entry], where: str) -> list[Entry]:
+        """Take in the rules of another knowledge base; return those that are new here, with ids of their own.
+
+        What is known here already, retired or not, stays as it is. `where` says what they were imported from.
+
+        Raises:
+            UserError: a new rule has the name of a standing one; nothing is taken then.
+        """
+        known = {e.claim for e in self._entries.values()}
+        new = {e.claim: e for e in reversed(offered) if e.claim not in known}
+        for entry in new.values():
+            self._vacant(entry)
+        received = []
+        for entry in reversed(new.values()):
+            self._last += 1
+            received.append(self._put(entry.changed("imported", where, id=f"r{self._last}")))
+        return received
+
+    def _vacant(self, entry: Entry) -> Entry:
+        """The entry, if its name is free for it to stand under."""
         holder = next((e for e in self._entries.values() if e.rule.name and e.rule.name == entry.rule.name
                        and e.id != entry.id and e.status != "retired"), None)
         if holder is not None:
-            raise UserError(f"the name '{entry.rule.name}' is taken by {holder.id} now; retire that first")
-        return self._replace(entry, judge(entry.rule, entry.evidence)) if entry.status == "retired" else entry
+            raise UserError(f"the name '{entry.rule.name}' is taken by {holder.id}, `{holder.text}`; retire that first")
+        return entry
 
-    def _replace(self, entry: Entry, status: Status) -> Entry:
-        self._entries[entry.id] = entry.model_copy(update={"status": status})
-        return self._entries[entry.id]
+    def _put(self, entry: Entry) -> Entry:
+        self._entries[entry.id] = entry
+        return entry
 
     # --- persistence ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..errors import UserError
 from ..files import write_text
 from .evidence import Evidence, Status, judge
+from .history import Event, Kind, Origin, edits, now
 from .rules.parse import Line as ParsedLine
 from .rules.parse import RuleError, parse, parse_file
 from .rules.syntax import Rule
@@ -34,7 +35,7 @@ _VERSION = 1
 _HEADER = """\
 # What the agent was told and has found out, one rule a line; edit, add and delete as you like.
 # docs/rules.md describes the language. Evidence and sources are in rules.json."""
-_PROPOSED = {
+PROPOSED: dict[Source, str] = {
     "model": "# proposed by the language model: acts once the data support it",
     "miner": "# found in the data: acts while the data support it",
 }
@@ -42,7 +43,11 @@ _PROPOSED = {
 
 class Entry(BaseModel):
     """One rule of a knowledge base: its canonical `text`, the `sentence` it was read from ("" if it was told as a
-    rule line), who said it and when, and how it stands with the data."""
+    rule line), who said it and when, how it stands with the data, and its history, oldest first.
+
+    `origin` is the language model that wrote it, if one did. `evidence_from` is where its evidence was counted, if it
+    was imported and not yet checked here.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +59,9 @@ class Entry(BaseModel):
     told: datetime
     status: Status = "untested"
     evidence: Evidence = Evidence()
+    evidence_from: str = ""
+    origin: Origin | None = None
+    history: tuple[Event, ...] = ()
 
     @property
     def claim(self) -> str:
@@ -68,7 +76,20 @@ class Entry(BaseModel):
     def judged(self, evidence: Evidence) -> Entry:
         """The entry with this evidence and the status that follows from it; a retired one stays retired."""
         status = self.status if self.status == "retired" else judge(self.rule, evidence)
-        return self.model_copy(update={"evidence": evidence, "status": status})
+        return self.model_copy(update={"evidence": evidence, "status": status, "evidence_from": ""})
+
+    def changed(self, kind: Kind, note: str = "", **changes: object) -> Entry:
+        """The entry with these changes, and the event in its history."""
+        event = Event(at=now(), kind=kind, note=note)
+        return self.model_copy(update={**changes, "history": (*self.history, event)})
+
+    def retired(self) -> Entry:
+        """The entry taken out of use."""
+        return self if self.status == "retired" else self.changed("retired", status="retired")
+
+    def revived(self) -> Entry:
+        """The entry back in use, standing as its evidence says."""
+        return self.changed("revived", status=judge(self.rule, self.evidence)) if self.status == "retired" else self
 
 
 @dataclass(frozen=True)
@@ -151,24 +172,26 @@ def read(folder: Path, schema: Schema) -> Book:
                 entries[claim] = _standing(old, line.rule)
             present.add(claim)
         above = line.comment.removeprefix("#").strip() if line.rule is None else above
-    kept = (e if claim in present else _retired(e) for claim, e in entries.items())
+    standing = [claim for claim, e in known.items() if e.status != "retired"]
+    for old_claim, claim in edits(standing, [to_text(x.rule.statement) for x in lines if x.rule is not None]):
+        if claim not in known and old_claim not in present:
+            old = known[old_claim]
+            told = entries[claim].model_copy(update={"history": old.history})
+            entries[claim] = told.changed("edited", old.text)
+    kept = (e if claim in present else e.retired() for claim, e in entries.items())
     return _arranged(Book(tuple(kept), (), {}, last), lines)
 
 
-def entry_of(id: str, rule: Rule, sentence: str = "", source: Source = "user") -> Entry:
+def entry_of(id: str, rule: Rule, sentence: str = "", source: Source = "user", origin: Origin | None = None) -> Entry:
     """A new entry, told now."""
-    told = datetime.now(UTC).replace(microsecond=0)
-    return Entry(id=id, rule=rule, text=to_text(rule), sentence=sentence, source=source, told=told)
+    return Entry(id=id, rule=rule, text=to_text(rule), sentence=sentence, source=source, told=now(), origin=origin)
 
 
 def _standing(entry: Entry, rule: Rule) -> Entry:
     """The entry as its line has it: not retired, with the line's name."""
-    entry = entry.model_copy(update={"rule": rule, "text": to_text(rule)})
-    return entry.model_copy(update={"status": judge(rule, entry.evidence)}) if entry.status == "retired" else entry
-
-
-def _retired(entry: Entry) -> Entry:
-    return entry.model_copy(update={"status": "retired"})
+    if to_text(rule) != entry.text:
+        entry = entry.changed("named", entry.text, rule=rule, text=to_text(rule))
+    return entry.revived()
 
 
 def _arranged(book: Book, lines: Iterable[ParsedLine]) -> Book:
@@ -191,7 +214,8 @@ def _arranged(book: Book, lines: Iterable[ParsedLine]) -> Book:
 
 def _comment(entry: Entry) -> str:
     """The comment above a rule: the sentence it was read from, or who proposed it."""
-    return f"# {' '.join(entry.sentence.split())}" if entry.sentence else _PROPOSED.get(entry.source, "")
+    sentence = "".join(c if c.isprintable() else " " for c in entry.sentence)
+    return f"# {' '.join(sentence.split())}" if sentence.strip() else PROPOSED.get(entry.source, "")
 
 
 @dataclass
@@ -218,10 +242,10 @@ def _saved(path: Path, data: str, schema: Schema) -> _Saved:
                 if raw["status"] != "retired":
                     saved.lost.append(error)
                 continue
-            entry = Entry(**raw, rule=rule)
+            entry = Entry(**(raw | {"text": to_text(rule)}), rule=rule)
             saved.entries[entry.claim] = entry
         return saved
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         way_out = f"delete it to start from {TEXT} alone, without evidence"
         raise UserError(f"{path} is damaged ({error}); {way_out}") from error
 
