@@ -17,7 +17,7 @@ from .rules import syntax as s
 from .rules.check import warnings
 from .rules.evaluate import Rows, truth
 from .rules.syntax import Rule
-from .rules.words import feature_words, to_words, value_words
+from .rules.words import to_words, value_words
 from .scenes import LEAST, action_text, changes, corrections, row_of, value_text
 from .schema import Schema
 
@@ -43,7 +43,7 @@ class Scene:
     held: bool
 
     def __str__(self) -> str:
-        where = f" while {' and '.join(self.state)}" if self.state else ""
+        where = f" with {', '.join(self.state)}" if self.state else ""
         return f"episode {self.episode}, step {self.t}: {self.action}{where}; {', '.join(self.came)}"
 
 
@@ -133,9 +133,11 @@ def _scene(rule: Rule, schema: Schema, transitions: Transitions, i: int, held: b
     if transitions.terminated[i]:
         came.append("the episode ended")
     rows = as_rows(schema, transitions.take(slice(i, i + 1)))
-    state = tuple(f"{feature_words(name, schema)} was {_value(name, schema, rows)}" for name in _looked_at(rule, schema))
-    return Scene(int(transitions.episode[i]), int(transitions.t[i]), action_text(schema, transitions.action[i]), state,
-                 tuple(came), held)
+    looked = _looked_at(rule, schema)
+    return Scene(
+        int(transitions.episode[i]), int(transitions.t[i]), action_text(schema, transitions.action[i]),
+        tuple(f"{name.replace('_', ' ')} {_value(name, schema, rows)}" for name in looked), tuple(came), held,
+    )
 
 
 def _looked_at(rule: Rule, schema: Schema) -> list[str]:

@@ -169,8 +169,8 @@ class Schema:
                 raise UserError(f"schema '{self.name}': category '{f.name}' lists no values")
             for value in f.values:
                 if not value.isprintable() or not value.strip() or '"' in value:
-                    raise UserError(f"schema '{self.name}': '{f.name}' has the value {value!r}, which no rule could name; "
-                                    "use printable characters without double quotes")
+                    raise UserError(f"schema '{self.name}': '{f.name}' has the value {value!r}; no rule can name it: "
+                                    "use printable characters other than '\"'")
             if f.glosses and len(f.glosses) != len(f.values):
                 raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} glosses;"
                                 " give one a value ('' for none)")

@@ -19,7 +19,7 @@ from . import syntax as s
 from .syntax import Expression, Node, Rule
 from .text import number, to_text
 
-__all__ = ["feature_words", "to_words", "value_words"]
+__all__ = ["to_words", "value_words"]
 
 _SIGNS = {"==": "", "!=": "not", "<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -36,11 +36,6 @@ _PLAIN = re.compile(r"\w+(?:-\w+)*")
 def to_words(rule: Rule, schema: Schema) -> str:
     """A checked rule in one plain English sentence. Its name is left out: it means nothing."""
     return _Speaker(schema).rule(rule.statement)
-
-
-def feature_words(name: str, schema: Schema) -> str:
-    """What a feature is called in a sentence: `what is in the cell ahead`, or `the front object`."""
-    return _Speaker(schema).called(name)
 
 
 def value_words(value: str, values: Iterable[str] = ()) -> str:
@@ -161,7 +156,8 @@ class _Speaker:
             sign, negated = ("!=" if sign == "==" else "=="), False
         how = f"{'not ' if negated else ''}{_SIGNS[sign]}".strip()
         simple = isinstance(right, s.Number | s.Symbol | s.Boolean | s.Negative)
-        same = "the same as " if sign in ("==", "!=") and not simple else ""
+        becomes = sign == "==" and self._subject(left)[1]
+        same = "the same as " if sign in ("==", "!=") and not simple and not becomes else ""
         return self._is(left, how, same + self.quantity(right, left)) + slack
 
     def _change(self, left: s.Name, sign: str, right: Expression) -> str:

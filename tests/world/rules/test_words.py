@@ -14,7 +14,7 @@ from gedanken.world.rules import syntax as s
 from gedanken.world.rules.check import check
 from gedanken.world.rules.parse import parse
 from gedanken.world.rules.text import to_text
-from gedanken.world.rules.words import feature_words, to_words, value_words
+from gedanken.world.rules.words import to_words, value_words
 from gedanken.world.schema import Feature, Schema
 
 KITCHEN = Schema(
@@ -79,7 +79,7 @@ def test_cells_and_numbers_have_words(grid_schema: Schema, plant_schema: Schema)
     assert said("forbid torque > 1.5", plant_schema) == "Never act so that the torque is above 1.5."
     assert said("forbid gear == high if brake", plant_schema) == (
         "Never set the gear to high when the brake is true.")
-    assert feature_words("agent_x", grid_schema) == "the agent x"
+    assert said("expect agent_x' == front_x", grid_schema) == "After every step, the agent x becomes the front x."
 
 
 def test_hostile_names_stay_on_their_line() -> None:
