@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,8 +35,8 @@ FORMAT = "gedanken rules"
 class _Counts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    hits: float = Field(0, ge=0, le=1e12)
-    violations: float = Field(0, ge=0, le=1e12)
+    hits: Annotated[float, Field(ge=0, le=1e12)] = 0
+    violations: Annotated[float, Field(ge=0, le=1e12)] = 0
 
 
 class _Rule(BaseModel):

@@ -125,7 +125,9 @@ class KnowledgeBase:
             raise RuleError.together(errors)
 
     def _add(self, rule: Rule, sentence: str, source: Source, origin: Origin | None = None) -> Entry:
-        """Add a rule, or return the entry that says the same: a person's word makes it theirs, and revives it."""
+        """Add a rule, or return the entry that says the same: a person's word makes it theirs, and revives it. What a
+        language model wrote (`origin`) gets no name of the model's choosing."""
+        rule = rule if origin is None else rule.model_copy(update={"name": None})
         claim = to_text(rule.statement)
         old = next((e for e in self._entries.values() if e.claim == claim), None)
         if old is None:
@@ -136,14 +138,16 @@ class KnowledgeBase:
         self._entries[entry.id] = entry
         return entry
 
-    @staticmethod
-    def _retold(old: Entry, rule: Rule, sentence: str, source: Source) -> Entry:
+    def _retold(self, old: Entry, rule: Rule, sentence: str, source: Source) -> Entry:
         """The entry as a person tells it again: theirs, in use, with their sentence and their name for it."""
         entry = old if old.is_told else old.changed("accepted", old.source, source=source)
         if sentence and not entry.sentence:
             entry = entry.model_copy(update={"sentence": sentence})
         if rule.name and rule.name != entry.rule.name:
             entry = entry.changed("named", entry.text, rule=rule, text=to_text(rule))
+        if entry.status == "retired" and self._holder(entry) is not None:    # the name has gone to another
+            nameless = entry.rule.model_copy(update={"name": None})
+            entry = entry.changed("named", entry.text, rule=nameless, text=to_text(nameless))
         return entry.revived()
 
     # --- evidence and proposals -----------------------------------------------------------------------------------
@@ -273,10 +277,14 @@ class KnowledgeBase:
             received.append(self._put(entry.changed("imported", where, id=f"r{self._last}")))
         return received
 
+    def _holder(self, entry: Entry) -> Entry | None:
+        """The standing rule, other than the entry, that has its name."""
+        return next((e for e in self._entries.values() if e.rule.name and e.rule.name == entry.rule.name
+                     and e.id != entry.id and e.status != "retired"), None)
+
     def _vacant(self, entry: Entry) -> Entry:
         """The entry, if its name is free for it to stand under."""
-        holder = next((e for e in self._entries.values() if e.rule.name and e.rule.name == entry.rule.name
-                       and e.id != entry.id and e.status != "retired"), None)
+        holder = self._holder(entry)
         if holder is not None:
             raise UserError(f"the name '{entry.rule.name}' is taken by {holder.id}, `{holder.text}`; retire that first")
         return entry

@@ -172,8 +172,8 @@ class Schema:
                     raise UserError(f"schema '{self.name}': '{f.name}' has the value {value!r}; no rule can name it: "
                                     "use printable characters other than '\"'")
             if f.glosses and len(f.glosses) != len(f.values):
-                raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} glosses;"
-                                " give one a value ('' for none)")
+                raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} "
+                                "glosses; give one a value ('' for none)")
 
     @staticmethod
     def from_env(env: gymnasium.Env) -> Schema:
