@@ -49,7 +49,9 @@ def test_a_crafted_export_cannot_say_more_than_it_may(field: str, house: House, 
 @pytest.mark.parametrize(("claimed", "becomes", "acts"), [
     ("user", "manual", True), ("manual", "manual", True), ("model", "model", False), ("miner", "miner", False),
 ])
-def test_nobody_here_said_what_a_file_says(claimed: str, becomes: str, acts: bool, house: House, schema: Schema) -> None:
+def test_nobody_here_said_what_a_file_says(
+    claimed: str, becomes: str, acts: bool, house: House, schema: Schema
+) -> None:
     kb = house()
     rule = {"text": "forbid push", "source": claimed, "evidence": {"hits": 10**9}}
     (new,) = import_rules(kb, _export(schema, rule), "x.json")
@@ -137,7 +139,8 @@ def test_a_hidden_line_end_in_the_book_makes_no_second_rule(house: House, tmp_pa
     (tmp_path / "rules.txt").unlink()
     with pytest.raises(UserError):
         kb.load(tmp_path)
-    file.write_text(file.read_text().replace("if # \\u2028forbid push door == locked", "if door == locked # \\u2028forbid x"))
+    hidden = file.read_text().replace("if # \\u2028forbid push door == locked", "if door == locked # \\u2028forbid push")
+    file.write_text(hidden)
     kb.load(tmp_path)
     kb.save(tmp_path)
     kb.load(tmp_path)

@@ -21,7 +21,7 @@ from gedanken.world.schema import Feature, Schema
 
 House = Callable[..., KnowledgeBase]
 Facts = Callable[[KnowledgeBase], list[tuple[Any, ...]]]
-RULE = "forbid action == 1 if observation_0 > 0.5"
+RULE = "forbid action_1 if observation_0 > 0.5"
 
 
 class Talking(gymnasium.Env):
@@ -48,7 +48,7 @@ class Talking(gymnasium.Env):
 @pytest.fixture(scope="module")
 def agent() -> Any:
     agent = Agent(Talking(), llm=ScriptedChatModel(answers=lambda messages: RULE), model="none", config=AgentConfig())
-    agent.tell("forbid action == 0 if observation_0 > 0.9")
+    agent.tell("forbid action_0 if observation_0 > 0.9")
     yield agent
     agent.close()
 
@@ -76,11 +76,11 @@ def test_a_name_is_an_identifier(payload: str) -> None:
 def test_a_value_cannot_leave_its_quotes(payload: str, tmp_path: Any) -> None:
     """A value that a rule can name is written in quotes; one that could break out is refused with the schema."""
     features = (Feature("sign", "category", values=("blank", payload)),)
-    try:
-        world = Schema("signs", features, (Feature("action", "category", values=("a",)),), _nothing, _nothing)
-    except UserError as error:
-        assert "no rule can name it" in str(error)
+    if not payload.isprintable() or '"' in payload:
+        with pytest.raises(UserError, match="no rule can name it"):
+            Schema("signs", features, (Feature("action", "category", values=("a",)),), _nothing, _nothing)
         return
+    world = Schema("signs", features, (Feature("action", "category", values=("a",)),), _nothing, _nothing)
     kb = KnowledgeBase(world)
     try:
         kb.tell(f'avoid sign == "{payload}"')
