@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import UserError
+from ..memory.text import clean
 from .evidence import Evidence
 from .history import Origin
 from .knowledge import KnowledgeBase
@@ -130,7 +131,7 @@ def _from_json(text: str, schema: Schema, where: str) -> Iterator[Entry]:
         if line.rule is None:
             continue    # a comment
         source: Source = "manual" if given.source in PEOPLE else given.source
-        entry = entry_of("", line.rule, " ".join(given.sentence.split()), source, given.origin)
+        entry = entry_of("", line.rule, " ".join(clean(given.sentence).split()), source, given.origin)
         if is_same and (given.evidence.hits or given.evidence.violations):
             counted = Evidence(hits=int(given.evidence.hits), violations=int(given.evidence.violations))
             entry = entry.judged(counted).model_copy(update={"evidence_from": where})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import GedankenError, UserError, nearest
+from ..memory.text import clean
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
 from .evidence import BEHAVIOUR, Evidence, Status, is_fallible, judge, measure
@@ -127,7 +128,7 @@ class KnowledgeBase:
     def _add(self, rule: Rule, sentence: str, source: Source, origin: Origin | None = None) -> Entry:
         """Add a rule, or return the entry that says the same: a person's word makes it theirs, and revives it. What a
         language model wrote (`origin`) gets no name of the model's choosing."""
-        rule = rule if origin is None else rule.model_copy(update={"name": None})
+        rule, sentence = rule if origin is None else rule.model_copy(update={"name": None}), clean(sentence)
         claim = to_text(rule.statement)
         old = next((e for e in self._entries.values() if e.claim == claim), None)
         if old is None:

@@ -139,8 +139,8 @@ def test_a_hidden_line_end_in_the_book_makes_no_second_rule(house: House, tmp_pa
     (tmp_path / "rules.txt").unlink()
     with pytest.raises(UserError):
         kb.load(tmp_path)
-    hidden = file.read_text().replace("if # \\u2028forbid push door == locked", "if door == locked # \\u2028forbid push")
-    file.write_text(hidden)
+    wrong, right = "if # \\u2028forbid push door == locked", "if door == locked # \\u2028forbid push"
+    file.write_text(file.read_text().replace(wrong, right))
     kb.load(tmp_path)
     kb.save(tmp_path)
     kb.load(tmp_path)
