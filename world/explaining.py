@@ -19,7 +19,7 @@ from .rules.evaluate import Rows, truth
 from .rules.syntax import Rule
 from .rules.words import to_words, value_words
 from .scenes import LEAST, action_text, changes, corrections, row_of, value_text
-from .schema import Schema
+from .schema import Feature, Schema
 
 if TYPE_CHECKING:
     from ..memory.record import Transitions
@@ -50,7 +50,8 @@ class Scene:
 @dataclass(frozen=True)
 class Explanation:
     """A rule explained. `last` is where it applied last; `changed` what it changes there of what the learned model
-    predicts (None: no model, or it never applied); `held` and `failed` the newest transitions for and against it."""
+    predicts (None: no model, or it never applied); `held` and `failed` the newest transitions for and against it;
+    `apart` what was so whenever it failed and never when it held."""
 
     id: str
     text: str
@@ -63,6 +64,7 @@ class Explanation:
     changed: tuple[str, ...] | None
     held: tuple[Scene, ...]
     failed: tuple[Scene, ...]
+    apart: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON data."""
@@ -88,6 +90,7 @@ def explain(entry: Entry, schema: Schema, transitions: Transitions, model: World
         entry.id, entry.text, to_words(entry.rule, schema), entry.status, str(entry.evidence),
         tuple(warnings(entry.rule, schema)), int(applies.sum()), last[0] if last else None, changed,
         scenes(applies & holds, most), scenes(applies & ~holds, most),
+        tuple(_apart(schema, transitions, applies & holds, applies & ~holds)),
     )
 
 
@@ -125,6 +128,20 @@ def _willed(statement: s.Statement, rows: Rows) -> tuple[Tensor, Tensor] | None:
     return None
 
 
+def _apart(schema: Schema, transitions: Transitions, held: np.ndarray, failed: np.ndarray) -> Iterator[str]:
+    """The values of scalar features that every failure had and no success."""
+    if not held.any() or not failed.any():
+        return
+    rows = as_rows(schema, transitions.take(held | failed))
+    is_failed = torch.as_tensor(failed[held | failed])
+    for feature in schema.named.values():
+        if feature.is_discrete and not feature.shape and feature not in schema.actions:
+            value = rows.read(feature.name, False)
+            first = value[is_failed][0]
+            if bool((value[is_failed] == first).all()) and not bool((value[~is_failed] == first).any()):
+                yield f"{feature.name.replace('_', ' ')} {_said(feature, first.item())}"
+
+
 def _scene(rule: Rule, schema: Schema, transitions: Transitions, i: int, held: bool) -> Scene:
     now, after = row_of(transitions.features, i), row_of(transitions.next_features, i)
     came = changes(schema, now, after, LEAST) or ["nothing changed"]
@@ -133,10 +150,11 @@ def _scene(rule: Rule, schema: Schema, transitions: Transitions, i: int, held: b
     if transitions.terminated[i]:
         came.append("the episode ended")
     rows = as_rows(schema, transitions.take(slice(i, i + 1)))
-    looked = _looked_at(rule, schema)
+    values = {name: rows.read(name, False)[0].item() for name in _looked_at(rule, schema)}
     return Scene(
         int(transitions.episode[i]), int(transitions.t[i]), action_text(schema, transitions.action[i]),
-        tuple(f"{name.replace('_', ' ')} {_value(name, schema, rows)}" for name in looked), tuple(came), held,
+        tuple(f"{name.replace('_', ' ')} {_said(schema.named[name], value)}" for name, value in values.items()),
+        tuple(came), held,
     )
 
 
@@ -147,9 +165,8 @@ def _looked_at(rule: Rule, schema: Schema) -> list[str]:
     return [name for name in dict.fromkeys(named) if not schema.named[name].shape][:_SAID]
 
 
-def _value(name: str, schema: Schema, rows: Rows) -> str:
-    feature = schema.named[name]
-    said = value_text(feature, rows.read(name, False)[0].item())
+def _said(feature: Feature, value: Any) -> str:
+    said = value_text(feature, value)
     if feature.kind == "category":
         return value_words(said, feature.values)
     return f"{said} {feature.unit}".strip()

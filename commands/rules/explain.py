@@ -53,6 +53,9 @@ def _say(found: Explanation, remembered: int) -> None:
         say(f"it changed   {said}")
     _scenes("for it", found.held, "green")
     _scenes("against it", found.failed, "red")
+    if found.apart:
+        say()
+        say(f"what was so only when it failed: {', '.join(found.apart)}")
 
 
 def _scenes(title: str, scenes: Sequence[Scene], style: str) -> None:

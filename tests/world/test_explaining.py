@@ -49,6 +49,7 @@ def test_transitions_for_and_against_the_newest_first(steps: Transitions) -> Non
         "episode 0, step 1: push with door locked; nothing changed"]
     assert str(found.held[0]) == "episode 1, step 0: push with door closed; door: closed -> open, reward +1"
     assert len(explained(OPENS, steps, most=1).held) == 1
+    assert found.apart == ("door locked",)
     assert found.to_dict()["last"]["came"] == ("nothing changed",)
 
 
