@@ -119,7 +119,8 @@ class Agent:
         Returns what became of each line or sentence. Raises `RuleError` with every mistake in the rule lines at
         once; a sentence that is not understood with confidence is shown through `ask`, or refused in the answer.
         """
-        told = self.mind.knowledge.tell(text, source=source, ask=ask)  # type: ignore[arg-type]
+        seen = self.mind.memory.transitions() if len(self.mind.memory) else None    # a reading they refute goes down
+        told = self.mind.knowledge.tell(text, source=source, ask=ask, transitions=seen)  # type: ignore[arg-type]
         self.refresh()
         return told
 

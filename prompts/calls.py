@@ -25,6 +25,9 @@ from .redaction import redactor
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from .reader.items import Item
+    from .translation import Reading
+
 log = logging.getLogger(__name__)
 
 
@@ -125,6 +128,11 @@ class Gateway:
         """Whether the model tells the likelihood of a given answer."""
         return callable(getattr(self.model, "score", None))
 
+    @property
+    def can_read(self) -> bool:
+        """Whether the model was trained to read sentences as rule lines."""
+        return bool(getattr(self.model, "can_read", False))
+
     def ask(
         self,
         messages: Any,
@@ -178,6 +186,20 @@ class Gateway:
             return model.score(messages, continuations), None
 
         return self._within_limits(attempt, messages, purpose, lambda scores: json.dumps(scores))
+
+    def read(self, sentence: str, items: Sequence[Item], purpose: str) -> list[Reading]:
+        """Return what a sentence may mean in a world of these items, the likeliest first, of a model that can read.
+
+        Raises:
+            ModelUnavailable: as `ask`.
+        """
+
+        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
+            return model.read(sentence, items), None
+
+        readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
+            [[reading.text, round(reading.confidence, 4)] for reading in found]))
+        return readings
 
     def _within_limits(
         self,

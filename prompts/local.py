@@ -1,7 +1,7 @@
 """A chat model that runs in this process: offline by default, on a CPU, decoded under a grammar where one is given.
 
 It is a LangChain `BaseChatModel` like any other. Beyond the common interface it takes a `grammar` (GBNF text) as a
-call option, and offers `score`, the likelihood of given answers.
+call option, and offers `score`, the likelihood of given answers, and `read`, what a sentence means as rule lines.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from pydantic import Field
 
 from ..errors import UserError
 from . import toolcalls
+from .weights import LOCAL
 
 if TYPE_CHECKING:
     from .decoding import Decoder, Decoding
+    from .reader.items import Item
+    from .translation import Reading
 
 
 class LocalChatModel(BaseChatModel):
@@ -68,6 +71,22 @@ class LocalChatModel(BaseChatModel):
         decoder = self._decoder()
         messages = self._convert_input(prompt_messages).to_messages()
         return decoder.score(decoder.encode(toolcalls.plain_messages(messages)), continuations, self._deadline({}))
+
+    @property
+    def can_read(self) -> bool:
+        """Whether `read` is there: of the embedded model, with which a trained reader is shipped."""
+        return self.model == LOCAL
+
+    def read(self, sentence: str, items: Sequence[Item]) -> list[Reading]:
+        """Return what a sentence may mean in a world of these items, the likeliest first, with calibrated confidence.
+
+        Raises:
+            GedankenError: the reader's weights are not installed.
+        """
+        from .reader.reader import load_reader
+        from .translation import Reading
+
+        return [Reading("\n".join(heard.lines), heard.confidence) for heard in load_reader().read(sentence, items)]
 
     def get_num_tokens(self, text: str) -> int:
         """Return the number of tokens of a text."""

@@ -11,11 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .calls import Gateway
 from .failures import AnswerIncomplete
 from .templates import render
+
+if TYPE_CHECKING:
+    from .reader.items import Item
 
 UNKNOWN_CONFIDENCE = 0.5
 _MARKS = re.compile(r"^\s*(?:[-*•]\s+|\d{1,3}[.)]\s+|(?:rule|answer)\s*:\s*)?`*|`+\s*$", re.IGNORECASE)
@@ -37,10 +40,10 @@ class Asking:
 
 @dataclass(frozen=True)
 class Reading:
-    """One rule line a sentence may mean.
+    """What a sentence may mean: a rule line, or several, one a line of `text`; "" that it cannot be said.
 
-    `confidence`, in 0..1, is the geometric mean of the probabilities the model gives the line's tokens, unforced by
-    any grammar; 0.5 where the model cannot tell.
+    `confidence`, in 0..1, is how likely the reading is right where the model was trained to tell, as the embedded one
+    was; else the geometric mean of the probabilities the model gives the text's tokens; 0.5 where it cannot tell.
     """
 
     text: str
@@ -54,8 +57,12 @@ def translate(
     gateway: Gateway,
     grammar: str | None,
     asking: Asking | None = None,
+    items: Sequence[Item] | None = None,
 ) -> list[Reading]:
-    """Return up to `asking.readings` different readings of a sentence, the likeliest first; empty if none is whole.
+    """Return different readings of a sentence, the likeliest first; empty if none is whole.
+
+    A model that was trained to read (`Gateway.can_read`) is given the sentence and the world's `items`; any other is
+    prompted, and asked for up to `asking.readings` answers.
 
     Args:
         sentence: what was said; goes into the prompt as quoted data.
@@ -64,10 +71,13 @@ def translate(
         gateway: the model to ask.
         grammar: GBNF text of one rule line, or None.
         asking: how often and how freely to ask.
+        items: the world's features, actions and values, for a model that reads.
 
     Raises:
         ModelUnavailable: no model answers.
     """
+    if items is not None and gateway.can_read:
+        return gateway.read(sentence, items, "translate")
     asking = asking or Asking()
     variables = {"schema": schema_text, "examples": list(examples), "sentence": sentence}
     messages = render("translate", asking.templates, **variables)

@@ -19,7 +19,13 @@ from ..errors import GedankenError, UserError, nearest
 from ..memory.text import clean
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
-from .evidence import BEHAVIOUR, Evidence, Status, is_fallible, judge, measure
+from .checking.effect import effects
+from .checking.equivalence import equivalent
+from .checking.exceptions import repaired
+from .checking.logic import Finding, examine
+from .evidence import BEHAVIOUR, Evidence, Status, is_fallible
+from .fitting import weighed
+from .guessing import guesses
 from .history import Origin
 from .miner import mine
 from .model import WorldModel
@@ -27,8 +33,10 @@ from .refine import Assimilate, Refined
 from .rulebook import PEOPLE, Book, Entry, Source, entry_of, named
 from .rules import source as places
 from .rules import syntax as s
-from .rules.check import warnings
+from .rules.check import check, warnings
 from .rules.compile import Compiled
+from .rules.definitions import names
+from .rules.parse import with_definitions
 from .rules.source import Mistake, RuleError
 from .rules.syntax import Rule
 from .rules.text import to_text
@@ -39,7 +47,7 @@ from .translator import Ask, Translator
 if TYPE_CHECKING:
     from ..memory.record import Transitions
 
-__all__ = ["Entry", "Evidence", "Fate", "KnowledgeBase", "Source", "Status", "Told"]
+__all__ = ["Entry", "Evidence", "Fate", "Finding", "KnowledgeBase", "Source", "Status", "Told"]
 
 log = logging.getLogger(__name__)
 
@@ -63,20 +71,37 @@ class KnowledgeBase:
     """The rules of one world. Without a `gateway` to a language model only rule lines are understood."""
 
     def __init__(self, schema: Schema, gateway: Gateway | None = None) -> None:
-        self.schema, self.gateway = schema, gateway
+        self.world, self.gateway = schema, gateway
         self._entries: dict[str, Entry] = {}    # by id, oldest first
         self._book = Book()    # the lines of the file that was loaded
         self._last = 0
-        self._translator = Translator(schema, gateway) if gateway is not None else None
+        self._schema: tuple[tuple[str, ...], Schema] = (), schema
+        self._reader: Translator | None = None
         self._compiled: tuple[tuple[tuple[str, float], ...], Compiled] | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The world's schema with what was defined; the same object until a definition comes or goes."""
+        texts = tuple(let.text for let in self.definitions())
+        if self._schema[0] != texts:
+            self._schema = texts, with_definitions(texts, self.world)[0]
+        return self._schema[1]
+
+    @property
+    def _translator(self) -> Translator | None:
+        if self.gateway is not None and (self._reader is None or self._reader.schema is not self.schema):
+            self._reader = Translator(self.schema, self.gateway)
+        return self._reader
 
     # --- telling --------------------------------------------------------------------------------------------------
 
-    def tell(self, text: str, source: Source = "user", ask: Ask | None = None, confidence: float = 0.8) -> list[Told]:
+    def tell(self, text: str, source: Source = "user", ask: Ask | None = None, confidence: float = 0.8,
+             transitions: Transitions | None = None) -> list[Told]:
         """Take in rule lines, English sentences, or a manual: sentences with their rule lines indented below.
 
         A sentence without rule lines goes to the language model: a reading of at least `confidence` is taken; else
-        `ask(sentence, readings)` chooses one by its index, or none; without `ask` it is refused.
+        `ask(sentence, readings)` chooses one by its index, or none; without `ask` it is refused. `transitions` in
+        memory weigh in: a reading that they refute goes down.
 
         Raises:
             RuleError: with every mistake in the rule lines of `text`; nothing is taken then.
@@ -95,21 +120,25 @@ class KnowledgeBase:
                 results[i] = Told(unit.sentence, fate="refused", reason=silence)
             elif not unit.rules:
                 try:
-                    results[i] = self._understand(unit.sentence, source, ask, confidence)
+                    results[i] = self._understand(unit.sentence, source, ask, confidence, transitions)
                 except ModelUnavailable as error:
                     silence = f"{error}; write it as a rule line"
                     results[i] = Told(unit.sentence, fate="refused", reason=silence)
         return [results[i] for i in range(len(told))]
 
-    def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float) -> Told:
+    def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float,
+                    transitions: Transitions | None) -> Told:
         assert self._translator is not None
-        known = [(e.sentence, e.text) for e in self.active() if e.sentence and e.is_told]
-        found = self._translator.understood(sentence, known, ask, confidence)
-        if found.rule is None:
-            return Told(sentence, (), found.readings, found.fate, found.reason)
         assert self.gateway is not None
-        entry = self._add(found.rule, sentence, source, Origin.of(self.gateway, "translate"))
-        return Told(sentence, (entry,), found.readings, found.fate, "; ".join(warnings(found.rule, self.schema)))
+        origin = Origin.of(self.gateway, "translate")
+        known: dict[str, str] = {}
+        for entry in self.active():
+            if entry.sentence and entry.is_told:
+                known[entry.sentence] = "\n".join(filter(None, [known.get(entry.sentence), entry.claim]))
+        found = self._translator.understood(sentence, list(known.items()), ask, confidence, transitions)
+        entries = tuple(self._add(rule, sentence, source, origin) for rule in found.rules)
+        doubts = "; ".join(doubt for rule in found.rules for doubt in warnings(rule, self.schema))
+        return Told(sentence, entries, found.readings, found.fate, found.reason or doubts)
 
     def _check_names(self, told: Sequence[Unit], text: str, source: str) -> None:
         """Raise `RuleError` where a new rule would take a standing rule's name."""
@@ -153,40 +182,62 @@ class KnowledgeBase:
 
     # --- evidence and proposals -----------------------------------------------------------------------------------
 
-    def check(self, transitions: Transitions) -> None:
-        """Count every standing rule's hits and violations over all the given transitions, and set its status.
+    def check(self, transitions: Transitions, model: WorldModel | None = None, held_out: Transitions | None = None,
+              weight: np.ndarray | None = None) -> None:
+        """Weigh every standing rule by all the given transitions, in the order they were lived, and set its status.
 
-        Replaces what was counted before, so that checking twice changes nothing.
+        Replaces what was counted before, so that checking twice changes nothing. `weight [N]`, in 0 ... 1, says how
+        much each transition counts. With a `model`, each rule's effect on its error is measured as well, on the
+        transitions `held_out` from its training (all the given ones, if none are).
         """
-        self._measure([e for e in self._entries.values() if e.status != "retired"], transitions)
+        entries = [e for e in self._entries.values() if e.status != "retired"]
+        found = weighed([e.rule for e in entries], self.schema, transitions, weight)
+        for entry, (fit, evidence) in zip(entries, found, strict=True):
+            self._entries[entry.id] = entry.judged(evidence, fit)
+        if model is not None:
+            self._measure_effects(model, transitions if held_out is None else held_out)
 
-    def _measure(self, entries: Sequence[Entry], transitions: Transitions) -> None:
-        for entry, evidence in zip(entries, measure([e.rule for e in entries], self.schema, transitions), strict=True):
-            self._entries[entry.id] = entry.judged(evidence)
+    def _measure_effects(self, model: WorldModel, unseen: Transitions) -> None:
+        acting = {e.id: rule for e in self._entries.values() if e.status != "retired" and (rule := e.acting)}
+        for id, found in zip(acting, effects(list(acting.values()), model, unseen, self.schema), strict=True):
+            changes = {"effect": found.alone, "weight": found.weight, "is_harmful": found.is_harmful}
+            self._entries[id] = self._entries[id].model_copy(update=changes)
+
+    def examine(self, timeout_s: float = 30.0) -> list[Finding]:
+        """What logic alone says of the standing rules: contradictions, redundant and idle rules, goals out of reach."""
+        return examine(self.entries, self.schema, timeout_s)
 
     def propose(self, transitions: Transitions, surprise: np.ndarray | None = None) -> list[Entry]:
-        """Add the candidates that the miner, and the language model if there is one, find in the transitions; return
-        the new entries, checked. `surprise [N]`, in nats, says which transitions matter most."""
+        """Add the candidates that the miner, and the language model if there is one, find in the transitions, and the
+        repairs of rules that are true but for an exception; return the new entries, checked. `surprise [N]`, in nats,
+        says which transitions matter most. What a standing rule says in other words is no news."""
         found: list[tuple[Rule, Source]] = [(rule, "miner") for rule in mine(self.schema, transitions, surprise)]
         found += [(rule, "model") for rule in self._guessed(transitions, surprise)]
+        found += [(repaired(e.rule, e.evidence.exception, self.schema), "miner") for e in self._entries.values()
+                  if e.evidence.exception is not None and e.status != "retired"]
         known = {e.claim for e in self._entries.values()}
         new = {claim: pair for pair in reversed(found) if (claim := to_text(pair[0].statement)) not in known}
-        evidence = measure([rule for rule, _ in new.values()], self.schema, transitions)
+        weights = weighed([rule for rule, _ in new.values()], self.schema, transitions)
         added = []
-        for (rule, source), counted in reversed(list(zip(new.values(), evidence, strict=True))):
-            if judge(rule, counted) != "contradicted":
+        for (rule, source), (fit, evidence) in reversed(list(zip(new.values(), weights, strict=True))):
+            candidate = entry_of("", rule.model_copy(update={"name": None}), source=source).judged(evidence, fit)
+            if candidate.acting is not None and candidate.status != "contradicted" and not self._says(candidate.rule):
                 origin = Origin.of(self.gateway, "propose") if self.gateway and source == "model" else None
-                entry = self._add(rule.model_copy(update={"name": None}), "", source, origin).judged(counted)
+                entry = self._add(candidate.rule, "", source, origin).judged(evidence, fit)
                 self._entries[entry.id] = entry
                 added.append(entry)
         return added
 
+    def _says(self, rule: Rule) -> bool:
+        """Whether some rule here, retired or not, is the same in other words."""
+        return any(equivalent(rule, e.rule, self.schema) for e in self._entries.values())
+
     def _guessed(self, transitions: Transitions, surprise: np.ndarray | None) -> list[Rule]:
         """What the language model makes of the most surprising transitions; nothing where it does not answer."""
-        if self._translator is None or not len(transitions):
+        if self.gateway is None or not len(transitions):
             return []
         try:
-            return self._translator.guesses([e.text for e in self.active()], transitions, surprise)
+            return guesses(self.schema, self.gateway, [e.text for e in self.active()], transitions, surprise)
         except GedankenError as error:
             log.warning("no proposals of the language model: %s", error)
             return []
@@ -211,10 +262,10 @@ class KnowledgeBase:
         """The corrections, compiled; the same object until something changes. Where two contradict each other, a
         person's goes before the model's before the miner's, then the supported before the untested."""
         entries = self.corrections()
-        key = tuple((e.text, _priority(e)) for e in entries)
-        if self._compiled is None or self._compiled[0] != key:
-            compiled = Compiled(self.schema, [e.rule for e in entries], [priority for _, priority in key])
-            self._compiled = key, compiled
+        acting = [rule for e in entries if (rule := e.acting) is not None]
+        key = tuple((to_text(rule), _priority(e)) for rule, e in zip(acting, entries, strict=True))
+        if self._compiled is None or self._compiled[0] != key or self._compiled[1].schema is not self.schema:
+            self._compiled = key, Compiled(self.schema, acting, [priority for _, priority in key])
         return self._compiled[1]
 
     def refine(self, model: WorldModel, assimilate: Assimilate = "always") -> Refined:
@@ -233,6 +284,10 @@ class KnowledgeBase:
         """The active `prefer` rules."""
         return self._of(s.Prefer)
 
+    def definitions(self) -> list[Entry]:
+        """The definitions (`let`) that stand, oldest first."""
+        return [e for e in self._entries.values() if e.status != "retired" and isinstance(e.rule.statement, s.Let)]
+
     def _of(self, *kinds: type[s.Node]) -> list[Entry]:
         return [e for e in self.active() if isinstance(e.rule.statement, kinds)]
 
@@ -247,8 +302,15 @@ class KnowledgeBase:
         return found
 
     def retire(self, id: str) -> Entry:
-        """Take a rule out of use, by its id or name, until it is revived or told again."""
-        return self._put(self.entry(id).retired())
+        """Take a rule out of use, by its id or name, until it is revived or told again. Raises `UserError` for a
+        definition that other rules use."""
+        entry = self.entry(id)
+        if isinstance(let := entry.rule.statement, s.Let):
+            users = [e for e in self._entries.values() if e.status != "retired" and let.name in names(e.rule.statement)]
+            if users:
+                shown = ", ".join(f"{e.id} (`{e.text}`)" for e in users)
+                raise UserError(f"'{let.name}' is used by {shown}; retire that first")
+        return self._put(entry.retired())
 
     def accept(self, id: str) -> Entry:
         """Make a proposed rule one's own, by its id or name: it then acts as if it had been told. One that is retired
@@ -257,8 +319,11 @@ class KnowledgeBase:
         return self._put(self._retold(entry, entry.rule, "", "user"))
 
     def revive(self, id: str) -> Entry:
-        """Bring a retired rule back, standing as its evidence says. Raises `UserError` if its name is taken by now."""
-        return self._put(self._vacant(self.entry(id)).revived())
+        """Bring a retired rule back, standing as its evidence says. Raises `UserError` if its name is taken by now, or
+        a definition that it uses is gone or speaks of something else."""
+        entry = self._vacant(self.entry(id))
+        check(entry.rule, self.schema, source=places.Source(entry.text, entry.id))
+        return self._put(entry.revived())
 
     def receive(self, offered: Sequence[Entry], where: str) -> list[Entry]:
         """Take in the rules of another knowledge base; return those that are new here, with ids of their own.
@@ -297,9 +362,14 @@ class KnowledgeBase:
     # --- persistence ----------------------------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
-        """Write `rules.txt` and `rules.json` to a folder, each aside and renamed."""
-        book = Book(tuple(self._entries.values()), self._book.lines, self._book.comments, self._last)
-        rulebook.write(Path(folder), book, self.schema)
+        """Write `rules.txt` and `rules.json` to a folder, each aside and renamed. What a person changed in `rules.txt`
+        since it was loaded or saved is taken on first.
+
+        Raises:
+            UserError: `rules.txt` was changed and has mistakes; it stays as it is.
+        """
+        book = Book(tuple(self._entries.values()), self._book.lines, self._book.comments, self._last, self._book.seen)
+        self._take(rulebook.save(Path(folder), book, self.world))
 
     def load(self, folder: Path) -> None:
         """Take on what a folder holds, in place of everything here. `rules.txt` says which rules there are: lines a
@@ -309,19 +379,22 @@ class KnowledgeBase:
             RuleError: with every mistake in `rules.txt`.
             UserError: there are no rules in the folder, or `rules.json` is damaged.
         """
-        self._book = rulebook.read(Path(folder), self.schema)
-        self._entries = {e.id: e for e in self._book.entries}
-        self._last = self._book.last
+        self._take(rulebook.read(Path(folder), self.world))
+
+    def _take(self, book: Book) -> None:
+        self._book, self._last = book, book.last
+        self._entries = {e.id: e for e in book.entries}
 
 
 def _acts(entry: Entry) -> bool:
-    if entry.status == "retired":
+    rule = entry.acting
+    if entry.status == "retired" or rule is None:
         return False
     if isinstance(entry.rule.statement, BEHAVIOUR):
         return entry.is_told
     if entry.is_told:
         return entry.status != "contradicted"
-    return entry.status == "supported" and not is_fallible(entry.rule, entry.evidence)
+    return entry.status == "supported" and not entry.is_harmful and not is_fallible(rule, entry.evidence)
 
 
 def _priority(entry: Entry) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -194,6 +194,11 @@ class Schema:
     def named(self) -> dict[str, Feature]:
         """Every name a rule may use: base, derived and action features."""
         return self.base | {n: d.feature for n, d in self.derivations.items()} | {a.name: a for a in self.actions}
+
+    def extended(self, *derived: Derived | Pointed) -> Schema:
+        """The same world with further derived features. Its `identity` is the same. Raises `UserError` for a name
+        that is taken."""
+        return replace(self, derived=(*self.derived, *derived)) if derived else self
 
     @property
     def discrete_actions(self) -> bool:

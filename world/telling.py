@@ -16,7 +16,7 @@ from .rules.syntax import Rule
 from .rules.text import STATEMENTS
 from .schema import Schema
 
-_RULE = re.compile(rf"\s*(?:[^\W\d]\w*\s*:\s*)?(?:{'|'.join(STATEMENTS)})\b")
+_RULE = re.compile(rf"\s*(?:[^\W\d]\w*\s*:\s*)?(?:{'|'.join(STATEMENTS)})\b|\s*let\s+\w+\s*=")
 _ENDED = re.compile(r"[.!?…:;][\"')\]”’]*\s*$")
 _BULLET = re.compile(r"\s*(?:[-*•–]|\(?\d{1,3}[.)])\s")
 

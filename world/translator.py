@@ -1,7 +1,8 @@
-"""The translator: what a language model makes of a sentence, or of what surprised the agent, as checked rules.
+"""The translator: what a sentence may mean as checked rules of one schema, and which of its readings is taken.
 
 Only the language model guesses; what it says is parsed and checked like any other text, and what does not fit the
-world is dropped. Sentences and transitions go into its prompts as quoted data.
+world is dropped. Where memory holds transitions that speak of a reading, they weigh in (`judging`). Sentences go into
+prompts as quoted data.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import torch
-
 from ..errors import GedankenError, UserError
-from ..prompts import Gateway, ModelUnavailable, Reading, propose, translate
-from .evidence import as_rows
+from ..prompts import Gateway, ModelUnavailable, Reading, translate
+from ..prompts.reader.links import strange_word
+from .items import items_of
+from .judging import judged
+from .remembering import recalled
+from .rules import syntax as s
+from .rules.check import warnings
 from .rules.constrain import decoding_grammar
-from .rules.evaluate import Rows
 from .rules.parse import RuleError, parse
 from .rules.syntax import Rule
 from .rules.text import number, to_text, word
@@ -29,127 +31,116 @@ if TYPE_CHECKING:
 
 Ask = Callable[[str, Sequence[Reading]], int | None]
 """(sentence, readings) -> the index of the one that was meant, or None."""
-_WORLD = ("expect", "always", "reward", "end")
 _SHOWN = 4    # sentences told before, shown as examples
-_SURPRISES = 4    # transitions shown to the language model
+_ASKED = 5    # readings that a person is asked about
+REMEMBERED = 0.97    # confidence of a reading that a person chose for a sentence like it
+_DOUBTFUL = 0.05    # what is left of the confidence in a reading that nobody can mean
+_WAY_OUT = "write it as a rule line"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One reading of a sentence: its rules (none: it cannot be said here), as canonical text, and its confidence."""
+
+    rules: tuple[Rule, ...]
+    reading: Reading
 
 
 @dataclass(frozen=True)
 class Understanding:
-    """What became of a sentence: its rule, if any, and the readings as (text, confidence)."""
+    """What became of a sentence: its rules, if any, and the readings as (text, confidence)."""
 
-    rule: Rule | None
+    rules: tuple[Rule, ...]
     readings: tuple[tuple[str, float], ...]
     fate: Literal["understood", "asked", "refused"]
     reason: str = ""
 
 
 class Translator:
-    """Reads sentences as rules of one schema through a gateway, under the decoding grammar."""
+    """Reads sentences as rules of one schema through a gateway."""
 
     def __init__(self, schema: Schema, gateway: Gateway) -> None:
         self.schema, self.gateway = schema, gateway
+        self._items = items_of(schema)
         self._grammar: str | None = None
 
-    def understood(self, sentence: str, told: Sequence[tuple[str, str]], ask: Ask | None, confidence: float
-                   ) -> Understanding:
-        """Read a sentence as a rule: the likeliest reading if it has at least `confidence`, else the one that `ask`
+    def understood(self, sentence: str, told: Sequence[tuple[str, str]], ask: Ask | None, confidence: float,
+                   transitions: Transitions | None = None) -> Understanding:
+        """Read a sentence as rules: the likeliest reading if it has at least `confidence`, else the one that `ask`
         chooses. Raises `ModelUnavailable`, and `UserError` where `ask` chooses what is not there."""
         try:
-            found = self.readings(sentence, told)
+            found = self.readings(sentence, told, transitions)
         except ModelUnavailable:
             raise
         except GedankenError as error:    # of this sentence: too long for the model, say
-            return Understanding(None, (), "refused", str(error))
-        readings = [reading for _, reading in found]
-        shown = tuple((r.text, r.confidence) for r in readings)
-        if not found:
-            reason = "the language model gave no rule that fits this world; write it as a rule line"
-            return Understanding(None, shown, "refused", reason)
-        best = readings[0]
-        if best.confidence >= confidence:
-            return Understanding(found[0][0], shown, "understood")
+            return Understanding((), (), "refused", str(error))
+        shown = tuple((c.reading.text, c.reading.confidence) for c in found if c.rules)
+        if not shown:
+            reason = "" if found else "the language model gave no rule that fits this world; "
+            return Understanding((), (), "refused", reason + (self._unsayable(sentence) if found else _WAY_OUT))
+        best = found[0]
+        if best.rules and best.reading.confidence >= confidence:
+            return Understanding(best.rules, shown, "understood")
+        if not best.rules and (ask is None or best.reading.confidence >= confidence):
+            return Understanding((), shown, "refused", self._unsayable(sentence))
         if ask is None:
-            reason = f"the language model is only {best.confidence:.0%} sure that this means `{best.text}`"
-            return Understanding(None, shown, "refused", reason + "; write it as a rule line")
-        choice = ask(sentence, readings)
+            reason = f"the language model is only {best.reading.confidence:.0%} sure that this means "
+            means = f"`{'` and `'.join(best.reading.text.splitlines())}`"
+            return Understanding((), shown, "refused", f"{reason}{means}; {_WAY_OUT}")
+        offered = [c for c in found if c.rules][:_ASKED]
+        choice = ask(sentence, [c.reading for c in offered])
         if choice is None:
-            return Understanding(None, shown, "refused", "none of the readings was meant; write it as a rule line")
-        if not 0 <= choice < len(found):
-            raise UserError(f"there is no reading {choice}: choose from 0 to {len(found) - 1}, or None")
-        return Understanding(found[choice][0], shown, "asked")
+            return Understanding((), shown, "refused", f"none of the readings was meant; {_WAY_OUT}")
+        if not 0 <= choice < len(offered):
+            raise UserError(f"there is no reading {choice}: choose from 0 to {len(offered) - 1}, or None")
+        return Understanding(offered[choice].rules, shown, "asked")
 
-    def readings(self, sentence: str, told: Sequence[tuple[str, str]] = ()) -> list[tuple[Rule, Reading]]:
+    def readings(self, sentence: str, told: Sequence[tuple[str, str]] = (), transitions: Transitions | None = None
+                 ) -> list[Candidate]:
         """What the sentence may mean, the likeliest first: only what parses and checks, in canonical text.
 
-        `told` are sentences told before with their rule lines, shown as examples. Raises `ModelUnavailable`.
+        `told` are sentences told before with their rule lines: what is like one of them means the like, and prompts
+        show them as examples. `transitions` speak for and against the readings. Raises `ModelUnavailable`.
         """
         words = _words(sentence)
         near = sorted(told, key=lambda pair: len(words & _words(pair[0])))[-_SHOWN:]
         shown = [*examples(self.schema), *near]
-        if self._grammar is None and "grammar" in self.gateway.options:
+        if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
             self._grammar = decoding_grammar(self.schema)
-        answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar)
-        found: dict[str, tuple[Rule, Reading]] = {}
-        for answer in answers:
-            try:
-                rule = parse(answer.text, self.schema)
-            except RuleError:
+        answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar, items=self._items)
+        alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
+        found: dict[str, Candidate] = {}
+        for answer in [*alike, *answers]:
+            rules = [_checked(line, self.schema) for line in answer.text.splitlines()]
+            if None in rules:
                 continue
-            text = to_text(rule)
-            found.setdefault(text, (rule, Reading(text, answer.confidence)))
-        return list(found.values())
+            kept = tuple(rule for rule in rules if rule is not None)
+            text = "\n".join(map(to_text, kept))
+            before = found[text].reading.confidence if text in found else 0.0
+            confidence = before + answer.confidence * (_DOUBTFUL if self._is_doubtful(kept) else 1.0)
+            found[text] = Candidate(kept, Reading(text, min(confidence, 1.0)))
+        candidates = list(found.values())
+        if transitions is not None and len(transitions):
+            candidates = self._weighed(candidates, transitions)
+        return sorted(candidates, key=lambda c: -c.reading.confidence)
 
+    def _is_doubtful(self, rules: Sequence[Rule]) -> bool:
+        """Whether a rule could never fire or hold, or compares a thing with itself: nobody means that."""
+        itself = (n for rule in rules for n in s.walk(rule) if isinstance(n, s.Compare))
+        return any(warnings(rule, self.schema) for rule in rules) or any(
+            len(set(map(to_text, n.operands))) < len(n.operands) for n in itself)
 
-    def guesses(self, rules: Sequence[str], transitions: Transitions, surprise: np.ndarray | None) -> list[Rule]:
-        """Rules that may explain the most surprising transitions, checked; `rules` stand already.
+    def _weighed(self, candidates: Sequence[Candidate], transitions: Transitions) -> list[Candidate]:
+        """The candidates with their confidence after the data have spoken."""
+        priors = [c.reading.confidence for c in candidates]
+        posterior = judged([c.rules for c in candidates], priors, self.schema, transitions)
+        return [Candidate(c.rules, Reading(c.reading.text, p)) for c, p in zip(candidates, posterior, strict=True)]
 
-        Without `surprise [N]` what changes seldom under its action is surprising. Raises `ModelUnavailable`.
-        """
-        rows = as_rows(self.schema, transitions)
-        if surprise is None:
-            surprise = _rarity(rows)
-        seen: dict[str, None] = {}
-        for i in np.argsort(-np.nan_to_num(surprise), kind="stable")[: 10 * _SURPRISES].tolist():
-            seen[_step(rows, transitions, i)] = None
-        takes_grammar = "grammar" in self.gateway.options
-        grammar = decoding_grammar(self.schema, statements=_WORLD) if takes_grammar else None
-        answers = propose(self.schema.describe(), rules, list(seen)[:_SURPRISES], self.gateway, grammar)
-        return [rule for answer in answers if (rule := _checked(answer.text, self.schema)) is not None]
-
-
-def _rarity(rows: Rows) -> np.ndarray:
-    """How seldom the same features change under the same action, in nats `[N]`."""
-    assert rows.next is not None
-    assert rows.action is not None
-    changed = [(rows.now[name] != rows.next[name]).reshape(rows.size, -1).any(1) for name in rows.schema.base]
-    discrete = rows.action.long() if rows.schema.discrete_actions else rows.action.long() * 0
-    _, which, counts = np.unique(torch.cat([torch.stack(changed, 1).long(), discrete], 1).numpy(), axis=0,
-                                 return_inverse=True, return_counts=True)
-    return -np.log(counts[which.reshape(-1)] / rows.size)
-
-
-def _step(rows: Rows, transitions: Transitions, i: int) -> str:
-    """One transition in the words of the language: the action, the state, and what changed."""
-    schema = rows.schema
-    acting = {a.name for a in schema.actions}
-    scalars = [f for f in schema.named.values() if not f.shape and f.name not in acting]
-    done = [_equals(a, rows.column(k)[i].item() + a.offset) for k, a in enumerate(schema.actions)]
-    now = {f: rows.read(f.name, False)[i].item() for f in scalars}
-    next = {f: rows.read(f.name, True)[i].item() for f in scalars}
-    changes = [_equals(f, next[f], "'") for f in scalars if next[f] != now[f]] or ["nothing changed"]
-    if reward := float(transitions.reward[i]):
-        changes.append(f"reward {reward:+.3g}")
-    if transitions.terminated[i]:
-        changes.append("end")
-    return ", ".join([*done, *(_equals(f, now[f]) for f in scalars)]) + " -> " + ", ".join(changes)
-
-
-def _equals(feature: Feature, value: float, prime: str = "") -> str:
-    name = word(feature.name) + prime
-    if feature.kind == "category":
-        return f"{name} == {word(feature.values[int(value)])}"
-    return (name if value else f"not {name}") if feature.kind == "boolean" else f"{name} == {value:.4g}"
+    def _unsayable(self, sentence: str) -> str:
+        """Why a sentence is refused, with the word that the world has nothing for."""
+        strange = strange_word(sentence, self._items)
+        named = f"this world has no feature for '{strange}'" if strange else "this cannot be said in the rule language"
+        return f"{named}; {_WAY_OUT}, or ask for what can be observed"
 
 
 def _words(text: str) -> set[str]:

@@ -22,6 +22,18 @@ _STOP = frozenset({
     "which", "with", "for", "by", "as", "if", "you", "your", "how", "what", "from", "this", "there", "has",
     "have", "no", "not",
 })
+_EVERYDAY = frozenset({
+    "when", "whenever", "never", "always", "then", "than", "while", "more", "less", "most", "least", "below",
+    "above", "under", "over", "between", "after", "before", "until", "unless", "must", "should", "shall", "will",
+    "would", "does", "make", "makes", "keep", "stay", "stays", "become", "becomes", "change", "changes", "nothing",
+    "anything", "every", "each", "step", "steps", "time", "times", "turn", "turns", "move", "moves", "only", "also",
+    "just", "again", "same", "other", "them", "they", "their", "some", "about", "into", "onto", "back", "down",
+    "your", "agent", "cannot", "good", "best", "better", "worth", "reward", "points", "point", "cost", "costs",
+    "pays", "happens", "gets", "goes", "done", "doing", "being", "been", "were", "have", "having", "where", "which",
+    "what", "please", "could", "note", "sure", "remember", "without", "during", "once", "first", "next", "finally",
+    "later", "soon", "long", "very", "much", "many", "half", "twice", "exactly", "almost", "ideally", "prefer",
+    "rather", "possible", "allowed",
+})
 Vector = Callable[[str], np.ndarray]
 """The meaning of one word: `[D]`, of length 1."""
 
@@ -88,3 +100,13 @@ def links(sentence: str, items: Sequence[Item], vector: Vector) -> np.ndarray:
             out[:, j, 3] = letters[:, columns].max(1)
             out[:, j, 4] = meaning[:, columns].max(1).clip(0, 1)
     return out
+
+
+def strange_word(sentence: str, items: Sequence[Item]) -> str:
+    """The longest word of a sentence that looks like no item and is not an everyday one ("" if there is none)."""
+    known = set().union(*({stem(w) for w in item.words} | _stems(item.gloss) | _stems(item.owner) for item in items))
+    letters = {w for item in items for w in item.words}
+    said = [sentence[a:b] for a, b in words(sentence)]
+    strange = [w for w in said if w.isalpha() and len(w) > 3 and w.lower() not in _EVERYDAY and stem(w) not in known
+               and all(_alike(w, o) < 0.5 for o in letters)]
+    return max(strange, key=len, default="")

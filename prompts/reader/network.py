@@ -61,12 +61,13 @@ class Question:
 @dataclass(frozen=True)
 class Memory:
     """What the decoder reads: `states [B, L + M, D]`, `usable [B, L + M]`, and what it may point to: `pointers
-    [B, M + K, D]`, `pointable [B, M + K]`."""
+    [B, M + K, D]`, `pointable [B, M + K]`, `leaning [B, M + K]` towards what the sentence names."""
 
     states: Tensor
     usable: Tensor
     pointers: Tensor
     pointable: Tensor
+    leaning: Tensor
 
 
 class Network(nn.Module):
@@ -79,6 +80,7 @@ class Network(nn.Module):
         self.describe = nn.Linear(c.described, c.width)
         self.sort = nn.Embedding(TYPES, c.width)
         self.form = nn.Embedding(len(FORMS), c.width)
+        self.mention, self.lean = nn.Linear(CHANNELS, c.width, bias=False), nn.Linear(CHANNELS, 1, bias=False)
         self.joint = nn.ModuleList(_Joint(c) for _ in range(c.joint_layers))
         self.joint_norm = nn.LayerNorm(c.width)
         self.word = nn.Embedding(len(WORDS), c.width)
@@ -91,12 +93,15 @@ class Network(nn.Module):
         self.answer = nn.Linear(c.width, c.width)
         for embedding in (self.sort, self.form, self.word, self.place):
             nn.init.normal_(embedding.weight, std=0.02)
+        nn.init.zeros_(self.mention.weight)
+        nn.init.zeros_(self.lean.weight)
 
     def read(self, q: Question) -> Memory:
         spoken = q.tokens != 0
         heard = self.bert(input_ids=q.tokens, attention_mask=spoken.long()).last_hidden_state
         known = q.types >= 0
-        items = self.describe(q.items) + self.sort(q.types.clamp_min(0))
+        said = q.links.amax(1)    # how much any word looks like the item, [B, M, CHANNELS]
+        items = self.describe(q.items) + self.sort(q.types.clamp_min(0)) + self.mention(said)
         x, usable = torch.cat([heard, items], 1), torch.cat([spoken, known], 1)
         relations = _relations(q)
         for layer in self.joint:
@@ -105,7 +110,8 @@ class Network(nn.Module):
         length = q.tokens.shape[1]
         at = q.places[..., None].expand(-1, -1, x.shape[-1])
         numbers = x[:, :length].gather(1, at) + self.form(q.forms.clamp_min(0))
-        return Memory(x, usable, torch.cat([x[:, length:], numbers], 1), torch.cat([known, q.forms >= 0], 1))
+        leaning = F.pad(self.lean(said)[..., 0], (0, numbers.shape[1]))
+        return Memory(x, usable, torch.cat([x[:, length:], numbers], 1), torch.cat([known, q.forms >= 0], 1), leaning)
 
     def write(self, memory: Memory, ids: Tensor) -> Tensor:
         """Logits `[B, T, words + M + K]` of what follows each prefix of `ids [B, T]` (which begins with the start)."""
@@ -117,6 +123,7 @@ class Network(nn.Module):
         causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device).triu(1)
         x = self.decoder(x, memory.states, tgt_mask=causal, memory_key_padding_mask=~memory.usable)
         points = self.ask(x) @ self.answer(memory.pointers).transpose(1, 2) / self.config.width**0.5
+        points = points + memory.leaning[:, None]
         return torch.cat([x @ self.word.weight.T, points.masked_fill(~memory.pointable[:, None], NEVER)], -1)
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -23,6 +24,7 @@ from .beam import Follows, search
 from .items import Item
 from .network import Network, parameters
 from .reading import Preparer, collate
+from .scoring import Scoring, features_of
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 _loading = threading.Lock()
@@ -38,41 +40,37 @@ class Heard:
     confidence: float
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Confidence from a reading's probability, a logistic curve: sigmoid(bias + slope * log p + share * p/(all p))."""
-
-    bias: float = 0.0
-    slope: float = 1.0
-    share: float = 2.0
-
-    def confidence(self, log_prob: float, share: float) -> float:
-        return 1 / (1 + math.exp(-(self.bias + self.slope * max(log_prob, -20.0) + self.share * share)))
-
-
 class Reader:
     """Reads sentences about any world that is described by its items."""
 
-    def __init__(self, network: Network, preparer: Preparer, calibration: Calibration | None = None) -> None:
+    def __init__(self, network: Network, preparer: Preparer, scoring: Scoring | None = None) -> None:
         self.network = network.eval()
         self.preparer = preparer
-        self.calibration = calibration or Calibration()
+        self.scoring = scoring or Scoring()
         self._lock = threading.Lock()
 
     def read(self, sentence: str, items: Sequence[Item], best: int = 8, width: int = 12, follows: Follows | None = None
              ) -> list[Heard]:
-        """Up to `best` readings of a sentence, the likeliest first; different texts."""
+        """Up to `best` readings of a sentence, the likeliest first, as scored; different texts."""
+        return [heard for heard, _ in self.scored(sentence, items, best, width, follows)]
+
+    def scored(self, sentence: str, items: Sequence[Item], best: int = 8, width: int = 12,
+               follows: Follows | None = None) -> list[tuple[Heard, list[float]]]:
+        """The same with the features that each reading was scored by."""
         with self._lock:
             prepared = self.preparer.prepare(sentence, items)
             found = search(self.network, collate([prepared]), width, best, follows)
-        texts: dict[tuple[str, ...], float] = {}
+        texts: dict[tuple[str, ...], tuple[list[int], float]] = {}
         for ids, score in found:
             lines = tuple(prepared.codec.decode(ids))
-            texts[lines] = math.log(math.exp(texts[lines]) + math.exp(score)) if lines in texts else score
-        ranked = sorted(texts.items(), key=lambda pair: -pair[1])
-        total = sum(math.exp(score) for _, score in ranked) or 1.0
-        return [Heard(lines, score, self.calibration.confidence(score, math.exp(score) / total))
-                for lines, score in ranked]
+            first, before = texts.get(lines, (ids, -math.inf))
+            texts[lines] = first, float(np.logaddexp(before, score))
+        total = sum(math.exp(score) for _, score in texts.values()) or 1.0
+        scored = []
+        for lines, (ids, score) in texts.items():
+            features = features_of(prepared, ids, score, math.exp(score) / total)
+            scored.append((Heard(lines, score, self.scoring.confidence(features)), features))
+        return sorted(scored, key=lambda pair: -pair[0].confidence)
 
 
 def load_reader(path: Path = WEIGHTS) -> Reader:
@@ -95,7 +93,8 @@ def _load(path: Path) -> Reader:
         state = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     network = Network(_bert(encoder))
     network.load_state_dict(unpacked(state), strict=False)
-    return Reader(network, Preparer(encoder), Calibration(**json.loads(data.get("calibration", "{}"))))
+    weights = json.loads(data.get("scoring", "null"))
+    return Reader(network, Preparer(encoder), Scoring(tuple(weights)) if weights else None)
 
 
 def _bert(encoder: Any) -> Any:
@@ -111,9 +110,9 @@ def _bert(encoder: Any) -> Any:
 # --- eight bits -------------------------------------------------------------------------------------------------------
 
 
-def save_packed(network: Network, path: Path, calibration: Calibration) -> None:
+def save_packed(network: Network, path: Path, scoring: Scoring) -> None:
     """Write the weights with 8 bits a number (a scale a row), everything of one axis with 16."""
-    data = {"calibration": json.dumps(vars(calibration))}
+    data = {"scoring": json.dumps(scoring.weights)}
     save_file(packed(parameters(network)), path, metadata=data)
 
 

@@ -17,7 +17,7 @@ from gedanken.prompts import Gateway, GatewayConfig, Reading, ScriptedChatModel
 from gedanken.world import rulebook
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.models.persistence import Persistence
-from gedanken.world.rules.parse import RuleError
+from gedanken.world.rules.parse import RuleError, parse
 from gedanken.world.schema import Feature, Schema
 from gedanken.world.telling import units
 from gedanken.world.translator import examples
@@ -266,11 +266,62 @@ def test_a_machine_acts_only_where_supported_and_never_on_behaviour(kb: Knowledg
 
 def test_a_proposed_hard_rule_with_sure_exceptions_does_not_act(kb: KnowledgeBase) -> None:
     kb.tell(OPENS, source="miner")
-    kb.check(pushes(940, 60))
+    kb.check(pushes(940, 60).take(np.random.default_rng(0).permutation(1000)))
     assert kb.entries[0].status == "supported"
     assert texts(kb) == []
     kb.tell(OPENS)
     assert texts(kb) == [OPENS]
+
+
+def test_a_told_rule_that_begins_to_fail_stops_acting_and_comes_back(kb: KnowledgeBase) -> None:
+    kb.tell(OPENS)
+    parts = [pushes(200, 0), pushes(0, 60), pushes(100, 0)]
+    seen = []
+    for k in (1, 2, 3):
+        kb.check(Transitions.join(parts[:k]))
+        seen.append((kb.entries[0].status, kb.entries[0].is_drifting, texts(kb)))
+    assert seen == [("supported", False, [OPENS]), ("contradicted", True, []), ("supported", False, [OPENS])]
+
+
+def test_an_exception_is_proposed_as_a_repair(kb: KnowledgeBase) -> None:
+    kb.tell("expect door' == open if action == push")
+    kb.check(house(1000))
+    exception = kb.entries[0].evidence.exception
+    assert exception is not None
+    assert exception.condition == "door == locked"
+    added = kb.propose(house(1000))
+    assert "expect door' == open if action == push and door != locked" in [e.text for e in added]
+    assert kb.propose(house(1000)) == []
+
+
+def test_what_stands_in_other_words_is_not_proposed(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    kb.tell("expect door' == open if door == closed and action == push")
+    again = parse("expect door' == open if action == push and door == closed", SCHEMA)
+    monkeypatch.setattr("gedanken.world.knowledge.mine", lambda *_: [again])
+    assert kb.propose(pushes(30, 0)) == []
+
+
+def test_a_model_shows_the_effect_of_each_rule(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.tell(OPENS)
+    kb.tell("expect door' == locked if action == wait", source="miner")
+    kb.check(house(300), Persistence(SCHEMA))
+    good, bad = kb.entries
+    assert good.effect is not None
+    assert good.effect > 0.1
+    assert not good.is_harmful
+    assert bad.is_harmful
+    kb.save(tmp_path)
+    other = KnowledgeBase(SCHEMA)
+    other.load(tmp_path)
+    assert [(e.effect, e.weight, e.evidence) for e in other.entries] == [
+        (e.effect, e.weight, e.evidence) for e in kb.entries]
+
+
+def test_logic_examines_the_standing_rules(kb: KnowledgeBase) -> None:
+    kb.tell("expect door' == open if action == push\nexpect door' == locked if action == push and heat > 50")
+    (finding,) = kb.examine()
+    assert finding.kind == "contradiction"
+    assert finding.rules == ("r1", "r2")
 
 
 def test_the_kinds_of_rules_go_to_their_places(kb: KnowledgeBase) -> None:

@@ -9,7 +9,7 @@ Settings were chosen on the domains held out here (`HELD_OUT`), never on `tests/
 from __future__ import annotations
 
 import argparse
-import json
+import copy
 import multiprocessing as mp
 import time
 from collections.abc import Iterator
@@ -29,39 +29,37 @@ from gedanken.world.items import items_of
 from gedanken.world.rules.parse import RuleError
 from gedanken.world.schema_file import schema_from
 
+from .domain import Domain, load
+from .generate import pairs
 from .targets import target
 
 HERE = Path(__file__).parent
 BATCH = 32
+FROZEN = 2    # layers of MiniLM that stay as they are, beside its embeddings
 HELD_OUT = ("a05", "a13", "a21", "a29", "b04", "b12", "b20", "b28")
 
 
-def domains(held_out: bool = False) -> list[dict[str, Any]]:
+def domains(held_out: bool = False) -> list[Domain]:
     """The hand-written domains: those to learn from, or those held out."""
-    files = sorted((HERE / "domains").glob("*.json"))
-    return [json.loads(f.read_text()) for f in files if (f.stem in HELD_OUT) == held_out]
+    stems = [f.stem for f in sorted((HERE / "domains").glob("*.json"))]
+    return [d for d, stem in zip(load(HERE / "domains"), stems, strict=True) if (stem in HELD_OUT) == held_out]
 
 
 def new_network(encoder: Any) -> Network:
-    import copy
-
     bert = copy.deepcopy(encoder[0].auto_model)
-    bert.embeddings.word_embeddings.weight.requires_grad = False
     bert.pooler = None
+    for part in (bert.embeddings, *bert.encoder.layer[:FROZEN]):
+        part.requires_grad_(False)
+    for module in bert.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     return Network(bert)
-
-
-def plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A domain as a schema file has it."""
-    keys = ("name", "kind", "shape", "low", "high", "values", "unit", "description")
-    part = {k: [{x: f[x] for x in keys if x in f} for f in schema[k]] for k in ("features", "actions")}
-    return {"name": schema.get("name", "world"), **part}
 
 
 def example(preparer: Preparer, schema: dict[str, Any], sentence: str, rules: tuple[str, ...]
             ) -> tuple[Prepared, list[int]] | None:
     """A prepared pair, or None where its rules cannot be written from its sentence."""
-    known = schema_from(plain(schema))
+    known = schema_from(schema)
     p = preparer.prepare(sentence, items_of(known))
     try:
         ids = target(rules, known, p)
@@ -71,8 +69,6 @@ def example(preparer: Preparer, schema: dict[str, Any], sentence: str, rules: tu
 
 
 def examples(seed: int) -> Iterator[tuple[Prepared, list[int]]]:
-    from .generate import pairs
-
     torch.set_num_threads(1)
     preparer = Preparer(load_encoder("local"))
     for pair in pairs(domains(), seed):
@@ -142,8 +138,8 @@ def main() -> None:
     if saved.exists():
         network.load_state_dict(load_file(saved), strict=False)
         progress = torch.load(args.out / "optimizer.pt", weights_only=True)
-        optimizer.load_state_dict(progress["optimizer"])
         step = progress["step"]
+        optimizer.load_state_dict(progress["optimizer"])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rate(k + step, args.steps))
     queue: Any = mp.get_context("spawn").Queue(maxsize=64)
     feeder = mp.get_context("spawn").Process(target=_feed, args=(queue, args.seed * 1000 + step), daemon=True)
@@ -162,10 +158,11 @@ def main() -> None:
             schedule.step()
             step += 1
             seen += len(out)
-            losses.append(float(loss))
+            losses.append(loss.item())
             if step % 50 == 0:
                 pace = seen / (time.monotonic() - began)
-                print(f"step {step} loss {np.mean(losses[-50:]):.3f} {pace:.1f} pairs/s, {queue.qsize()} ready", flush=True)
+                mean = np.mean(losses[-50:])
+                print(f"step {step}: loss {mean:.3f}, {pace:.0f} pairs/s, {queue.qsize()} ready", flush=True)
             if step % 250 == 0:
                 _save(args.out, network, optimizer, step)
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..rules import syntax as s
 from ..rules.evaluate import Rows, truth
 from ..rules.syntax import Expression, Rule
-from ..schema import Schema
+from ..schema import Pointed, Schema
 
 if TYPE_CHECKING:
     from ...memory.record import Transitions
@@ -74,6 +74,21 @@ def spans_of(schema: Schema, transitions: Transitions) -> dict[str, float]:
                 seen = np.asarray(schema.value(name, features)) if features is not None else np.array([0.0, 1.0])
                 spans[name] = float(np.ptp(seen)) + 1e-4 * float(np.abs(seen).max())
     return spans
+
+
+def claimed(rule: Rule, schema: Schema) -> set[str]:
+    """The features whose next value the claim of an `expect` or `always` is about; for a pointed one, the array."""
+    match rule.statement:
+        case s.Expect(effect=claim) | s.Always(condition=claim):
+            names: set[str] = set()
+            for node in s.walk(claim):
+                if isinstance(node, s.Name) and node.primed:
+                    names.add(node.name)
+                elif isinstance(node, s.Same):
+                    names |= {node.feature} if node.feature else set(schema.base)
+            pointed = {d.feature.name: d.of for d in schema.derived if isinstance(d, Pointed)}
+            return {pointed.get(name, name) for name in names}
+    return set()
 
 
 def as_rows(schema: Schema, transitions: Transitions) -> Rows:

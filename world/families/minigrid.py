@@ -27,6 +27,8 @@ CARRIED = ("none", "key", "ball", "box")
 DIRECTIONS = ("right", "down", "left", "up")
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
+_MEANS = ("turn left on the spot", "turn right on the spot", "walk one cell ahead", "pick up and take what is ahead",
+          "put down what is carried", "open, close or unlock the door ahead; open a box", "say that it is done")
 
 # MiniGrid's own codes -> ours: its objects are numbered as OBJECTS; its colors and states lack our "none"
 _HAS_COLOR = np.array([name not in ("unseen", "empty") for name in OBJECTS])
@@ -52,7 +54,8 @@ def minigrid(env: gymnasium.Env) -> Schema:
     return Schema(
         name="minigrid",
         features=features,
-        actions=(Feature("action", "category", values=actions, description="one move of the agent"),),
+        actions=(Feature("action", "category", values=actions, description="one move of the agent",
+                         glosses=_MEANS[: len(actions)]),),
         perceive=perceive,
         act=lambda row: int(row[0]),
         derived=_front(width, height),

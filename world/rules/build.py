@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lark import Token, Transformer, v_args
 from lark.tree import Meta
 
 from . import syntax as s
-from .source import Mistake
+from .source import MAX_STEPS, Mistake
 from .syntax import Node, Rule
 
 __all__ = ["Builder"]
+
+_QUANTITY = re.compile(r"([\d.]+(?:[eE][+-]?\d+)?)\s?(.+)")
 
 
 @v_args(meta=True)
@@ -40,21 +43,40 @@ class Builder(Transformer[Token, Rule]):
             return 0.0
         return value
 
+    def _measured(self, token: Token) -> tuple[float, str]:
+        """The number of a token and its unit."""
+        if token.type != "QUANTITY":
+            return self._real(token), ""
+        found = _QUANTITY.fullmatch(str(token))
+        assert found is not None
+        return self._real(token.update(value=found[1])), found[2]
+
+    def _fitted(self, token: Token) -> float | Node:
+        return self._at_token(token, s.Hole()) if token.type == "HOLE" else self._real(token)
+
+    def _at_token(self, token: Token, node: Node) -> Node:
+        self.offsets[id(node)] = token.start_pos or 0
+        self._kept.append(node)
+        return node
+
     def start(self, meta: Meta, children: list[Any]) -> Rule:
-        name, statement = children
-        return Rule(name=None if name is None else str(name), statement=statement)
+        *name, statement = children
+        return Rule(name=None if name in ([], [None]) else str(name[0]), statement=statement)
+
+    def definition(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Let(name=str(children[0]), value=children[1]))
 
     # statements
 
     def expect(self, meta: Meta, children: list[Any]) -> Node:
         effect, *rest = children
         guard: Any = next((c for c in rest if isinstance(c, Node)), None)
-        strength: dict[str, float] = dict(c for c in rest if isinstance(c, tuple))
+        strength: dict[str, Any] = dict(c for c in rest if isinstance(c, tuple))
         probability, weight = strength.get("probability"), strength.get("weight")
         return self._at(meta, s.Expect(effect=effect, guard=guard, probability=probability, weight=weight))
 
-    def probability(self, meta: Meta, children: list[Any]) -> tuple[str, float]:
-        return "probability", self._real(children[0])
+    def probability(self, meta: Meta, children: list[Any]) -> tuple[str, float | Node]:
+        return "probability", self._fitted(children[0])
 
     def weight(self, meta: Meta, children: list[Any]) -> tuple[str, float]:
         return "weight", self._real(children[0])
@@ -72,9 +94,9 @@ class Builder(Transformer[Token, Rule]):
         return self._at(meta, s.Prefer(condition=children[0], weight=children[1] and children[1][1]))
 
     def reward(self, meta: Meta, children: list[Any]) -> Node:
-        sign, amount, guard = children
-        value = self._real(amount)
-        return self._at(meta, s.Reward(amount=-value if sign == "-" else value, guard=guard))
+        *sign, amount, guard = children
+        value: Any = self._fitted(amount)
+        return self._at(meta, s.Reward(amount=-value if sign == ["-"] else value, guard=guard))
 
     def end(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.End(guard=children[0]))
@@ -102,10 +124,16 @@ class Builder(Transformer[Token, Rule]):
         return self._at(meta, s.Not(operand=children[0]))
 
     def compare(self, meta: Meta, children: list[Any]) -> Node:
-        *chain, within = children
+        *chain, slack = children
+        within: Any = None
+        unit = ""
+        if slack is not None and slack.type == "HOLE":
+            within = self._fitted(slack)
+        elif slack is not None:
+            within, unit = self._measured(slack)
         return self._at(meta, s.Compare(
             operands=tuple(chain[::2]), operators=tuple(str(o) for o in chain[1::2]),  # type: ignore[misc]
-            within=None if within is None else self._real(within),
+            within=within, unit=unit,
         ))
 
     def member(self, meta: Meta, children: list[Any]) -> Node:
@@ -118,7 +146,7 @@ class Builder(Transformer[Token, Rule]):
     def negative(self, meta: Meta, children: list[Any]) -> Node:
         operand = children[1]
         if isinstance(operand, s.Number) and operand.value >= 0 and id(operand) not in self._grouped:
-            return self._at(meta, s.Number(value=-operand.value))
+            return self._at(meta, s.Number(value=-operand.value, unit=operand.unit))
         return self._at(meta, s.Negative(operand=operand))
 
     def positive(self, meta: Meta, children: list[Any]) -> Node:
@@ -126,6 +154,29 @@ class Builder(Transformer[Token, Rule]):
 
     def number(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.Number(value=self._real(children[0])))
+
+    def quantity(self, meta: Meta, children: list[Any]) -> Node:
+        value, unit = self._measured(children[0])
+        return self._at(meta, s.Number(value=value, unit=unit))
+
+    def hole(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Hole())
+
+    def near(self, meta: Meta, children: list[Any]) -> Node:
+        _, condition, *told = children
+        steps = told[0] if told else None
+        many = 1.0 if steps is None else self._real(steps)
+        if steps is not None and not (many.is_integer() and 1 <= many <= MAX_STEPS):
+            self.mistakes.append(Mistake(f"near(...) within {steps} steps", steps.start_pos or 0,
+                                         f"; give a whole number from 1 to {MAX_STEPS}"))
+            many = 1.0
+        return self._at(meta, s.Near(condition=condition, steps=int(many)))
+
+    def position(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Position(condition=children[1]))
+
+    def place(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Place(at=tuple(children)))
 
     def true(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.Boolean(value=True))

@@ -11,17 +11,20 @@ from dataclasses import replace
 from ...errors import nearest
 from ..schema import Derived, Schema
 from . import syntax as s
+from .definitions import Defined, definitions, depth
 from .doubts import warnings
-from .source import MAX_NESTING, Mistake, RuleError, Source
+from .source import MAX_DEFINITIONS, MAX_DEPTH, MAX_HOLES, MAX_NESTING, MAX_STEPS, Mistake, RuleError, Source
 from .syntax import Expression, Node, Rule
 from .text import STATEMENTS, located, number, to_text, word
 from .types import Scope, Typer, listed
+from .units import Converter, is_measured
 
 __all__ = ["RuleError", "check", "warnings"]
 
-_EFFECT = Scope("an effect", primes=True, actions=True)
-_TRANSITION = Scope("`if`", primes=True, actions=True)
-_FOLLOWING = Scope("`always`", primes=True)
+_EFFECT = Scope("an effect", primes=True, actions=True, holes=True)
+_TRANSITION = Scope("`if`", primes=True, actions=True, holes=True)
+_FOLLOWING = Scope("`always`", primes=True, holes=True)
+_DEFINITION = Scope("a definition")
 _PRESENT = Scope("this statement")
 _CHOICE = Scope("`forbid`", actions=True)
 
@@ -39,17 +42,22 @@ def check(rule: Rule, schema: Schema, *, source: Source | None = None) -> Rule:
         text, offsets = located(rule)
         source = replace(source or Source(""), text=text, offsets=offsets)
     checker = _Checker(schema, source.offsets)
-    checked = rule.model_copy(update={"statement": checker.statement(rule.statement)})
+    statement = checker.statement(rule.statement)
+    if not checker.mistakes and is_measured(statement):
+        statement = Converter(checker).converted(statement)
+    if not checker.mistakes and isinstance(statement, s.Let):
+        checker.definition(statement)
     if checker.mistakes:
         raise source.error(checker.mistakes)
-    return checked
+    return rule.model_copy(update={"statement": statement})
 
 
 def _malformed(rule: Rule) -> tuple[str, int, str] | None:
     """What no text can say: too deep a tree, or a node with too few parts. Does not recurse."""
-    if rule.name is not None and (word(rule.name) != rule.name or rule.name in STATEMENTS):
+    if rule.name is not None and (word(rule.name) != rule.name or rule.name in (*STATEMENTS, "let")):
         return f"'{rule.name}' as the name of a rule", 0, "; use letters, digits and '_', and no word of the language"
     stack: list[tuple[Node, int]] = [(rule, 0)]
+    holes = 0
     while stack:
         node, level = stack.pop()
         if level > MAX_NESTING + 3:
@@ -57,8 +65,20 @@ def _malformed(rule: Rule) -> tuple[str, int, str] | None:
         match node:
             case s.Compare(operands=parts, operators=signs) if not 2 <= len(parts) == len(signs) + 1:
                 return f"a comparison of {len(parts)} values with {len(signs)} signs", 0, ""
+            case s.Compare(within=within, unit=unit) if unit and not isinstance(within, float):
+                return f"the unit '{unit}' without a tolerance", 0, ""
             case s.Logical(operator=sign, operands=parts) if len(parts) < 2 or (sign == "implies" and len(parts) > 2):
                 return f"'{sign}' of {len(parts)} conditions", 0, ""
+            case s.Near(steps=steps) if not 1 <= steps <= MAX_STEPS:
+                return f"near(...) within {steps} steps", 0, f"; give a whole number from 1 to {MAX_STEPS}"
+            case s.Place(at=at) if len(at) < 2:
+                return f"a place of {len(at)} coordinates", 0, ""
+            case s.Let(name=name) if word(name) != name or not name.isidentifier() or rule.name is not None:
+                return f"'{name}' as the name of a definition", 4, "; use letters and '_', and no word of the language"
+            case s.Hole():
+                holes += 1
+                if holes > MAX_HOLES:
+                    return f"more than {MAX_HOLES} '?' in one rule", 0, "; write it as several rules"
             case s.Index(at=()) | s.Member(members=()) | s.Achieve(milestones=()):
                 return f"an empty '{node.kind}'", 0, ""
         stack.extend((child, level + 1) for child in s.children(node))
@@ -69,12 +89,14 @@ class _Checker(Typer):
     def statement(self, node: s.Statement) -> s.Statement:
         match node:
             case s.Expect(effect=effect, guard=guard, probability=probability, weight=weight):
-                if probability is not None and not 0 < probability <= 1:
+                if isinstance(probability, float) and not 0 < probability <= 1:
                     self.wrong(node, f"probability {number(probability)}", "; it is above 0 and at most 1")
                 if probability is not None and weight is not None:
                     self.wrong(node, "both a probability and a weight", "; give one of them")
                 self._positive(node, weight)
                 return self.rebuilt(node, effect=self.effect(effect, _EFFECT), guard=self._guard(guard, _TRANSITION))
+            case s.Let(value=value):
+                return self.rebuilt(node, value=self.value(value, _DEFINITION)[0])
             case s.Always(condition=condition, weight=weight):
                 self._positive(node, weight)
                 return self.rebuilt(node, condition=self.effect(condition, _FOLLOWING))
@@ -94,6 +116,28 @@ class _Checker(Typer):
                 scope = replace(_PRESENT, what="`achieve`")
                 return self.rebuilt(node, milestones=tuple(self._milestone(m, scope) for m in milestones))
 
+    def definition(self, node: s.Let) -> None:
+        """Note what is wrong with a typed definition as such. Its name must be new; the same may be told again."""
+        name, own = node.name, self.schema.derivations.get(node.name)
+        valued = [f.name for f in self.schema.named.values() if name in f.values]
+        fault = None
+        if isinstance(node.value, s.Place | s.Position):
+            fault = f"'{to_text(node.value)}' is a place", "; a definition is a truth, a number or a category"
+        elif isinstance(own, Defined):
+            if own.definition.value != node.value:
+                fault = (f"'{name}' is defined already, as `{to_text(own.definition.value)}`",
+                         "; retire that first, or choose another name")
+        elif name in self.schema.named:
+            fault = f"'{name}' is a feature already", "; choose another name"
+        elif valued:
+            fault = f"'{name}' is a value of '{valued[0]}'", "; choose another name"
+        elif len(definitions(self.schema)) >= MAX_DEFINITIONS:
+            fault = f"more than {MAX_DEFINITIONS} definitions", "; a world of so many is not read"
+        elif depth(node.value, self.schema) > MAX_DEPTH:
+            fault = f"definitions that stand on definitions more than {MAX_DEPTH} deep", "; write it out"
+        if fault is not None:
+            self.mistakes.append(Mistake(fault[0], self.offsets.get(id(node), 0) + len("let "), fault[1]))
+
     def _guard(self, guard: Expression | None, scope: Scope) -> Expression | None:
         return None if guard is None else self.condition(guard, scope)
 
@@ -104,7 +148,7 @@ class _Checker(Typer):
     def _milestone(self, node: Expression, scope: Scope) -> Expression:
         for part in s.walk(node):
             if isinstance(part, s.Compare) and part.within is not None:
-                near = f"; write `within {number(part.within)} steps` for a deadline, abs(x - y) < ... for a tolerance"
+                near = f"; write `within {_length(part.within)} steps` for a deadline, abs(x - y) < ... for a tolerance"
                 self.wrong(part, "'within' without 'steps' in `achieve`", near)
         return self.condition(node, scope)
 
@@ -218,6 +262,9 @@ class _Checker(Typer):
             names = listed(dict.fromkeys(f"{word(n.name)}'" for n in named))
             self.wrong(node, f"an effect that ties several next features together ({names}) is not supported yet",
                        "; say each in terms of the present state: x' == ... and y' == ..., one atom a feature")
+        elif len(places) == 1 and isinstance(places[0], s.Place | s.Position):
+            self.wrong(node, "an effect on a cell named by its place is not supported yet",
+                       "; name its coordinates: array'[x, y] == ...")
         elif not _is_next(target):
             self.wrong(node, "the next feature is not alone on its side", f"; write {word(named[0].name)}' == ...")
         else:
@@ -233,6 +280,10 @@ class _Checker(Typer):
         if isinstance(derived, Derived) and (derived.put is None or isinstance(node, s.Index)):
             self.wrong(node, f"the derived feature '{name}' cannot be an effect: it has no setter",
                        "; state the features that it is read from")
+
+
+def _length(within: float | s.Hole) -> str:
+    return "N" if isinstance(within, s.Hole) else number(within)
 
 
 def _is_next(node: Expression) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..schema import Derived, Feature, Schema
 from .ebnf import Writer, quoted, real
+from .measures import measure, own_names
 from .text import word
 
 __all__ = ["decoding_grammar"]
@@ -50,6 +51,8 @@ class _Conditions:
         signs = [quoted(x) for x in re.findall(r"[=!<>]=|[<>]", writer.texts["COMPARISON"])]
         self.equal = [x for x in signs if x in ('"=="', '"!="')]
         self.signs = signs
+        self.hole = quoted(writer.texts["HOLE"])
+        self.own = own_names({f.unit for f in schema.named.values()})
         self.below = [x for x in signs if x in ('"<"', '"<="')]
 
     def define(self) -> None:
@@ -61,7 +64,7 @@ class _Conditions:
         relations = [w.fill(r, [self.name(f)], "LPAR") for f in self.states for r in ("same", "changed")]
         self.clauses("transition", [
             *(a for f in self.schema.actions for a in self.atoms(f, False, moving)),
-            *self.all_atoms(False, moving), *self.all_atoms(True, moving), *relations,
+            *self.all_atoms(False, moving), *self.all_atoms(True, moving), *relations, *self.thresholds(),
         ])
         self.clauses("choice", choices, alone=map(quoted, self.action_values()), either=False)
         effects = [a for f in self.states for a in self.effects(f, moving)]
@@ -90,8 +93,37 @@ class _Conditions:
         return [
             w.fill("quantified", [cells], "ANY"), w.fill("quantified", [cells], "ALL"),
             w.fill("compare", [count, "natural"], comparison=self.signs, more=(1, 1)),
-            *self.claims(f, self.cell(f, name), self.literal(f), self.signs),
+            *self.claims(f, self.cell(f, name), self.literal(f), self.signs), *self.space(f, cells),
         ]
+
+    def space(self, f: Feature, cells: str | None) -> list[str | None]:
+        """Where cells are: next to the agent, at a place, so far from one."""
+        w, grid, axes = self.writer, self.schema.grid, len(f.shape)
+        near = []
+        if grid is not None and self.schema.named[grid.arrays[0]].shape == f.shape:
+            near = [w.fill("near", [cells]), w.fill("near", [cells], "COMMA")]
+        if axes < 2:
+            return near
+        place = w.fill("place", [self.place(n) for n in f.shape], more=(axes - 1, axes - 1))
+        found = w.fill("position", [cells])
+        steps = w.fill("call", [place, found], "DISTANCE")
+        return [*near, w.fill("compare", [found, place], comparison=self.equal, more=(1, 1)),
+                w.fill("compare", [steps, "natural"], comparison=self.signs, more=(1, 1))]
+
+    def thresholds(self) -> list[str | None]:
+        """Conditions whose number memory shall fit."""
+        numbers = [f for f in self.states if f.kind in ("integer", "real") and not f.shape]
+        name = self.writer.define("numbers", map(self.name, numbers))
+        order = [x for x in self.signs if x not in self.equal]
+        return [self.writer.fill("compare", [name, self.hole], comparison=order, more=(1, 1))]
+
+    def fitted(self, f: Feature) -> str | None:
+        """What a number becomes by an amount that memory shall fit."""
+        w, name = self.writer, self.name(f)
+        return w.define(f"fitted_{_index(self.schema, f)}", [
+            self.hole, *(w.fill("arithmetic", [name, self.hole], sign) for sign in ("PLUS", "MINUS")),
+            w.fill("arithmetic", [self.hole, name], "TIMES"),
+        ])
 
     def effects(self, f: Feature, sums: Callable[[Feature], str | None]) -> list[str | None]:
         """What an effect may say of a feature's next value."""
@@ -111,7 +143,8 @@ class _Conditions:
         literal = self.literal(f)
         near = w.fill("compare", [target, other], "WITHIN", ['"=="'], (1, 1)) if f.kind == "real" else None
         between = w.fill("compare", [literal, target, literal], comparison=self.below, more=(2, 2))
-        return [*out, near, between, w.fill("compare", [target, other], comparison=signs, more=(1, 1))]
+        open_ = None if f.shape else w.fill("compare", [target, self.fitted(f)], comparison=['"=="'], more=(1, 1))
+        return [*out, near, between, open_, w.fill("compare", [target, other], comparison=signs, more=(1, 1))]
 
     def claims(self, f: Feature, target: str | None, other: str | None, signs: Sequence[str]) -> list[str | None]:
         """Conditions on one value: `target` against `other`, in a set, between two numbers, or itself."""
@@ -176,12 +209,19 @@ class _Conditions:
             return self.writer.define("truth", [quoted(self.writer.texts[x]) for x in ("TRUE", "FALSE")])
         if f.kind == "category":
             return self.writer.define(f"value_{_index(self.schema, f)}", [quoted(word(v)) for v in self.sayable(f)])
-        if f.kind == "integer" and math.isfinite(f.high - f.low) and f.high - f.low < _ENUMERATED:
-            numbers = [quoted(str(i)) for i in range(int(f.low), int(f.high) + 1)]
-            return self.writer.define(f"value_{_index(self.schema, f)}", numbers)
-        if f.kind == "integer":
-            return "integer"
-        return self.writer.define(f"value_{_index(self.schema, f)}", [real(f.low, f.high)])
+        numbers = [self.number(f)]
+        unit = measure(f.unit, self.own)
+        if unit is not None and unit.text == f.unit != "":
+            numbers.append(f"({numbers[0]}) {quoted(' ' + f.unit)}")
+        return self.writer.define(f"value_{_index(self.schema, f)}", numbers)
+
+    def number(self, f: Feature) -> str:
+        """A number that a feature may be."""
+        if f.kind == "real":
+            return real(f.low, f.high)
+        if math.isfinite(f.high - f.low) and f.high - f.low < _ENUMERATED:
+            return " | ".join(quoted(str(i)) for i in range(int(f.low), int(f.high) + 1))
+        return "integer"
 
     def sayable(self, f: Feature) -> list[str]:
         """The values that mean themselves beside `f`: not the name of a category that shares values with it."""

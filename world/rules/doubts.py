@@ -35,6 +35,8 @@ def warnings(rule: Rule, schema: Schema) -> list[str]:
             parts = [(f"`{rule.statement.kind}` asks for what cannot be", condition)]
         case s.Achieve(milestones=milestones):
             parts = [("the goal cannot be reached", m) for m in milestones]
+        case s.Let(value=value):
+            parts = [("the definition never holds", value if isinstance(value, s.Compare | s.Logical) else None)]
     reasons = ((so, impossible(part, schema)) for so, part in parts if part is not None)
     return [f"{so}: {reason}" for so, reason in reasons if reason]
 
@@ -47,7 +49,7 @@ def impossible(condition: Expression, schema: Schema) -> str | None:
         case s.Logical(operator="or", operands=operands):
             reasons = [impossible(o, schema) for o in operands]
             return reasons[0] if all(reasons) else None
-        case s.Quantified(condition=inner):
+        case s.Quantified(condition=inner) | s.Near(condition=inner):
             return impossible(inner, schema)
         case s.Logical(operator="and", operands=operands):
             reason = next(filter(None, (impossible(o, schema) for o in operands)), None)
@@ -102,7 +104,7 @@ def _claims(node: Expression) -> Iterator[Claim]:
                 if isinstance(b, s.Name | s.Index):
                     a, b, operator = b, a, _TURNED.get(operator, operator)  # type: ignore[assignment]
                 literal = _literal(b)
-                if not isinstance(a, s.Name | s.Index) or literal is None:
+                if not isinstance(a, s.Name | s.Index) or literal is None or isinstance(within, s.Hole):
                     continue
                 if within and not isinstance(literal, str | bool):
                     yield a, ">=", (literal - within,)

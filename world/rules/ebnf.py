@@ -6,6 +6,7 @@ The text between tokens is what `text` prints: one space, none inside brackets.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lark.grammar import Rule, Symbol
@@ -24,23 +25,30 @@ _NUMBERS = {
     "real": f'"-"? {_NATURAL} {_DECIMALS}',
     "positive": '[1-9] [0-9]{0,2} ("." [0-9]{1,2})? | "0." [0-9]? [1-9]',
     "chance": '"0." [0-9]? [1-9] | "1"',
+    "few": '"2" | "3"',
     "deadline": '"within " ([2-9] | [1-9] [0-9]{1,3}) " steps"',
 }
-_NUMBER_OF = {"probability": "chance", "weight": "positive"}    # of any other rule: size
+_NUMBER_OF = {"probability": "chance", "weight": "positive", "near": "few"}    # of any other rule: size
 _OPENING = ("(", "[", "{")
+_OPEN = ("QUANTITY", "HOLE")    # what stands where a number may, and is said only where it is asked for
 _CLINGING = (")", "]", "}", ",", "(", "[")
 
 
 def quoted(text: str) -> str:
-    """A literal of the EBNF."""
-    return json.dumps(text, ensure_ascii=False)
+    """A literal of the EBNF.
+
+    xgrammar escapes a letter beyond ASCII by its code in hex, and reads what follows as more of it if it can ("°C"):
+    such text stands in a literal of its own.
+    """
+    parts = re.split(r"(?<=[^\x00-\x7f])(?=[0-9a-fA-F])", text)
+    return " ".join(json.dumps(part, ensure_ascii=False) for part in parts)
 
 
 class Writer:
     """Collects named EBNF rules. A part that can never be said is None, and so is all that needs it."""
 
     def __init__(self) -> None:
-        self.texts = {t.name: t.pattern.value for t in grammar().terminals}
+        self.texts = {t.name: _said(t.pattern.value) for t in grammar().terminals}
         self.rules: dict[str, list[Rule]] = {}
         for rule in grammar().rules:
             self.rules.setdefault(rule.alias or rule.origin.name, []).append(rule)
@@ -74,6 +82,8 @@ class Writer:
         for form in self.rules[rule]:
             names = [x.name for x in form.expansion]
             repeats, within = any(n.startswith("__") for n in names), "WITHIN" in names
+            if set(names) & set(_OPEN) - {token}:
+                continue
             if (not token or token in names) and repeats == (more[1] > 0) and within == (token == "WITHIN"):
                 signs = {"COMPARISON": f"({' | '.join(comparison)})"}
                 return self._sequence(form.expansion, rule, iter(parts), signs, more)
@@ -106,7 +116,7 @@ class Writer:
         return " ".join(out)
 
     def _terminal(self, name: str, rule: str, signs: Mapping[str, str]) -> tuple[str, str | None]:
-        if name in ("NAME", "QUOTED"):
+        if name in ("NAME", "QUOTED", "QUANTITY"):
             return "", None
         if name in signs:
             return "", signs[name]
@@ -124,6 +134,15 @@ def real(low: float, high: float) -> str:
     return sign + (f'("0" | [1-9] [0-9]{{0,{len(str(int(largest))) - 1}}}) {_DECIMALS}' if largest < 1e12 else "size")
 
 
+def _said(pattern: str) -> str:
+    """What a terminal's pattern stands for, where it is a word that may be a name, too: `position of`."""
+    return re.sub(r"\(\?=.*\)$", "", pattern).replace("\\s+", " ") if pattern.isprintable() else pattern
+
+
 def _space(last: str, text: str, rule: str) -> str:
-    glued = last in _OPENING or text in _CLINGING or (last in ("+", "-") and rule in ("reward", "negative"))
+    glued = not last.endswith(" of") and _is_glued(last, text, rule)
     return "" if glued else quoted(" ") + " "
+
+
+def _is_glued(last: str, text: str, rule: str) -> bool:
+    return last in _OPENING or text in _CLINGING or (last in ("+", "-") and rule in ("reward", "negative"))

@@ -46,19 +46,23 @@ from .syntax import (
     Changed,
     Compare,
     Expression,
+    Hole,
     Index,
     Logical,
     Member,
     Name,
+    Near,
     Negative,
     Not,
     Number,
+    Place,
+    Position,
     Quantified,
     Same,
     Symbol,
 )
 
-__all__ = ["Evaluation", "Reading", "Rows", "compiled", "evaluate", "robustness", "truth"]
+__all__ = ["Evaluation", "Reading", "Rows", "code_of", "compiled", "evaluate", "robustness", "truth"]
 
 Reading = Literal["value", "truth", "robustness"]
 
@@ -89,6 +93,12 @@ def compiled(expr: Expression, schema: Schema, reading: Reading = "value") -> Ev
         compiler = _COMPILERS[id(schema)] = _Compiler(schema)
         weakref.finalize(schema, _COMPILERS.pop, id(schema), None)
     return compiler.program(expr, reading)
+
+
+def code_of(expr: Expression, schema: Schema) -> Code:
+    """The expression compiled, with what is known of it before it runs (whether it is whole, its shape)."""
+    compiled(expr, schema)
+    return _COMPILERS[id(schema)].value(expr)
 
 
 _COMPARISONS: dict[str, Callable[..., Tensor]] = {
@@ -147,6 +157,8 @@ class _Compiler:
         match expr:
             case Number(value=value):
                 return constant(torch.tensor(value, dtype=torch.float32), "number", value.is_integer())
+            case Hole():
+                raise UserError("a '?' has no value until memory has fitted it")
             case Boolean(value=value):
                 return constant(torch.tensor(value), "truth")
             case Symbol(name=name):
@@ -165,6 +177,9 @@ class _Compiler:
                 return replace(code, is_integral=False, may_be_nan=True) if sign in "/%" else code
             case Call(function="count", arguments=(condition,)):
                 return over_cells(lambda x: x.sum(1), number(self.truth(condition)))
+            case Call(function="distance", arguments=(first, second)):
+                pairs = zip(self._coordinates(first), self._coordinates(second), strict=True)
+                return reduce(_sum, [apply(lambda a, b: (a - b).abs(), pair, "number") for pair in pairs])
             case Call(function=function, arguments=arguments):
                 return apply(_CALLS[function], [number(self.value(a)) for a in arguments], "number")
             case Compare():
@@ -179,6 +194,11 @@ class _Compiler:
                 return (_all if word == "and" else _any)([self.truth(o) for o in operands])
             case Quantified(quantifier=quantifier, condition=condition):
                 return over_cells(any_cell if quantifier == "any" else all_cells, self.truth(condition))
+            case Near(condition=condition, steps=steps, over_cells=over_cells_too):
+                mask = self._near(self.truth(condition), steps)
+                return mask if over_cells_too else self._at_pointer(mask)
+            case Place() | Position():
+                raise UserError("a place has no value of its own: compare it with a place, or index an array by it")
             case Same(feature=None):
                 return _all([self.value(Same(feature=name)) for name in self.schema.base])
             case Same(feature=str(name)):
@@ -232,7 +252,11 @@ class _Compiler:
             second = apply(lambda codes: table.to(codes.device)[codes.long()], [second], "codes")
         return sign, first, second
 
-    def _pair(self, left: Expression, sign: str, right: Expression, within: float | None) -> Code:
+    def _pair(self, left: Expression, sign: str, right: Expression, within: float | Hole | None) -> Code:
+        if isinstance(within, Hole):
+            return self._value(within)
+        if isinstance(left, Place | Position):
+            return self._same_place(left, sign, right)
         sign, first, second = self._sides(left, sign, right)
         if within is not None and sign in ("==", "!="):
             near = torch.le if sign == "==" else torch.gt
@@ -241,8 +265,10 @@ class _Compiler:
             return apply(lambda a, b: (a < b) | (a > b), [first, second], "truth")
         return apply(_COMPARISONS[sign], [first, second], "truth")
 
-    def _pair_gap(self, left: Expression, sign: str, right: Expression, within: float | None) -> Code:
+    def _pair_gap(self, left: Expression, sign: str, right: Expression, within: float | Hole | None) -> Code:
         holds = self._pair(left, sign, right, within)
+        if isinstance(left, Place | Position) or isinstance(within, Hole):
+            return signed(holds)
         sign, first, second = self._sides(left, sign, right)
         if "number" not in (first.kind, second.kind):
             return signed(holds)
@@ -253,9 +279,14 @@ class _Compiler:
 
     def _index(self, array: Name, at: Sequence[Expression]) -> Code:
         """Gather one cell a row; off the board reads 0, which is a category's first value."""
-        cells, sizes = self.value(array), self.schema.feature(array.name).shape
-        if len(at) != len(sizes):
-            raise UserError(f"'{array.name}' has {len(sizes)} axes: give {len(sizes)} indices, not {len(at)}")
+        sizes = self.schema.feature(array.name).shape
+        places = [c for e in at for c in (self._coordinates(e) if isinstance(e, Place | Position) else [self.value(e)])]
+        if len(places) != len(sizes):
+            raise UserError(f"'{array.name}' has {len(sizes)} axes: give {len(sizes)} indices, not {len(places)}")
+        return self._gathered(self.value(array), sizes, places)
+
+    def _gathered(self, cells: Code, sizes: Sequence[int], at: Sequence[Code]) -> Code:
+        """The cell `[N]` of an array `[N, *sizes]` at coordinates, 0 off the board."""
 
         def flat_index(*places: Tensor) -> Tensor:
             is_inside = reduce(torch.logical_and, [(p >= 0) & (p < n) for p, n in zip(places, sizes, strict=True)])
@@ -267,8 +298,65 @@ class _Compiler:
             found = cells.run(rows).flatten(1).gather(1, index.clamp_min(0).view(len(index), -1)).view_as(index)
             return found.masked_fill(index < 0, 0)
 
-        cell = apply(flat_index, [number(self.value(place)) for place in at], "codes")
+        cell = apply(flat_index, [number(place) for place in at], "codes")
         return replace(cells, run=gather, shape=cell.shape, is_primed=cells.is_primed or cell.is_primed)
+
+    # --- space --------------------------------------------------------------------------------------------------------
+
+    def _coordinates(self, place: Expression) -> list[Code]:
+        """A place as a number an axis; NaN where there is none, so that every comparison with it is false."""
+        if isinstance(place, Place):
+            return [number(self.value(x)) for x in place.at]
+        assert isinstance(place, Position)
+        mask = self.truth(place.condition)
+        first = remembered(Code(lambda rows: _first(mask.run(rows).flatten(1)), "number", is_primed=mask.is_primed))
+        sizes = mask.shape
+        steps = [math.prod(sizes[k + 1:]) for k in range(len(sizes))]
+        return [replace(apply(partial(_coordinate, step=step, size=size), [first], "number"), may_be_nan=True)
+                for step, size in zip(steps, sizes, strict=True)]
+
+    def _same_place(self, left: Expression, sign: str, right: Expression) -> Code:
+        pairs = list(zip(self._coordinates(left), self._coordinates(right), strict=True))
+        if sign == "==":
+            return _all([apply(torch.eq, pair, "truth") for pair in pairs])
+        return _any([apply(lambda a, b: (a < b) | (a > b), pair, "truth") for pair in pairs])
+
+    def _near(self, mask: Code, steps: int) -> Code:
+        """The cells `[N, *cells]` from which one of the mask is at most so many steps along the axes away."""
+        return replace(mask, run=lambda rows: _grown(mask.run(rows), steps), kind="truth")
+
+    def _at_pointer(self, mask: Code) -> Code:
+        """What a mask says of the cell that the grid points to, now or (if the mask is of the next state) next."""
+        grid = self.schema.grid
+        if grid is None:
+            raise UserError("near(...) in a world that does not say where the agent stands: give its schema a grid")
+        at = [self.value(Name(name=name, primed=mask.is_primed)) for name in (grid.x, grid.y)]
+        return self._gathered(replace(mask, run=lambda rows: mask.run(rows).byte()), mask.shape, at)
+
+
+def _sum(first: Code, second: Code) -> Code:
+    return apply(torch.add, [first, second], "number")
+
+
+def _first(mask: Tensor) -> Tensor:
+    """The first true column of `[N, cells]`, NaN where there is none."""
+    return torch.where(mask.any(1), mask.byte().argmax(1).float(), torch.nan)
+
+
+def _coordinate(flat: Tensor, step: int, size: int) -> Tensor:
+    return (flat / step).floor().remainder(size)
+
+
+def _grown(mask: Tensor, steps: int) -> Tensor:
+    """A mask `[N, *cells]` and its neighbours along every axis, `steps` times."""
+    for _ in range(min(steps, sum(mask.shape[1:]))):
+        grown = mask.clone()
+        for axis in range(1, mask.dim()):
+            last = mask.shape[axis] - 1
+            grown.narrow(axis, 1, last).logical_or_(mask.narrow(axis, 0, last))
+            grown.narrow(axis, 0, last).logical_or_(mask.narrow(axis, 1, last))
+        mask = grown
+    return mask
 
 
 _COMPILERS: dict[int, _Compiler] = {}

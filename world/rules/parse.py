@@ -17,13 +17,28 @@ from ...errors import nearest
 from ..schema import Schema
 from .build import Builder
 from .check import check
-from .source import MAX_FILE, MAX_LINE, MAX_LINES, MAX_MISTAKES, MAX_NESTING, Mistake, RuleError, Source, excerpt
-from .syntax import Rule
+from .definitions import defined, names
+from .source import (
+    MAX_DEFINITIONS,
+    MAX_FILE,
+    MAX_LINE,
+    MAX_LINES,
+    MAX_MISTAKES,
+    MAX_NESTING,
+    Mistake,
+    RuleError,
+    Source,
+    excerpt,
+)
+from .syntax import Let, Rule
 from .text import RESERVED, STATEMENTS
 
-__all__ = ["Line", "RuleError", "grammar", "parse", "parse_file"]
+__all__ = ["Line", "RuleError", "grammar", "parse", "parse_file", "with_definitions"]
 
-_FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "same", "changed")
+_FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "near", "distance", "same", "changed")
+_LINKS = ("with", "within", "if", "then", "and", "or", "implies")
+_UNIT = re.compile(r"\d\s([^\W\d]+)\s*$")    # what the parser took for a unit
+_LET = re.compile(r"\s*let\s")
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _OPERATORS = {"COMPARISON", "PLUS", "MINUS", "TIMES", "DIVIDE", "MODULO"}
 _INSTEAD = {
@@ -83,7 +98,7 @@ def parse(text: str, schema: Schema | None = None, *, source: str = "rule", line
 
 
 def parse_file(text: str, schema: Schema | None = None, source: str = "rules.txt") -> list[Line]:
-    """Parse a file of rules, a rule a line; comments and blank lines are kept.
+    """Parse a file of rules, a rule a line; comments and blank lines are kept. Its definitions hold in every line.
 
     Raises one `RuleError` that reports every mistake of the file.
     """
@@ -95,10 +110,16 @@ def parse_file(text: str, schema: Schema | None = None, source: str = "rules.txt
     lines: list[Line] = []
     errors: list[RuleError] = []
     named: dict[str, int] = {}
+    if schema is not None:
+        schema, wrong = with_definitions(texts, schema, source)
+    else:
+        wrong = {}
     for number, content in enumerate(texts, start=1):
         start = _comment(content)
         rule = None
-        if content[:start].strip():
+        if number in wrong:
+            errors.append(wrong[number])
+        elif content[:start].strip():
             try:
                 rule = parse(content, schema, source=source, line=number)
             except RuleError as error:
@@ -115,6 +136,38 @@ def parse_file(text: str, schema: Schema | None = None, source: str = "rules.txt
     if errors:
         raise RuleError.together(errors)
     return lines
+
+
+def with_definitions(
+    texts: Sequence[str], schema: Schema, source: str = "rules"
+) -> tuple[Schema, dict[int, RuleError]]:
+    """The schema with the definitions among the lines, in whatever order they stand on each other; and what is wrong
+    with them, by line."""
+    waiting: dict[int, Let] = {}
+    wrong: dict[int, RuleError] = {}
+    for number, content in enumerate(texts, start=1):
+        if _LET.match(content) and len(waiting) <= MAX_DEFINITIONS:
+            try:
+                statement = parse(content, source=source, line=number).statement
+            except RuleError as error:
+                wrong[number] = error
+            else:
+                waiting |= {number: statement} if isinstance(statement, Let) else {}
+    reads = {number: names(let) for number, let in waiting.items()}
+    while waiting:
+        missing = {let.name for let in waiting.values()}
+        ready = [number for number in waiting if not reads[number] & missing]
+        for number in ready or list(waiting):
+            let = waiting.pop(number)
+            try:
+                if not ready:
+                    hint = "; a definition stands on features and on other definitions"
+                    raise Source(texts[number - 1], source, number).error(
+                        [Mistake(f"'{let.name}' is defined by itself", texts[number - 1].index(let.name), hint)])
+                schema = defined(schema, [parse(texts[number - 1], schema, source=source, line=number)])
+            except RuleError as error:
+                wrong[number] = error
+    return schema, wrong
 
 
 def nesting(tree: Tree[Token]) -> int:
@@ -167,6 +220,13 @@ def _explain(error: UnexpectedInput, text: str) -> Mistake:
         return Mistake(f"unknown statement '{first}'", text.index(first), _statement(first))
     if token.type == "LPAR" and _PLAIN.fullmatch(before[0]):
         return Mistake(f"unknown function '{before[0]}'", text.rindex(before[0], 0, offset), _function(before[0]))
+    if first == "let" and str(token) == "=":
+        return Mistake("unexpected '='", offset, "; a definition is written let NAME = EXPRESSION")
+    if str(token) in _INSTEAD:
+        return Mistake(f"unexpected '{token}'", offset, f"; {_INSTEAD[str(token)]}")
+    unit = _UNIT.search(text[:offset])
+    if unit is not None and not unit[1].startswith("step") and (near := nearest(unit[1], _LINKS)):
+        return Mistake(f"unexpected '{unit[1]}'", unit.start(1), near)
     known = sorted(_words(accepted))
     near = nearest(str(token), known) if token.type == "NAME" and "NAME" not in accepted else ""
     return Mistake(f"unexpected '{excerpt(str(token), 0)[0]}'", offset, near or f"; expected {_wanted(accepted)}")
@@ -192,8 +252,9 @@ def _wanted(terminals: set[str]) -> str:
     if {"NAME", "NUMBER"} <= terminals:
         return "a condition, a name or a number" if "NOT" in terminals else "a name or a number"
     patterns = {t.name: t.pattern.value for t in grammar().terminals}
-    known = {"NAME": "a name", "NUMBER": "a number", "$END": "the end of the line", "DEADLINE": "'within N steps'"}
-    left_out = _OPERATORS | {"QUOTED", "PRIME", "LSQB", "IMPLIES", "IN"}
+    known = {"NAME": "a name", "NUMBER": "a number", "$END": "the end of the line", "DEADLINE": "'within N steps'",
+             "EQUAL": "'='", "HOLE": "'?'"}
+    left_out = _OPERATORS | {"QUOTED", "QUANTITY", "PRIME", "LSQB", "IMPLIES", "IN"}
     names = [known.get(t) or f"'{patterns[t]}'" for t in sorted(terminals - left_out)]
     if "COMPARISON" in terminals:
         names.append("a comparison (==, <, ...)")

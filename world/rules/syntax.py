@@ -7,8 +7,8 @@ state's. Statements are the lines of the language. Nothing here knows a schema: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,12 +19,23 @@ class Node(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+N = TypeVar("N", bound=Node)
+
 # --- expressions ----------------------------------------------------------------------------------------------------
 
 
 class Number(Node):
+    """A number, with its unit if it carries one: `60 °C`. A checked rule's is in the unit of what it is beside."""
+
     kind: Literal["number"] = "number"
     value: float
+    unit: str = ""
+
+
+class Hole(Node):
+    """`?`: a number that memory shall fit."""
+
+    kind: Literal["hole"] = "hole"
 
 
 class Boolean(Node):
@@ -48,7 +59,10 @@ class Name(Node):
 
 
 class Index(Node):
-    """A cell of an array: `object[agent_x + 1, agent_y]`, primed `object'[..]`. Off the board reads its first value."""
+    """A cell of an array: `object[agent_x + 1, agent_y]`, primed `object'[..]`. Off the board reads its first value.
+
+    `at` is a number an axis, or one place: `object[position of (color == red)]`.
+    """
 
     kind: Literal["index"] = "index"
     array: Name
@@ -68,20 +82,51 @@ class Arithmetic(Node):
 
 
 class Call(Node):
-    """`abs(x)`, `min(x, y, ...)`, `max(x, y, ...)`, `clip(x, low, high)`; over an array's cells: `count(condition)`."""
+    """`abs(x)`, `min(x, y, ...)`, `max(x, y, ...)`, `clip(x, low, high)`; over an array's cells: `count(condition)`;
+    steps between two places: `distance(place, place)`."""
 
     kind: Literal["call"] = "call"
-    function: Literal["abs", "min", "max", "clip", "count"]
+    function: Literal["abs", "min", "max", "clip", "count", "distance"]
     arguments: tuple[Expression, ...]
 
 
+class Place(Node):
+    """`(x, y)`: a cell's coordinates, one an axis."""
+
+    kind: Literal["place"] = "place"
+    at: tuple[Expression, ...]
+
+
+class Position(Node):
+    """`position of (condition)`: the place of the first cell where it holds, in row-major order; or nowhere."""
+
+    kind: Literal["position"] = "position"
+    condition: Expression
+
+
+class Near(Node):
+    """`near(condition)`, `near(condition, 2)`: the cells from which one where it holds is at most so many steps away.
+
+    `over_cells` (set by the checker) inside any, all, count and position of; else the cell where the agent stands.
+    """
+
+    kind: Literal["near"] = "near"
+    condition: Expression
+    steps: int = 1
+    over_cells: bool = False
+
+
 class Compare(Node):
-    """A comparison or a chain of them: `0 <= x < 5` has three operands and two operators."""
+    """A comparison or a chain of them: `0 <= x < 5` has three operands and two operators.
+
+    `within` is the tolerance of an equality, in `unit` if it carries one.
+    """
 
     kind: Literal["compare"] = "compare"
     operands: tuple[Expression, ...]
     operators: tuple[Literal["==", "!=", "<", "<=", ">", ">="], ...]
-    within: float | None = None
+    within: float | Hole | None = None
+    unit: str = ""
 
 
 class Member(Node):
@@ -126,8 +171,8 @@ class Changed(Node):
 
 
 Expression = Annotated[
-    Number | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Compare | Member | Not | Logical
-    | Quantified | Same | Changed,
+    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Near | Compare
+    | Member | Not | Logical | Quantified | Same | Changed,
     Field(discriminator="kind"),
 ]
 
@@ -139,9 +184,9 @@ class Expect(Node):
 
     kind: Literal["expect"] = "expect"
     effect: Expression
-    guard: Expression | None = None
-    probability: float | None = None
+    probability: float | Hole | None = None
     weight: float | None = None
+    guard: Expression | None = None
 
 
 class Always(Node):
@@ -156,7 +201,7 @@ class Reward(Node):
     """`reward +1 if CONDITION`: what the transition pays, instead of what the model predicts."""
 
     kind: Literal["reward"] = "reward"
-    amount: float
+    amount: float | Hole
     guard: Expression | None = None
 
 
@@ -210,8 +255,16 @@ class Achieve(Node):
     within: int | None = None
 
 
+class Let(Node):
+    """`let NAME = EXPRESSION`: a derived feature that a person defines; it speaks of one state."""
+
+    kind: Literal["let"] = "let"
+    name: str
+    value: Expression
+
+
 Statement = Annotated[
-    Expect | Always | Reward | End | Forbid | Avoid | Maintain | Prefer | Achieve, Field(discriminator="kind")
+    Expect | Always | Reward | End | Forbid | Avoid | Maintain | Prefer | Achieve | Let, Field(discriminator="kind")
 ]
 
 
@@ -222,8 +275,8 @@ class Rule(Node):
     statement: Statement
 
 
-for _node in (Index, Negative, Arithmetic, Call, Compare, Member, Not, Logical, Quantified, Expect, Always, Reward, End,
-              Forbid, Avoid, Maintain, Prefer, Achieve, Rule):
+for _node in (Index, Negative, Arithmetic, Call, Place, Position, Near, Compare, Member, Not, Logical, Quantified,
+              Expect, Always, Reward, End, Forbid, Avoid, Maintain, Prefer, Achieve, Let, Rule):
     _node.model_rebuild()
 
 
@@ -243,3 +296,14 @@ def walk(node: Node) -> Iterator[Node]:
         top = stack.pop()
         yield top
         stack.extend(reversed(list(children(top))))
+
+
+def mapped(node: N, function: Callable[[Any], Any]) -> N:
+    """The node with every child replaced by what `function` makes of it, in the order of `children`."""
+    changes: dict[str, Any] = {}
+    for name, value in node:
+        if isinstance(value, Node):
+            changes[name] = function(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
+            changes[name] = tuple(map(function, value))
+    return node.model_copy(update=changes) if changes else node

@@ -42,6 +42,11 @@ def number(value: float) -> str:
     return repr(float(value) + 0.0).removesuffix(".0")
 
 
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit, if it has one."""
+    return f"{number(value)} {unit}" if unit else number(value)
+
+
 def word(name: str) -> str:
     """A name as the language writes it: in double quotes if it is not a plain word, or is reserved."""
     return name if _PLAIN.fullmatch(name) and name not in RESERVED else f'"{name}"'
@@ -75,8 +80,10 @@ class _Printer:
 
     def _node(self, node: Node) -> None:
         match node:
-            case s.Number(value=value):
-                self.put(number(value))
+            case s.Number(value=value, unit=unit):
+                self.put(quantity(value, unit))
+            case s.Hole():
+                self.put("?")
             case s.Boolean(value=value):
                 self.put("true" if value else "false")
             case s.Symbol(name=name):
@@ -100,6 +107,18 @@ class _Printer:
                 self.put(called + "(")
                 self.node(condition)
                 self.put(")")
+            case s.Near(condition=condition, steps=steps):
+                self.put("near(")
+                self.node(condition)
+                self.put(")" if steps == 1 else f", {steps})")
+            case s.Position(condition=condition):
+                self.put("position of (")
+                self.node(condition)
+                self.put(")")
+            case s.Place(at=at):
+                self.put("(")
+                self.some(at, ", ", _SUM)
+                self.put(")")
             case _:
                 self._operation(node)
 
@@ -113,12 +132,13 @@ class _Printer:
                 self.node(left, _binding(node))
                 self.put(f" {operator} ")
                 self.node(right, _binding(node) + 1)
-            case s.Compare(operands=operands, operators=operators, within=within):
+            case s.Compare(operands=operands, operators=operators, within=within, unit=unit):
                 for before, operand in zip(["", *operators], operands, strict=True):
                     self.put(f" {before} " if before else "")
                     self.node(operand, _SUM)
                 if within is not None:
-                    self.put(f" within {number(within)}")
+                    self.put(" within ")
+                    self._fitted(within, unit)
             case s.Member(operand=operand, members=members):
                 self.node(operand, _SUM)
                 self.put(" in {")
@@ -144,14 +164,17 @@ class _Printer:
             case s.Expect(effect=effect, guard=guard, probability=probability, weight=weight):
                 self.put("expect ")
                 self.node(effect)
-                self.put("" if probability is None else f" with probability {number(probability)}")
+                if probability is not None:
+                    self.put(" with probability ")
+                    self._fitted(probability)
                 self._end(weight, guard)
             case s.Always() | s.Avoid() | s.Maintain() | s.Prefer():
                 self.put(node.kind + " ")
                 self.node(node.condition)
                 self._end(node.weight)
             case s.Reward(amount=amount, guard=guard):
-                self.put("reward " + ("+" if amount > 0 else "") + number(amount))
+                self.put("reward " + ("+" if not isinstance(amount, Node) and amount > 0 else ""))
+                self._fitted(amount)
                 self._end(guard=guard)
             case s.End(guard=guard):
                 self.put("end")
@@ -169,8 +192,18 @@ class _Printer:
                 self.put("achieve ")
                 self.some(milestones, " then ", _IMPLIES)
                 self.put("" if within is None else f" within {within} step{'' if within == 1 else 's'}")
+            case s.Let(name=name, value=value):
+                self.put(f"let {name} = ")
+                self.node(value)
             case _:
                 raise TypeError(f"{type(node).__name__} is not a node of the rule language")
+
+    def _fitted(self, value: float | Node, unit: str = "") -> None:
+        """Print a number that may be left to memory."""
+        if isinstance(value, Node):
+            self.node(value)
+        else:
+            self.put(quantity(value, unit))
 
     def _end(self, weight: float | None = None, guard: Node | None = None) -> None:
         self.put("" if weight is None else f" with weight {number(weight)}")

@@ -22,21 +22,24 @@ N = TypeVar("N", bound=Node)
 
 @dataclass(frozen=True)
 class Scope:
-    """What a condition may speak of. `what` names its statement in messages; `cells` is true inside any, all, count."""
+    """What a condition may speak of. `what` names its statement in messages; `holes`: a `?` that memory shall fit;
+    `cells` is true inside any, all, count, near and position of."""
 
     what: str
     primes: bool = False
     actions: bool = False
+    holes: bool = False
     cells: bool = False
 
 
 @dataclass(frozen=True)
 class Type:
-    """A value's type; `values` are a category's, `shape` is () except for a whole array."""
+    """A value's type; `values` are a category's, `shape` is () except for a whole array, a place has `axes`."""
 
-    kind: Literal["number", "category", "boolean"]
+    kind: Literal["number", "category", "boolean", "place"]
     values: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+    axes: int = 0
 
     @staticmethod
     def of(feature: Feature) -> Type:
@@ -45,11 +48,11 @@ class Type:
         return Type("boolean" if feature.kind == "boolean" else "number", (), feature.shape)
 
     def __str__(self) -> str:
-        return {"number": "a number", "category": "a category", "boolean": "true or false"}[self.kind]
+        return {"boolean": "true or false"}.get(self.kind, f"a {self.kind}")
 
 
 NUMBER, BOOLEAN = Type("number"), Type("boolean")
-_ARITY = {"abs": (1, 1), "min": (2, 99), "max": (2, 99), "clip": (3, 3), "count": (1, 1)}
+_ARITY = {"abs": (1, 1), "min": (2, 99), "max": (2, 99), "clip": (3, 3), "count": (1, 1), "distance": (2, 2)}
 
 
 class Typer:
@@ -93,7 +96,9 @@ class Typer:
             case s.Logical(operands=operands):
                 return self.rebuilt(node, operands=tuple(self.condition(o, scope) for o in operands))
             case s.Quantified(quantifier=quantifier, condition=condition):
-                return self.rebuilt(node, condition=self._over_cells(node, quantifier, condition, scope))
+                return self.rebuilt(node, condition=self._over_cells(node, quantifier, condition, scope)[0])
+            case s.Near(condition=condition):
+                return self._near_cells(node, condition, scope)
             case s.Same(feature=feature) | s.Changed(feature=feature):
                 self._relation(node, feature, scope)
                 return node
@@ -104,6 +109,10 @@ class Typer:
                     hint = f"; compare it: {to_text(node)} {example}"
                     self.wrong(node, f"'{to_text(node)}' is {type_}, not a condition", hint)
                 return checked
+            case s.Place() | s.Position():
+                text = to_text(node)
+                self.wrong(node, f"'{text}' is a place, not a condition", f"; compare it: {text} == (x, y)")
+                return node
             case _:
                 text = to_text(node)
                 self.wrong(node, f"'{text}' is a number, not a condition", f"; compare it: {text} < ...")
@@ -117,17 +126,33 @@ class Typer:
         elif feature in self.actions:
             self.wrong(node, f"'{feature}' is an action, it has no next value")
 
-    def _over_cells(self, node: Expression, function: str, condition: Expression, scope: Scope) -> Expression:
+    def _over_cells(
+        self, node: Expression, function: str, condition: Expression, scope: Scope
+    ) -> tuple[Expression, tuple[int, ...]]:
+        """Type a condition over cells; returns it with the shape of the arrays it names (() after a mistake)."""
         before = len(self.mistakes)
-        checked = self.condition(condition, replace(scope, cells=True))
-        if len(self.mistakes) == before:
-            shapes = {self.schema.named[n].shape for n in _bare_names(checked)} - {()}
-            if not shapes:
-                self.wrong(node, f"{function}(...) names no array", f"; it runs over the cells of {self._arrays()}")
-            if len(shapes) > 1:
-                sizes = " and ".join(str(list(shape)) for shape in sorted(shapes))
-                self.wrong(node, f"{function}(...) runs over arrays of different sizes: {sizes}")
-        return checked
+        checked = self.condition(condition, replace(scope, cells=True, holes=False))
+        if len(self.mistakes) > before:
+            return checked, ()
+        shapes = {self.schema.named[n].shape for n in _bare_names(checked)} - {()}
+        if not shapes:
+            self.wrong(node, f"{function}(...) names no array", f"; it runs over the cells of {self._arrays()}")
+        if len(shapes) > 1:
+            sizes = " and ".join(str(list(shape)) for shape in sorted(shapes))
+            self.wrong(node, f"{function}(...) runs over arrays of different sizes: {sizes}")
+        return checked, shapes.pop() if len(shapes) == 1 else ()
+
+    def _near_cells(self, node: s.Near, condition: Expression, scope: Scope) -> Expression:
+        """`near(...)`: over cells the mask itself; else of the cell that the world's grid points to."""
+        checked, shape = self._over_cells(node, "near", condition, scope)
+        grid = self.schema.grid
+        if not scope.cells and shape and grid is None:
+            self.wrong(node, "near(...) in a world that does not say where the agent stands",
+                       f"; write any({to_text(node)} and ...) over cells, or distance(..., position of (...)) <= 1")
+        elif not scope.cells and shape and grid is not None and self.schema.named[grid.arrays[0]].shape != shape:
+            self.wrong(node, f"near(...) over cells that '{grid.x}' and '{grid.y}' do not point into",
+                       f"; they point into {listed(grid.arrays)}")
+        return self.rebuilt(node, condition=checked, over_cells=scope.cells)
 
     def _arrays(self) -> str:
         return listed([f.name for f in self.schema.named.values() if f.shape]) or "an array (this world has none)"
@@ -149,7 +174,9 @@ class Typer:
         for (left, of_left), operator, (right, of_right) in links:
             self._comparable(node, (left, of_left), operator, (right, of_right))
         if node.within is not None:
-            if node.within < 0:
+            if isinstance(node.within, s.Hole):
+                self._hole(node.within, scope)
+            elif node.within < 0:
                 self.wrong(node, f"within {number(node.within)}", "; a tolerance is at least 0")
             if set(node.operators) != {"=="} or any(t is not None and t.kind != "number" for _, t in typed):
                 self.wrong(node, "'within' without an equality of numbers", "; write x == y within 0.01")
@@ -158,7 +185,7 @@ class Typer:
     def _member(
         self, node: s.Member, operand: Expression, members: Sequence[Expression], scope: Scope
     ) -> Expression:
-        peek = self._peek(operand)
+        peek, scope = self._peek(operand), replace(scope, holes=False)
         first = self._operand(operand, [p for m in members if (p := self._peek(m)) is not None], scope)
         rest = [self._operand(m, [peek] if peek else [], scope) for m in members]
         for member in rest:
@@ -190,7 +217,7 @@ class Typer:
                     hint = nearest(text, [*values, *self.schema.named]) or f"; there are {listed(values)}"
                     self.wrong(node, f"unknown value '{text}'", hint)
                     return node, None
-            case s.Number(value=value) if number(value) in values:
+            case s.Number(value=value, unit="") if number(value) in values:
                 return self.placed(node, s.Symbol(name=number(value))), None
         return self.value(node, scope)
 
@@ -201,7 +228,8 @@ class Typer:
         category = next((t for t in (of_a, of_b) if t is not None and t.kind == "category"), None)
         if (isinstance(a, s.Symbol) or isinstance(b, s.Symbol)) and category is None:
             return
-        if operator not in ("==", "!=") and (category or BOOLEAN in (of_a, of_b)):
+        has_order = not any(t is not None and t.kind != "number" for t in (of_a, of_b))
+        if operator not in ("==", "!=") and not has_order:
             what = next((e for e, t in (left, right) if t is not None and t.kind != "number"), a)
             self.wrong(what, f"'{operator}' on '{to_text(what)}', which has no order", "; use == or !=")
         elif of_a is None or of_b is None:
@@ -212,6 +240,8 @@ class Typer:
             other = b if odd is a else a
             self.wrong(odd, f"'{to_text(odd)}' is {of_a if odd is a else of_b}, "
                             f"'{to_text(other)}' is {of_b if odd is a else of_a}", hint)
+        elif of_a.axes != of_b.axes:
+            self.wrong(b, f"'{to_text(a)}' has {of_a.axes} coordinates, '{to_text(b)}' has {of_b.axes}")
         elif category and not set(of_a.values) & set(of_b.values):
             self.wrong(a, f"'{to_text(a)}' and '{to_text(b)}' have no value in common")
 
@@ -222,8 +252,17 @@ class Typer:
         match node:
             case s.Number():
                 return node, NUMBER
+            case s.Hole():
+                self._hole(node, scope)
+                return node, NUMBER
             case s.Name() | s.Symbol():
                 return self._name(node, scope)
+            case s.Place(at=at):
+                still = replace(scope, cells=False, holes=False)
+                return self.rebuilt(node, at=tuple(self._number(x, still) for x in at)), Type("place", axes=len(at))
+            case s.Position(condition=condition):
+                condition, shape = self._over_cells(node, "position of ", condition, scope)
+                return self.rebuilt(node, condition=condition), Type("place", axes=len(shape)) if shape else None
             case s.Index(array=array, at=at):
                 return self._index(node, array, at, scope)
             case s.Negative(operand=operand):
@@ -231,14 +270,32 @@ class Typer:
             case s.Arithmetic(left=left, right=right):
                 return self.rebuilt(node, left=self._number(left, scope), right=self._number(right, scope)), NUMBER
             case s.Call(function="count", arguments=(condition,)):
-                return self.rebuilt(node, arguments=(self._over_cells(node, "count", condition, scope),)), NUMBER
+                return self.rebuilt(node, arguments=(self._over_cells(node, "count", condition, scope)[0],)), NUMBER
             case s.Call(function=function, arguments=arguments):
                 low, high = _ARITY[function]
                 if not low <= len(arguments) <= high:
                     self.wrong(node, f"{function}(...) of {len(arguments)} values", f"; it takes {low}")
+                if function == "distance":
+                    return self._distance(node, arguments, scope), NUMBER
                 return self.rebuilt(node, arguments=tuple(self._number(a, scope) for a in arguments)), NUMBER
             case _:
                 return self.condition(node, scope), BOOLEAN
+
+    def _hole(self, node: s.Hole, scope: Scope) -> None:
+        if not scope.holes:
+            self.wrong(node, f"'?' in {scope.what}" + (" over cells" if scope.cells else ""),
+                       ", where memory cannot fit it; write a number")
+
+    def _distance(self, node: s.Call, arguments: Sequence[Expression], scope: Scope) -> Expression:
+        typed = [self.value(a, scope) for a in arguments]
+        for (place, type_), argument in zip(typed, arguments, strict=True):
+            if type_ is not None and type_.kind != "place":
+                self.wrong(argument, f"'{to_text(place)}' is {type_}, where a place is wanted",
+                           "; write (x, y) or position of (...)")
+        axes = [type_.axes for _, type_ in typed if type_ is not None and type_.kind == "place"]
+        if len(set(axes)) > 1:
+            self.wrong(node, f"distance(...) of places with {' and '.join(map(str, axes))} coordinates")
+        return self.rebuilt(node, arguments=tuple(place for place, _ in typed))
 
     def _number(self, node: Expression, scope: Scope) -> Expression:
         checked, type_ = self.value(node, scope)
@@ -282,20 +339,28 @@ class Typer:
     ) -> tuple[Expression, Type | None]:
         before = len(self.mistakes)
         name, of_array = self._name(array, replace(scope, cells=True))
-        places = tuple(self._number(place, replace(scope, cells=False)) for place in at)
+        still = replace(scope, cells=False, holes=False)
+        axes = len(at)
+        places: tuple[Expression, ...]
+        if len(at) == 1 and isinstance(at[0], s.Place | s.Position):
+            place, of_place = self.value(at[0], still)
+            places, axes = (place,), of_place.axes if of_place else 0
+        else:
+            places = tuple(self._number(place, still) for place in at)
         if of_array is not None and not of_array.shape:
             self.wrong(node, f"'{array.name}' is not an array", f"; arrays are {self._arrays()}")
-        elif of_array is not None and len(of_array.shape) != len(at):
-            self.wrong(node, f"'{array.name}' has {len(of_array.shape)} axes, not {len(at)}")
+        elif of_array is not None and axes and len(of_array.shape) != axes:
+            self.wrong(node, f"'{array.name}' has {len(of_array.shape)} axes, not {axes}")
         checked = self.rebuilt(node, array=name, at=places)
         return checked, replace(of_array, shape=()) if of_array and len(self.mistakes) == before else None
 
 
 def _bare_names(node: Node) -> Iterable[str]:
-    """Names in a condition over cells that are not inside an index or an inner any, all or count."""
+    """Names in a condition over cells that are not inside an index, a place or an inner any, all or count."""
+    inner = s.Index | s.Quantified | s.Place | s.Position
     if isinstance(node, s.Name):
         yield node.name
-    elif not isinstance(node, s.Index | s.Quantified) and not (isinstance(node, s.Call) and node.function == "count"):
+    elif not isinstance(node, inner) and not (isinstance(node, s.Call) and node.function == "count"):
         for child in s.children(node):
             yield from _bare_names(child)
 

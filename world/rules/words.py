@@ -27,6 +27,7 @@ _OWN = {"==": "stays as it is", "!=": "changes", "<": "falls", ">": "rises", "<=
         ">=": "does not fall"}    # the next value beside the present one of the same feature
 _ARITHMETIC = {"+": "plus", "-": "minus", "*": "times", "/": "divided by", "%": "modulo"}
 _CALLS = {"min": "the smallest of", "max": "the largest of"}
+_CONDITIONS = (s.Compare, s.Member, s.Not, s.Logical, s.Quantified, s.Near, s.Same, s.Changed)
 _CONNECTIVES = frozenset({"and", "or", "not", "nor", "either", "true", "false", "if", "then"})
 _PHRASE = re.compile(r"(?:the|a|an|what|where|how|which|whose|whether|your|its)\b[^;,.:()\[\]`]*")
 _LONGEST = 9    # words of a description that stands for a feature
@@ -94,6 +95,9 @@ class _Speaker:
                 steps = "" if within is None else f", all within {within} step{'' if within == 1 else 's'}"
                 reached = ", then one where ".join(map(self.clause, milestones))
                 return f"Reach a state where {reached}{steps}."
+            case s.Let(name=name, value=value):
+                is_condition = isinstance(value, _CONDITIONS)
+                return f"`{name}` means {'that ' + self.clause(value) if is_condition else self.quantity(value)}."
         return f"`{to_text(statement)}`."
 
     def _when(self, guard: Expression | None) -> str:
@@ -120,8 +124,8 @@ class _Speaker:
                 return self._atom(operand, True)
             case s.Name(name=name) if self.schema.named[name].kind == "boolean":
                 return self._is(node, "", "false" if negated else "true")
-            case s.Compare(operands=(left, right), operators=(sign,), within=within):
-                return self._compared(left, sign, right, within, negated)
+            case s.Compare(operands=(left, right), operators=(sign,)):
+                return self._compared(left, sign, right, self._slack(node, left), negated)
             case s.Member(operand=operand, members=members):
                 listed = [self.quantity(m, operand) for m in members]
                 return self._is(operand, "not" if negated else "", _listed(listed, "or"))
@@ -134,6 +138,9 @@ class _Speaker:
             case s.Same(feature=str(name)) | s.Changed(feature=str(name)):
                 stays = isinstance(node, s.Same) != negated
                 return f"{self.called(name)} {'stays as it is' if stays else 'changes'}"
+            case s.Near(condition=condition, steps=steps) if not negated:
+                away = f"{_number(steps)} step{'' if steps == 1 else 's'}"
+                return f"a cell with {self._of_cells(condition)} is at most {away} away"
         if negated:
             return f"it is not so that ({self.clause(node)})"
         match node:
@@ -143,11 +150,10 @@ class _Speaker:
                 return self._is(node, "", "true")
         return f"`{to_text(node)}`"
 
-    def _compared(self, left: Expression, sign: str, right: Expression, within: float | None, negated: bool) -> str:
+    def _compared(self, left: Expression, sign: str, right: Expression, slack: str, negated: bool) -> str:
         """One comparison: `the speed is above 3 m/s`, `the speed grows by 1`."""
         if isinstance(left, s.Number | s.Symbol | s.Boolean) and not isinstance(right, s.Number | s.Symbol | s.Boolean):
             left, sign, right = right, _TURNED[sign], left
-        slack = "" if within is None else f" (give or take {_number(within)}{self._unit(left)})"
         if isinstance(left, s.Name) and left.primed and not negated:
             change = self._change(left, sign, right)
             if change:
@@ -155,7 +161,7 @@ class _Speaker:
         if negated and sign in ("==", "!="):
             sign, negated = ("!=" if sign == "==" else "=="), False
         how = f"{'not ' if negated else ''}{_SIGNS[sign]}".strip()
-        simple = isinstance(right, s.Number | s.Symbol | s.Boolean | s.Negative)
+        simple = isinstance(right, s.Number | s.Hole | s.Symbol | s.Boolean | s.Negative)
         becomes = sign == "==" and self._subject(left)[1]
         same = "the same as " if sign in ("==", "!=") and not simple and not becomes else ""
         return self._is(left, how, same + self.quantity(right, left)) + slack
@@ -195,7 +201,7 @@ class _Speaker:
 
     def _chain(self, node: s.Compare) -> str:
         """`0 <= x < 5`: `x is at least 0 and below 5`; a longer chain link by link."""
-        slack = "" if node.within is None else f" (give or take {_number(node.within)})"
+        slack = self._slack(node, node.operands[1])
         if len(node.operands) == 3:
             low, middle, high = node.operands
             ends = ((_TURNED[node.operators[0]], low), (node.operators[1], high))
@@ -203,7 +209,13 @@ class _Speaker:
             said, is_next = self._subject(middle)
             return f"{said} is {'then ' if is_next else ''}{bounds}{slack}"
         pairs = zip(node.operands, node.operators, node.operands[1:], strict=False)
-        return " and ".join(self._compared(a, sign, b, node.within, False) for a, sign, b in pairs)
+        return " and ".join(self._compared(a, sign, b, slack, False) for a, sign, b in pairs)
+
+    def _slack(self, node: s.Compare, beside: Expression) -> str:
+        """The tolerance of a comparison, in its own unit or in that of what is compared."""
+        if node.within is None:
+            return ""
+        return f" (give or take {_number(node.within)}{f' {node.unit}' if node.unit else self._unit(beside)})"
 
     def _of_cells(self, condition: Expression) -> str:
         outside, self.in_cells = self.in_cells, True
@@ -241,7 +253,15 @@ class _Speaker:
                 return f"({self._grouped(what)} kept between {between})"
             case s.Call(function="count", arguments=(condition,)):
                 return f"the number of cells with {self._of_cells(condition)}"
-            case s.Compare() | s.Member() | s.Not() | s.Logical() | s.Quantified() | s.Same() | s.Changed():
+            case s.Hole():
+                return f"what memory shows{self._unit(beside)}"
+            case s.Call(function="distance", arguments=(left, right)):
+                return f"the steps between {self.quantity(left)} and {self.quantity(right)}"
+            case s.Place(at=at):
+                return f"({', '.join(map(self.quantity, at))})"
+            case s.Position(condition=condition):
+                return f"the place of the first cell with {self._of_cells(condition)}"
+            case _ if isinstance(node, _CONDITIONS):
                 return f"whether ({self.clause(node)})"
         return f"`{to_text(node)}`"
 
@@ -286,11 +306,15 @@ def _phrase(feature: Feature) -> str:
 
 
 def _number(value: float | Node) -> str:
-    """A number, or what stands for one, as the language writes it."""
+    """A number as the language writes it, or what stands for one."""
+    if isinstance(value, s.Hole):
+        return "that memory shows"
     return to_text(value) if isinstance(value, Node) else number(value)
 
 
-def _pays(amount: float) -> str:
+def _pays(amount: float | Node) -> str:
+    if isinstance(amount, Node):
+        return "pays what memory shows"
     return f"costs {number(-amount)}" if amount < 0 else f"pays {number(amount)}"
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gedanken.world.schema import Derived, Feature, Features, Pointed, Schema
+from gedanken.world.schema import Derived, Feature, Features, Grid, Pointed, Schema
 
 OBJECTS = ("unseen", "empty", "wall", "floor", "door", "key", "ball", "box", "goal", "lava")
 COLORS = ("none", "red", "green", "blue", "purple", "yellow", "grey")
@@ -49,6 +49,7 @@ def grid_schema() -> Schema:
             Derived(Feature("front_x", "integer", low=-1, high=7), beside("agent_x")),
             Derived(Feature("front_y", "integer", low=-1, high=7), beside("agent_y")),
         ),
+        Grid(("object", "color", "state"), "agent_x", "agent_y", "direction"),
     )
 
 
@@ -59,7 +60,7 @@ def plant_schema() -> Schema:
         "plant",
         (
             Feature("position", low=-1.2, high=0.6), Feature("velocity", low=-0.07, high=0.07),
-            Feature("temperature", unit="°C"), Feature("speed", low=0), Feature("weight", low=0, high=50),
+            Feature("temperature", unit="°C"), Feature("speed", low=0, unit="m/s"), Feature("weight", low=0, high=50),
             Feature("count", "integer", low=0), Feature("levels", shape=(3,)), Feature("open", "boolean"),
             category("door", ("open", "shut", "half-open", "then")), category("code", ("0", "1", "2")),
         ),

@@ -72,6 +72,18 @@ def test_one_kind_of_statement_can_be_asked_for(kind: str, world: str, request: 
     ("avoid count(object == key and color == red) > 1 with weight 2", True),
     ("achieve carrying_object == key then front_state == open then agent_x == 3 within 100 steps", True),
     ("always 0 <= battery' <= 1", True),
+    ("expect battery' == battery - ? if action == forward", True),
+    ("expect lit' with probability ? if battery < ?", True),
+    ("reward ? if lit", True),
+    ("avoid near(object == lava)", True),
+    ("avoid near(object == lava and color == red, 2) and lit", True),
+    ("avoid distance((agent_x, agent_y), position of (object == goal)) > 3", True),
+    ("end if position of (object' == box) == (3, agent_y + 1)", True),
+    ("avoid battery < ?", False),
+    ("avoid distance(agent_x, 3) > 3", False),
+    ("avoid near(lit)", False),
+    ("avoid position of (object == box) < (1, 2)", False),
+    ("expect near(object' == box)", False),
     ("avoid ((lit))", False),    # well typed: the grammar is a part of the language, without nesting
     ("forbid fly", False),
     ("avoid bateria < 0.1", False),
@@ -96,10 +108,13 @@ def test_the_grammar_accepts_the_well_typed_only(text: str, is_accepted: bool, g
 def test_continuous_actions_and_awkward_names(plant_schema: Schema) -> None:
     grammar = xgr.Grammar.from_ebnf(decoding_grammar(plant_schema))
     for text in ("expect velocity' == velocity + 0.1 * torque within 0.01 if not brake", "forbid torque > 1.5 if open",
-                 "forbid high", 'avoid door == "half-open" and "count" > 3', "expect levels'[0] >= 0.5"):
+                 "forbid high", "avoid temperature > 60 °C",
+                 "expect speed' == ? * speed if brake", 'avoid door == "half-open" and "count" > 3',
+                 "expect levels'[0] >= 0.5"):
         assert accepts(grammar, text), text
         parse(text, plant_schema)
-    assert not accepts(grammar, "avoid torque > 1")
+    for text in ("avoid torque > 1", "avoid speed > 2 km/h", "avoid weight > 2 m", "avoid near(levels > 3)"):
+        assert not accepts(grammar, text), text
 
 
 def test_several_lines(grid_schema: Schema) -> None:

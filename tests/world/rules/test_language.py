@@ -40,6 +40,16 @@ prefer abs(agent_x - 3) + min(agent_x, agent_y, 4) < clip(battery * 10, 1, 4) % 
 achieve carrying_object == key then front_state == open then agent_x == 3 within 100 steps
 achieve lit within 1 step
 door_needs_key: expect same if action == toggle and front_state == locked and carrying_object != key
+expect battery' == battery - ? within ? with probability ? if action == forward and agent_x > ?
+reward ? if action == drop
+end if battery < ?
+avoid near(object == lava) or any(near(object == door, 2) and color == red)
+avoid distance((agent_x, agent_y), position of (object == goal)) < 3 and position of (state == open) != (1, 2)
+avoid object[position of (color == red)] == key and (agent_x, agent_y) in {(1, 2), (agent_y, 3)}
+end if near(object' == lava)
+let near_lava = near(object == lava) and battery < 0.5
+let here = object[agent_x, agent_y]
+let far = abs(agent_x - 3) + 1
 avoid (lit implies battery > 0.5) implies lit == (agent_x > 3) or -agent_x / 2 >= -1 and true
 """.strip().splitlines()
 
@@ -52,6 +62,8 @@ expect levels'[0] >= levels[1] - (levels[2] - 1e-05) / 2
 forbid torque > 1.5
 forbid brake and gear == high if speed > 3
 forbid gear == high
+avoid temperature - 5 °C > 60 °C and speed < 2.5 m/s
+let warm = max(temperature, 20 °C)
 avoid temperature > 60
 prefer speed < 1 with weight 2
 avoid door == open and open or door in {"half-open", "then"} or code == "0" or weight > "count"
@@ -88,6 +100,11 @@ def test_canonical_rules_of_a_plant_print_as_they_stand(text: str, plant_schema:
     ("avoid agent_x - (agent_y - 1) > (battery - 1) - 1", "avoid agent_x - (agent_y - 1) > battery - 1 - 1"),
     ("avoid not (not (agent_x > +1e0))", "avoid not not agent_x > 1"),
     ("avoid -(1) < - agent_x and - 2 < --agent_x", "avoid -(1) < -agent_x and -2 < --agent_x"),
+    ("avoid near( lit and any(object==key) or state == open , 1)",
+     "avoid near(lit and any(object == key) or state == open)"),
+    ("avoid distance( (1,2) ,position  of (object==key))>= 1",
+     "avoid distance((1, 2), position of (object == key)) >= 1"),
+    ("let  far=(agent_x)>3 # here", "let far = agent_x > 3"),
     ("avoid lit implies (lit implies lit)", "avoid lit implies lit implies lit"),
 ])
 def test_other_spellings_print_canonically(text: str, canonical: str, grid_schema: Schema) -> None:
@@ -103,18 +120,20 @@ def test_documented_rules_parse(grid_schema: Schema) -> None:
         exec(code, {})
     rules = [line.rule for block in blocks for line in parse_file(block, grid_schema, "rules.md") if line.rule]
     assert {r.statement.kind for r in rules} == {
-        "expect", "always", "reward", "end", "forbid", "avoid", "maintain", "prefer", "achieve"
+        "expect", "always", "reward", "end", "forbid", "avoid", "maintain", "prefer", "achieve", "let"
     }
 
 
 # --- printing is the inverse of parsing: any tree, typed or not -------------------------------------------------------
 
-words = st.sampled_from(["a", "b_2", "ключ", "weight", "steps", "reward", "count", "then", "half-open", "a # b"])
+words = st.sampled_from(["a", "b_2", "ключ", "weight", "steps", "reward", "count", "then", "half-open", "a # b", "near",
+                         "distance", "position", "of", "let", "m"])
+units = st.sampled_from(["", "", "", "m", "°C", "km/h", "kg*m/s^2", "µm", "s^-1", "ключ"])
 numbers = st.one_of(st.integers(-20, 20).map(float), st.floats(allow_nan=False, allow_infinity=False))
 sizes = st.one_of(st.integers(0, 20).map(float), st.floats(0, 1e30))
 names = st.builds(s.Name, name=words, primed=st.booleans())
 leaves = st.one_of(
-    names, st.builds(s.Number, value=numbers), st.builds(s.Boolean, value=st.booleans()),
+    names, st.builds(s.Number, value=numbers, unit=units), st.just(s.Hole()), st.builds(s.Boolean, value=st.booleans()),
     st.builds(s.Same, feature=st.none() | words), st.builds(s.Changed, feature=words),
 )
 signs = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
@@ -128,7 +147,9 @@ def _some(of: st.SearchStrategy[Any], low: int, high: int) -> st.SearchStrategy[
 def _comparisons(draw: st.DrawFn, of: st.SearchStrategy[Any]) -> s.Compare:
     operands = draw(_some(of, 2, 3))
     operators = tuple(draw(signs) for _ in operands[1:])
-    return s.Compare(operands=operands, operators=operators, within=draw(st.none() | sizes))
+    within = draw(st.none() | sizes | st.just(s.Hole()))
+    return s.Compare(operands=operands, operators=operators, within=within,
+                     unit=draw(units) if isinstance(within, float) else "")
 
 
 def _grown(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -143,20 +164,24 @@ def _grown(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(s.Logical, operator=st.sampled_from(["and", "or"]), operands=_some(of, 2, 3)),
         st.builds(s.Logical, operator=st.just("implies"), operands=_some(of, 2, 2)),
         st.builds(s.Quantified, quantifier=st.sampled_from(["any", "all"]), condition=of),
+        st.builds(s.Place, at=_some(of, 2, 3)), st.builds(s.Position, condition=of), call("distance", 2, 2),
+        st.builds(s.Near, condition=of, steps=st.integers(1, 3)),
     )
 
 
 trees = st.recursive(leaves, _grown, max_leaves=12)
 maybe = st.none() | trees
 statements = st.one_of(
-    st.builds(s.Expect, effect=trees, guard=maybe, probability=sizes), st.builds(s.Expect, effect=trees, weight=sizes),
+    st.builds(s.Expect, effect=trees, guard=maybe, probability=sizes | st.just(s.Hole())),
+    st.builds(s.Expect, effect=trees, weight=sizes),
     st.builds(s.Expect, effect=trees, guard=maybe), st.builds(s.Always, condition=trees, weight=st.none() | sizes),
-    st.builds(s.Reward, amount=numbers, guard=maybe), st.builds(s.End, guard=trees),
+    st.builds(s.Reward, amount=numbers | st.just(s.Hole()), guard=maybe), st.builds(s.End, guard=trees),
     st.builds(s.Forbid, action=trees, guard=maybe), st.builds(s.Avoid, condition=trees, weight=st.none() | sizes),
     st.builds(s.Maintain, condition=trees), st.builds(s.Prefer, condition=trees, weight=st.none() | sizes),
     st.builds(s.Achieve, milestones=_some(trees, 1, 3), within=st.none() | st.integers(0, 10**6)),
 )
-rules = st.builds(s.Rule, name=st.none() | st.sampled_from(["r1", "steps", "door_needs_key"]), statement=statements)
+rules = st.builds(s.Rule, name=st.none() | st.sampled_from(["r1", "steps", "door_needs_key"]), statement=statements) | (
+    st.builds(s.Rule, statement=st.builds(s.Let, name=st.sampled_from(["a", "near", "ключ"]), value=trees)))
 
 
 @settings(max_examples=250, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -194,15 +219,23 @@ def _equal(left: s.Expression, right: s.Expression, operator: Any = "==") -> s.C
     return s.Compare(operands=(left, right), operators=(operator,))
 
 
+def _cells(prime: st.SearchStrategy[bool]) -> st.SearchStrategy[Any]:
+    mask = st.builds(_equal, st.builds(s.Name, name=st.just("color"), primed=prime), st.just(s.Symbol(name="red")))
+    return mask | st.builds(s.Near, condition=mask, over_cells=st.just(True))
+
+
 def typed_conditions(primed: bool = True, action: bool = True) -> st.SearchStrategy[Any]:
     prime = _prime(primed)
     atoms: list[st.SearchStrategy[Any]] = [
-        _comparisons(typed_values(primed)).map(lambda c: c.model_copy(update={"within": None})),
+        _comparisons(typed_values(primed)).map(lambda c: c.model_copy(update={"within": None, "unit": ""})),
         st.builds(s.Name, name=st.just("lit"), primed=prime),
         st.builds(_equal, st.builds(s.Index, array=st.builds(s.Name, name=st.just("object"), primed=prime),
                                     at=_some(typed_values(primed), 2, 2)), st.just(s.Symbol(name="goal"))),
         st.builds(s.Quantified, quantifier=st.sampled_from(["any", "all"]), condition=st.builds(
             _equal, st.builds(s.Name, name=st.just("object"), primed=prime), st.just(s.Symbol(name="key")))),
+        st.builds(s.Near, condition=_cells(prime), steps=st.integers(1, 3)),
+        st.builds(_equal, st.builds(s.Position, condition=_cells(prime)),
+                  st.builds(s.Place, at=_some(typed_values(primed), 2, 2)), st.sampled_from(["==", "!="])),
     ]
     for category, values in _VALUES.items():
         scalar = st.builds(s.Name, name=st.just(category), primed=prime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -30,7 +31,7 @@ from gedanken.world.schema import Schema
     ("avoid object[1 > 3", 16, "expected ',', ']'"),
     ("avoid (x > 3", 13, "the line ends too soon"),
     ("avoid x > 1e999", 11, "a number too large"),
-    ("reward x if y", 8, "unexpected 'x' in \"reward x if y\"; expected a number"),
+    ("reward x if y", 8, "unexpected 'x' in \"reward x if y\"; expected '?', a number"),
     ("avoid x > 3\navoid y > 3", 12, "write one rule a line"),
     ("expect x' == 1 with probability 0.5 with weight 2", 37, "unexpected 'with'"),
     ("achieve x == 3 within 100 step s", 32, "unexpected 's'"),
@@ -117,3 +118,35 @@ def test_a_line_of_many_mistakes_shows_the_first(grid_schema: Schema) -> None:
     with pytest.raises(RuleError, match="80 more mistakes from here on") as caught:
         parse("avoid " + " and ".join(["x > 3"] * 100), grid_schema)
     assert len(caught.value.errors) == 21
+
+
+@pytest.mark.parametrize("line", [
+    "avoid " + "near(" * 300 + "x" + ")" * 300,
+    "avoid " + "position of (" * 140 + "x" + ")" * 140,
+    "avoid " + "(" * 600 + "1, 2" + ")" * 600,
+    "avoid x > 5 " + "m*" * 900,
+    "avoid x > " + "5 " * 900,
+    "let " + "a" * 1900 + " = 1",
+    "let a = " + "? + " * 480 + "1",
+    "expect x' == x within " + "9" * 1900,
+    "avoid \u202e\u200bx > 5 \ufeffm",
+    "avoid ｘ > ５ ｍ",
+    "avoid x > 5 m\u0301\u0301",
+    "let 𝕩 = 1 \x00",
+    "avoid '" + '"' * 999,
+])
+def test_hostile_lines_are_read_or_refused_quickly(line: str) -> None:
+    parse("avoid x > 5 m")
+    started = time.monotonic()
+    with contextlib.suppress(RuleError):
+        assert parse(to_text(parse(line))) == parse(line)
+    assert time.monotonic() - started < 3
+
+
+def test_a_hostile_file_is_bounded() -> None:
+    started = time.monotonic()
+    with pytest.raises(RuleError, match="too many mistakes"):
+        parse_file("avoid near(x > 5 m*\n" * 3_000)
+    with pytest.raises(RuleError, match="at most 10000"):
+        parse_file("let a = b\n" * 20_000)
+    assert time.monotonic() - started < 30

@@ -60,6 +60,9 @@ KITCHEN = Schema(
      "If you can, be in states where the distance between your row and 3 is below 2 (weight 2)."),
     ("achieve carrying == key then row == 9 within 100 steps",
      "Reach a state where what you carry is key, then one where your row is 9, all within 100 steps."),
+    ("expect oven' == oven - ? with probability ? if lit",
+     "When the lit is true, with probability that memory shows the oven becomes the oven minus what memory shows."),
+    ("let hot = oven > 60", "`hot` means that the oven is above 60 °C."),
     ("avoid twin_a > twin_b", "Stay out of states where the twin a is above the twin b."),
 ])
 def test_rules_read_as_sentences(line: str, words: str) -> None:

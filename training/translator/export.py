@@ -1,0 +1,128 @@
+"""Measure a trained translator on the domains held out, calibrate its confidence there, and write the weights to ship.
+
+    python -m training.translator.export --run runs/translator [--limit 300] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from scipy.optimize import minimize
+
+from gedanken.prompts.embeddings import load_encoder
+from gedanken.prompts.reader.network import Network
+from gedanken.prompts.reader.reader import WEIGHTS, Reader, packed, save_packed, unpacked
+from gedanken.prompts.reader.reading import Preparer
+from gedanken.prompts.reader.scoring import FEATURES, Scoring
+from gedanken.world.items import items_of
+from gedanken.world.rules.parse import RuleError, parse
+from gedanken.world.rules.syntax import Rule
+from gedanken.world.schema import Schema
+from gedanken.world.schema_file import schema_from
+
+from .domain import Domain
+from .train import domains, new_network
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from translation import Case, is_right
+
+
+def reader_of(run: Path) -> Reader:
+    """The reader of a training run, its weights rounded as they will be shipped."""
+    encoder = load_encoder("local")
+    network: Network = new_network(encoder)
+    state = load_file(run / "state.safetensors")
+    network.load_state_dict(unpacked(packed(state)), strict=False)
+    return Reader(network, Preparer(encoder))
+
+
+def checked(lines: Sequence[str], schema: Schema) -> tuple[Rule, ...] | None:
+    try:
+        return tuple(parse(line, schema) for line in lines)
+    except RuleError:
+        return None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a held-out world: its readings that parse and check, whether each is right, and its features."""
+
+    text: str
+    rules: tuple[str, ...]
+    lines: list[tuple[str, ...]]
+    right: list[bool]
+    features: list[list[float]]
+
+    @staticmethod
+    def heard(reader: Reader, domain: Domain, text: str, rules: tuple[str, ...]) -> Sentence:
+        schema = schema_from(domain.schema)
+        meant = checked(rules, schema) or ()
+        case = Case(schema, text, (meant,) if meant else (), ())
+        found = [(h.lines, kept, f) for h, f in reader.scored(text, items_of(schema))
+                 if (kept := checked(h.lines, schema)) is not None]
+        return Sentence(text, rules, [lines for lines, _, _ in found], [is_right(kept, case) for _, kept, _ in found],
+                        [f for _, _, f in found])
+
+    def by(self, key: Callable[[list[float]], float]) -> list[bool]:
+        """Which readings are right, ordered by a key of their features."""
+        order = sorted(range(len(self.right)), key=lambda i: -key(self.features[i]))
+        return [self.right[i] for i in order]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("runs/translator"))
+    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--show", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    reader = reader_of(args.run)
+    some = [(d, text, rules) for d in domains(held_out=True) for text, rules in d.free]
+    order = np.random.default_rng(0).permutation(len(some))[: args.limit]
+    heard = [Sentence.heard(reader, *some[i]) for i in order]
+    if args.show:
+        for one in heard:
+            if not (one.right and one.right[0]):
+                print(f"{one.text}\n   wanted {one.rules}\n   heard  {one.lines[:2]}")
+    _report("by the network alone", [one.by(lambda f: f[1]) for one in heard])
+    halves = [fitted([one for i, one in enumerate(heard) if i % 2 == k]) for k in (0, 1)]
+    _report("scored, cross-fitted", [one.by(halves[1 - i % 2].confidence) for i, one in enumerate(heard)])
+    scoring = fitted(heard)
+    print({name: round(w, 2) for name, w in zip(FEATURES, scoring.weights, strict=True)})
+    for low in np.arange(0, 1, 0.2):
+        there = [ok for i, one in enumerate(heard) for f, ok in zip(one.features, one.right, strict=True)
+                 if low <= halves[1 - i % 2].confidence(f) < low + 0.2]
+        print(f"  confidence {low:.1f}: right {np.mean(there) if there else math.nan:.2f} of {len(there)}")
+    if args.write:
+        save_packed(reader.network, WEIGHTS, scoring)
+        print(f"wrote {WEIGHTS.stat().st_size / 1e6:.1f} MB")
+
+
+def _report(name: str, right: Sequence[Sequence[bool]]) -> None:
+    first, five = np.mean([bool(r) and r[0] for r in right]), np.mean([any(r[:5]) for r in right])
+    print(f"{name}: {len(right)} sentences, first {first:.3f}, five {five:.3f}")
+
+
+def fitted(heard: Sequence[Sentence]) -> Scoring:
+    """Logistic regression of being right on a reading's features, with a little ridge."""
+    x = np.array([f for one in heard for f in one.features])
+    y = np.array([ok for one in heard for ok in one.right], float)
+
+    def cost(w: np.ndarray) -> float:
+        z = x @ w
+        return float(np.mean(np.logaddexp(0, z) - y * z) + 1e-3 * np.sum(w[1:] ** 2))
+
+    return Scoring(tuple(float(w) for w in minimize(cost, np.zeros(len(FEATURES))).x))
+
+
+if __name__ == "__main__":
+    main()

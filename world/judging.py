@@ -1,0 +1,69 @@
+"""Judging readings: what the transitions in memory say of what a sentence may mean.
+
+A reading that the data refute goes down, one that explains what would else be unlikely goes up. Where a rule applies,
+its claim either holds or not; were the sentence about something else, the claim would hold as often there as it does
+where the rule does not apply. The likelihood ratio of the two multiplies what the language model believes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .evidence import Evidence, measure
+from .rules import syntax as s
+from .rules.syntax import Rule
+from .schema import Schema
+
+if TYPE_CHECKING:
+    from ..memory.record import Transitions
+
+HOLDS = 0.95
+"""How often the claim of a hard rule that was meant holds: people allow for exceptions."""
+MOST, LEAST = 5.0, -7.0
+"""Bounds of what the data may say of one reading, in nats: they refute more surely than they confirm."""
+RECENT = 2_000
+"""Transitions looked at, the latest."""
+_NEITHER = 0.05    # what is left for a meaning that is not among the readings
+
+
+def judged(readings: Sequence[Sequence[Rule]], priors: Sequence[float], schema: Schema, transitions: Transitions
+           ) -> list[float]:
+    """The readings' probabilities after the data: Bayes' rule with `weight_of_evidence` as log likelihood ratios."""
+    recent = transitions.take(slice(max(len(transitions) - RECENT, 0), len(transitions)))
+    logs = [weight_of_evidence(rules, schema, recent) for rules in readings]
+    if not any(logs):
+        return list(priors)
+    rest = max(1.0 - sum(priors), _NEITHER * max(priors, default=1.0))
+    weights = [p * math.exp(log) for p, log in zip(priors, logs, strict=True)]
+    total = sum(weights) + rest
+    return [w / total for w in weights]
+
+
+def weight_of_evidence(rules: Sequence[Rule], schema: Schema, transitions: Transitions) -> float:
+    """Log likelihood ratio of the transitions, in nats, bounded: the rules are meant against something else is."""
+    claims = [rule for rule in rules if isinstance(rule.statement, s.Expect | s.Always | s.Reward | s.End)]
+    if not claims:
+        return 0.0
+    everywhere = [rule.model_copy(update={"statement": _unguarded(rule.statement)}) for rule in claims]
+    counted = measure([*claims, *everywhere], schema, transitions)
+    each = [_ratio(rule, inside, whole) for rule, inside, whole
+            in zip(claims, counted[: len(claims)], counted[len(claims) :], strict=True)]
+    return max(LEAST, min(MOST, sum(each)))
+
+
+def _ratio(rule: Rule, inside: Evidence, whole: Evidence) -> float:
+    probability = getattr(rule.statement, "probability", None)
+    rate = min(max(probability if probability is not None else HOLDS, 0.01), 0.99)
+    hits, misses = whole.hits - inside.hits, whole.violations - inside.violations
+    usual = (hits + 0.5) / (hits + misses + 1) if hits + misses else 0.5
+    usual = min(max(usual, 0.02), 0.98)
+    return inside.hits * math.log(rate / usual) + inside.violations * math.log((1 - rate) / (1 - usual))
+
+
+def _unguarded(statement: s.Statement) -> s.Statement:
+    """The same claim of every step."""
+    if isinstance(statement, s.End):
+        return statement.model_copy(update={"guard": s.Boolean(value=True)})
+    return statement.model_copy(update={"guard": None}) if hasattr(statement, "guard") else statement

@@ -1,0 +1,1 @@
+"""The parts of the miner (`world/miner.py`): terms, conditions, claims, linear laws, guards, repairs."""
