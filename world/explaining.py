@@ -78,14 +78,16 @@ def explain(entry: Entry, schema: Schema, transitions: Transitions, model: World
     Of `forbid` those are told on which its condition held, of `avoid` and `maintain` those that broke them, of
     `prefer` and `achieve` those that reached what they ask for.
     """
-    applies, holds = _judged(entry.rule, schema, transitions)
+    rule = entry.acting
+    applies, holds = np.zeros((2, len(transitions)), bool) if rule is None else _judged(rule, schema, transitions)
 
     def scenes(where: np.ndarray, most: int) -> tuple[Scene, ...]:
         newest = np.flatnonzero(where)[::-1][:most].tolist()
         return tuple(_scene(entry.rule, schema, transitions, i, bool(holds[i])) for i in newest)
 
     last = scenes(applies, 1)
-    changed = _changed(entry.rule, schema, transitions, int(np.flatnonzero(applies)[-1]), model) if last else None
+    where = int(np.flatnonzero(applies)[-1]) if last else None
+    changed = _changed(rule, schema, transitions, where, model) if rule is not None and where is not None else None
     return Explanation(
         entry.id, entry.text, to_words(entry.rule, schema), entry.status, str(entry.evidence),
         tuple(warnings(entry.rule, schema)), int(applies.sum()), last[0] if last else None, changed,

@@ -20,7 +20,7 @@ _SAID_BY = {"user": "you", "manual": "a manual", "model": "the language model", 
 
 
 def show(folder: options.Folder, rule: options.Rule, json: options.Json = None) -> None:
-    """Show one rule: in words, who said it and when, its evidence, its doubts, and what became of it."""
+    """Show one rule: in words, who said it and when, its evidence, what logic says of it, what became of it."""
     from ..worlds import load_agent
 
     agent = load_agent(folder, None)
@@ -28,12 +28,13 @@ def show(folder: options.Folder, rule: options.Rule, json: options.Json = None) 
         entry = agent.mind.knowledge.entry(rule)
         shown = table(f"{entry.id}  {entry.text}", "what", "said", narrow=("what",))
         shown.show_header = False
-        for what, said in _facts(agent, entry):
+        known = record(agent, entry)
+        for what, said in _facts(known, entry):
             shown.add_row(Text(what, style="bold"), Text(said))
         out.print(shown)
         if entry.evidence.support:
             say(f"its transitions: gedanken rules explain {folder} {entry.id}")
-        write_json(json, record(agent, entry))
+        write_json(json, known)
     finally:
         agent.close()
 
@@ -53,14 +54,14 @@ def record(agent: Agent, entry: Entry) -> dict[str, Any]:
         "violations": entry.evidence.violations,
         "interval": list(entry.evidence.interval),
         "doubts": warnings(entry.rule, agent.schema),
+        "logic": [f.message for f in agent.mind.knowledge.examine() if entry.id in f.rules],
     }
 
 
-def _facts(agent: Agent, entry: Entry) -> Iterator[tuple[str, str]]:
+def _facts(known: dict[str, Any], entry: Entry) -> Iterator[tuple[str, str]]:
     """What there is to say, line by line."""
     from ...world.evidence import BEHAVIOUR
 
-    known = record(agent, entry)
     yield "in words", known["words"]
     yield "said by", f"{_SAID_BY[entry.source]}, {_date(entry.told)}" + (
         f', as "{entry.sentence}"' if entry.sentence else "")
@@ -73,6 +74,8 @@ def _facts(agent: Agent, entry: Entry) -> Iterator[tuple[str, str]]:
         yield "evidence", f"{entry.evidence}" + (f", counted in {entry.evidence_from}" if entry.evidence_from else "")
     for doubt in known["doubts"]:
         yield "doubt", doubt
+    for finding in known["logic"]:
+        yield "logic", finding
     for event in entry.history:
         yield event.kind, f"{_date(event.at)}{_note(event)}"
 

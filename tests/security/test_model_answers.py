@@ -66,9 +66,8 @@ def test_what_a_person_takes_is_one_new_rule_without_a_name(rules: str, house: H
     before = facts(kb)
     kb.tell(SENTENCE, ask=lambda sentence, readings: 0)
     mine, *new = kb.entries
-    assert mine.model_copy(update={"sentence": ""}).model_dump(exclude={"told", "rule"}) == dict(
-        zip(("id", "text", "sentence", "source", "status", "evidence", "origin", "history"), before[0], strict=True)
-    ) | {"evidence": before[0][5].model_dump(), "evidence_from": ""}
+    assert mine.sentence in ("", SENTENCE)    # told again in words, if it was the same rule
+    assert [f for i, f in enumerate(facts(kb)[0]) if i != 2] == [f for i, f in enumerate(before[0]) if i != 2]
     assert len(new) <= 1
     for entry in new:
         assert (entry.id, entry.rule.name, entry.sentence, entry.source) == ("r2", None, SENTENCE, "user")
