@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..memory import Column, Hit, Layout, LongTerm, Replay, Retrieval, ShortTerm, Step
+from ..world.explaining import Explanation, explain
 from ..world.knowledge import Entry, KnowledgeBase, Told
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
@@ -140,6 +141,12 @@ class Agent:
         entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
         self.refresh()
         return entries
+
+    def explain(self, rule: str, most: int = 3) -> Explanation:
+        """A rule, by its id or name, in words: where it applied last, what it changes there of what the learned model
+        predicts, and the newest transitions for and against it. Raises `UserError` for an unknown one."""
+        mind = self.mind
+        return explain(mind.knowledge.entry(rule), self.schema, mind.memory.transitions(), mind.learned, most)
 
     def recall(self, query: str, k: int = 5, embeddings: Embeddings | None = None) -> list[Hit]:
         """The notes of long-term memory that fit a query, by relevance, recency and importance; the agent notes what

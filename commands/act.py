@@ -90,7 +90,8 @@ def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None) -> 
     """The same, every step drawn on standard error."""
     import time
 
-    from .drawing import row_of, state_view
+    from ..world.scenes import row_of
+    from .drawing import state_view
 
     with Live(console=err, auto_refresh=False, transient=True) as live:
 

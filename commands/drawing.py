@@ -1,12 +1,12 @@
-"""A world's state for people: values in the schema's own words, grids as characters, what changed in a line.
+"""A world's state for people: values in the schema's own words, grids as characters.
 
-A *row* is one state: feature name -> array of the feature's own shape. What a cell looks like is decided here once,
+What a cell looks like is decided here once,
 for the terminal and for the filmstrip: values named like a colour colour it, every other array of the grid adds a mark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ..world.scenes import Row, value_text
+
 if TYPE_CHECKING:
     from ..world.schema import Feature, Grid, Schema
-
-Row = dict[str, np.ndarray]
 
 COLORS = {
     "red": "#cc3d33",
@@ -59,20 +59,6 @@ class Cell:
         return self.value in BLANK
 
 
-def row_of(features: Mapping[str, Any], n: int = 0) -> Row:
-    """The n-th row of batched features `[N, ...]`."""
-    return {k: np.asarray(v[n]) for k, v in features.items()}
-
-
-def value_text(feature: Feature, value: Any) -> str:
-    """One scalar value as rules write it."""
-    if feature.kind == "category":
-        return feature.values[int(value)] if 0 <= int(value) < len(feature.values) else f"?{int(value)}"
-    if feature.kind == "boolean":
-        return "true" if bool(value) else "false"
-    return str(int(value)) if feature.kind == "integer" else f"{float(value):.4g}"
-
-
 def record(schema: Schema, row: Row) -> dict[str, Any]:
     """A state as JSON data: names of categories, numbers, nested lists for arrays."""
 
@@ -84,29 +70,6 @@ def record(schema: Schema, row: Row) -> dict[str, Any]:
         return bool(value) if f.kind == "boolean" else int(value) if f.kind == "integer" else float(value)
 
     return {f.name: plain(f, np.asarray(row[f.name])) for f in schema.features}
-
-
-def action_text(schema: Schema, action: Any) -> str:
-    """An action `[A]` in words: `forward`, or `torque = 0.5`."""
-    values = [value_text(a, v) for a, v in zip(schema.actions, np.asarray(action).reshape(-1), strict=True)]
-    if len(values) == 1 and schema.actions[0].kind == "category":
-        return values[0]
-    return ", ".join(f"{a.name} = {v}" for a, v in zip(schema.actions, values, strict=True))
-
-
-def changes(schema: Schema, before: Row, after: Row, least: float = 0.0) -> list[str]:
-    """What differs, a text each: `agent_x: 2 -> 3`, `object[3, 1]: key -> empty`."""
-    found = []
-    for f in schema.features:
-        a, b = np.asarray(before[f.name]), np.asarray(after[f.name])
-        where = np.argwhere(np.abs(a - b) > least) if f.kind == "real" else np.argwhere(a != b)
-        for at in where[:6]:
-            i = tuple(at)
-            place = f"{f.name}[{', '.join(map(str, i))}]" if i else f.name
-            found.append(f"{place}: {value_text(f, a[i])} -> {value_text(f, b[i])}")
-        if len(where) > 6:
-            found.append(f"{f.name}: {len(where) - 6} more cells")
-    return found
 
 
 # --- grids ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .drawing import COLORS, WALLS, Cell, Row, board, captions, differing, is_drawable, pointer, scalars, value_text
+from ..world.scenes import Row, value_text
+from .drawing import COLORS, WALLS, Cell, board, captions, differing, is_drawable, pointer, scalars
 from .recording import Frame
 
 if TYPE_CHECKING:

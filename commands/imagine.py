@@ -154,7 +154,7 @@ class Talk:
         if rest and not rest.isdigit():
             raise UserError(f"plan takes a number of steps, not '{rest}'")
         steps, is_reached = self.session.plan(int(rest) if rest else None)
-        from .drawing import action_text, changes
+        from ..world.scenes import action_text, changes
 
         schema = self.session.agent.schema
         shown = table(
@@ -206,7 +206,7 @@ class Talk:
 
     def show_step(self, step: Step) -> None:
         """What is imagined of the action, then what each rule did to it."""
-        from .drawing import action_text, changes
+        from ..world.scenes import action_text, changes
 
         schema = self.session.agent.schema
         what = changes(schema, step.before, step.after, 1e-4)

@@ -47,6 +47,10 @@ Rules = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a saved agent.")]
 
+Rule = Annotated[
+    str, typer.Argument(metavar="RULE", help="A rule's id, as `gedanken rules list` shows it, or its name.")
+]
+
 
 def llm(name: str | None) -> dict[str, Any]:
     """The `llm` option of an `Agent`, if the user wrote one."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +27,7 @@ from ..files import write_text
 
 if TYPE_CHECKING:
     from ..world.knowledge import Entry
+    from ..world.schema import Schema
     from ..world.training import Progress as Training
 
 P = ParamSpec("P")
@@ -34,6 +36,7 @@ R = TypeVar("R")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+INDENT = (0, 0, 0, 2)
 STATUS_STYLES = {"supported": "green", "contradicted": "red", "retired": "dim", "untested": "yellow"}
 
 
@@ -125,8 +128,11 @@ def status(entry: Entry) -> Text:
     return Text(entry.status, style=STATUS_STYLES.get(entry.status, ""))
 
 
-def rules_table(entries: Iterable[Entry], title: str = "rules") -> Table:
-    """Rules with their source and evidence: on how many transitions each applied (support), and held (hits)."""
+def rules_table(entries: Iterable[Entry], title: str = "rules", schema: Schema | None = None) -> Table:
+    """Rules with their source and evidence: on how many transitions each applied (support), and held (hits); with a
+    `schema` in plain sentences, too."""
+    from ..world.rules.words import to_words
+
     made = table(
         title,
         "id",
@@ -140,6 +146,8 @@ def rules_table(entries: Iterable[Entry], title: str = "rules") -> Table:
     )
     for e in entries:
         made.add_row(e.id, Text(e.text), e.source, status(e), *evidence(e))
+        if schema is not None:
+            made.add_row("", Padding(Text(to_words(e.rule, schema), style="italic"), INDENT))
     return made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .drawing import Row, action_text, row_of
+from ..world.scenes import Row, action_text, row_of
 
 if TYPE_CHECKING:
     from ..agent.agent import Agent

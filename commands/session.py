@@ -15,15 +15,14 @@ from torch import Tensor
 
 from ..errors import UserError, nearest
 from ..world.model import Outcome, State, begin
-from ..world.rules.compile import Compiled
-from .drawing import Row, action_text, changes, record, row_of, value_text
+from ..world.scenes import LEAST, Row, action_text, changes, corrections, row_of, value_text
+from .drawing import record
 
 if TYPE_CHECKING:
     from ..agent.agent import Agent
     from ..world.knowledge import Told
 
 CHANGED, AGREED = "changed", "agreed"
-_LEAST = 1e-4  # of a real feature, below which nothing is said to have changed
 
 
 @dataclass(frozen=True)
@@ -146,14 +145,7 @@ class Session:
         entries, schema = self.agent.mind.knowledge.corrections(), self.agent.schema
         found = []
         for i, entry in enumerate(entries):
-            corrected = Compiled(schema, [entry.rule]).correct(features, action, alone)
-            what = changes(schema, row_of(alone.mode), row_of(corrected.mode), _LEAST)
-            if abs(float(corrected.reward[0] - alone.reward[0])) > _LEAST:
-                what.append(f"reward: {float(alone.reward[0]):.3g} -> {float(corrected.reward[0]):.3g}")
-            if (float(corrected.cont[0]) < 0.5) != (float(alone.cont[0]) < 0.5):
-                what.append("the episode ends")
-            if not bool(corrected.feasible[0]) and bool(alone.feasible[0]):
-                what.append("forbidden")
+            what = corrections(schema, entry.rule, features, action, alone)
             if what:
                 found.append(Effect(entry.id, entry.text, CHANGED, tuple(what)))
             elif out.fired is not None and bool(out.fired[0, i]):
@@ -203,7 +195,7 @@ class Session:
             "steps": [
                 {
                     "action": action_text(schema, s.action),
-                    "changed": changes(schema, s.before, s.after, _LEAST),
+                    "changed": changes(schema, s.before, s.after, LEAST),
                     "reward": s.reward,
                     "continues": s.cont,
                     "feasible": s.is_feasible,

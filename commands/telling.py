@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import UserError
-from .output import err, evidence, is_interactive, rule_record, status, table
+from .output import INDENT, err, evidence, is_interactive, rule_record, status, table
 from .worlds import read_rules
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..prompts import Reading
     from ..world.knowledge import Entry, Told
     from ..world.schema import Schema
-
-INDENT = (0, 0, 0, 2)
 
 
 def manual(env_id: str, path: Path | None, schema: Schema) -> str | None:

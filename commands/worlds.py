@@ -45,6 +45,20 @@ def make_env(id: str, **options: Any) -> gymnasium.Env:
         raise UserError(f"environment '{id}' cannot be made: {error}") from error
 
 
+def schema_named(name: str) -> Schema:
+    """The schema in a JSON file, or of the environment with this id. Raises `UserError` where there is neither."""
+    from ..world.schema import Schema
+    from ..world.schema_file import read_schema
+
+    if name.endswith(".json") or Path(name).is_file():
+        return read_schema(name)
+    env = make_env(name)
+    try:
+        return Schema.from_env(env)
+    finally:
+        env.close()
+
+
 def _nearest(id: str, known: Any) -> str:
     """ "; did you mean 'CartPole-v1'?", the newest version where only that is wrong, whatever the case."""
     lowered = {k.lower(): k for k in known}

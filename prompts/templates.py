@@ -15,6 +15,7 @@ A file of the same name in a user's folder stands in for ours; it declares the s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -108,6 +109,11 @@ def load(name: str, folder: str | Path | None = None) -> Template:
         expected = ", ".join(f"{kind} {variable}" for variable, kind in template.variables.items())
         raise UserError(f"{theirs}: the prompt '{name}' declares exactly these variables: {expected}")
     return override
+
+
+def fingerprint(name: str, folder: str | Path | None = None) -> str:
+    """Twelve hexadecimal digits that change with the wording of the prompt `name`; raises as `render` does."""
+    return hashlib.sha256(repr(load(name, folder)).encode()).hexdigest()[:12]
 
 
 def parse(name: str, text: str, source: str) -> Template:

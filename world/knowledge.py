@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import GedankenError, UserError, nearest
+from ..memory.text import clean
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
 from .checking.effect import effects
@@ -25,6 +26,7 @@ from .checking.logic import Finding, examine
 from .evidence import BEHAVIOUR, Evidence, Status, is_fallible
 from .fitting import weighed
 from .guessing import guesses
+from .history import Origin
 from .miner import mine
 from .model import WorldModel
 from .refine import Assimilate, Refined
@@ -127,12 +129,14 @@ class KnowledgeBase:
     def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float,
                     transitions: Transitions | None) -> Told:
         assert self._translator is not None
+        assert self.gateway is not None
+        origin = Origin.of(self.gateway, "translate")
         known: dict[str, str] = {}
         for entry in self.active():
             if entry.sentence and entry.is_told:
                 known[entry.sentence] = "\n".join(filter(None, [known.get(entry.sentence), entry.claim]))
         found = self._translator.understood(sentence, list(known.items()), ask, confidence, transitions)
-        entries = tuple(self._add(rule, sentence, source) for rule in found.rules)
+        entries = tuple(self._add(rule, sentence, source, origin) for rule in found.rules)
         doubts = "; ".join(doubt for rule in found.rules for doubt in warnings(rule, self.schema))
         return Told(sentence, entries, found.readings, found.fate, found.reason or doubts)
 
@@ -150,26 +154,31 @@ class KnowledgeBase:
         if errors:
             raise RuleError.together(errors)
 
-    def _add(self, rule: Rule, sentence: str, source: Source) -> Entry:
-        """Add a rule, or return the entry that says the same: a person's word makes it theirs, and revives it."""
+    def _add(self, rule: Rule, sentence: str, source: Source, origin: Origin | None = None) -> Entry:
+        """Add a rule, or return the entry that says the same: a person's word makes it theirs, and revives it. What a
+        language model wrote (`origin`) gets no name of the model's choosing."""
+        rule, sentence = rule if origin is None else rule.model_copy(update={"name": None}), clean(sentence)
         claim = to_text(rule.statement)
         old = next((e for e in self._entries.values() if e.claim == claim), None)
         if old is None:
             self._last += 1
-            entry = entry_of(f"r{self._last}", rule, sentence, source)
+            entry = entry_of(f"r{self._last}", rule, sentence, source, origin)
         else:
-            changes: dict[str, object] = {}
-            if source in PEOPLE and not old.is_told:
-                changes |= {"source": source}
-            if source in PEOPLE and old.status == "retired":
-                changes |= {"status": old.restored().status}
-            if source in PEOPLE and sentence and not old.sentence:
-                changes |= {"sentence": sentence}
-            if source in PEOPLE and rule.name and rule.name != old.rule.name:
-                changes |= {"rule": rule, "text": to_text(rule)}
-            entry = old.model_copy(update=changes)
+            entry = self._retold(old, rule, sentence, source) if source in PEOPLE else old
         self._entries[entry.id] = entry
         return entry
+
+    def _retold(self, old: Entry, rule: Rule, sentence: str, source: Source) -> Entry:
+        """The entry as a person tells it again: theirs, in use, with their sentence and their name for it."""
+        entry = old if old.is_told else old.changed("accepted", old.source, source=source)
+        if sentence and not entry.sentence:
+            entry = entry.model_copy(update={"sentence": sentence})
+        if rule.name and rule.name != entry.rule.name:
+            entry = entry.changed("named", entry.text, rule=rule, text=to_text(rule))
+        if entry.status == "retired" and self._holder(entry) is not None:    # the name has gone to another
+            nameless = entry.rule.model_copy(update={"name": None})
+            entry = entry.changed("named", entry.text, rule=nameless, text=to_text(nameless))
+        return entry.revived()
 
     # --- evidence and proposals -----------------------------------------------------------------------------------
 
@@ -213,7 +222,8 @@ class KnowledgeBase:
         for (rule, source), (fit, evidence) in reversed(list(zip(new.values(), weights, strict=True))):
             candidate = entry_of("", rule.model_copy(update={"name": None}), source=source).judged(evidence, fit)
             if candidate.acting is not None and candidate.status != "contradicted" and not self._says(candidate.rule):
-                entry = self._add(candidate.rule, "", source).judged(evidence, fit)
+                origin = Origin.of(self.gateway, "propose") if self.gateway and source == "model" else None
+                entry = self._add(candidate.rule, "", source, origin).judged(evidence, fit)
                 self._entries[entry.id] = entry
                 added.append(entry)
         return added
@@ -300,22 +310,54 @@ class KnowledgeBase:
             if users:
                 shown = ", ".join(f"{e.id} (`{e.text}`)" for e in users)
                 raise UserError(f"'{let.name}' is used by {shown}; retire that first")
-        return self._replace(entry, "retired")
+        return self._put(entry.retired())
+
+    def accept(self, id: str) -> Entry:
+        """Make a proposed rule one's own, by its id or name: it then acts as if it had been told. One that is retired
+        is revived."""
+        entry = self._vacant(self.entry(id))
+        return self._put(self._retold(entry, entry.rule, "", "user"))
 
     def revive(self, id: str) -> Entry:
         """Bring a retired rule back, standing as its evidence says. Raises `UserError` if its name is taken by now, or
         a definition that it uses is gone or speaks of something else."""
-        entry = self.entry(id)
-        holder = next((e for e in self._entries.values() if e.rule.name and e.rule.name == entry.rule.name
-                       and e.id != entry.id and e.status != "retired"), None)
-        if holder is not None:
-            raise UserError(f"the name '{entry.rule.name}' is taken by {holder.id} now; retire that first")
+        entry = self._vacant(self.entry(id))
         check(entry.rule, self.schema, source=places.Source(entry.text, entry.id))
-        return self._replace(entry, entry.restored().status) if entry.status == "retired" else entry
+        return self._put(entry.revived())
 
-    def _replace(self, entry: Entry, status: Status) -> Entry:
-        self._entries[entry.id] = entry.model_copy(update={"status": status})
-        return self._entries[entry.id]
+    def receive(self, offered: Sequence[Entry], where: str) -> list[Entry]:
+        """Take in the rules of another knowledge base; return those that are new here, with ids of their own.
+
+        What is known here already, retired or not, stays as it is. `where` says what they were imported from.
+
+        Raises:
+            UserError: a new rule has the name of a standing one; nothing is taken then.
+        """
+        known = {e.claim for e in self._entries.values()}
+        new = {e.claim: e for e in reversed(offered) if e.claim not in known}
+        for entry in new.values():
+            self._vacant(entry)
+        received = []
+        for entry in reversed(new.values()):
+            self._last += 1
+            received.append(self._put(entry.changed("imported", where, id=f"r{self._last}")))
+        return received
+
+    def _holder(self, entry: Entry) -> Entry | None:
+        """The standing rule, other than the entry, that has its name."""
+        return next((e for e in self._entries.values() if e.rule.name and e.rule.name == entry.rule.name
+                     and e.id != entry.id and e.status != "retired"), None)
+
+    def _vacant(self, entry: Entry) -> Entry:
+        """The entry, if its name is free for it to stand under."""
+        holder = self._holder(entry)
+        if holder is not None:
+            raise UserError(f"the name '{entry.rule.name}' is taken by {holder.id}, `{holder.text}`; retire that first")
+        return entry
+
+    def _put(self, entry: Entry) -> Entry:
+        self._entries[entry.id] = entry
+        return entry
 
     # --- persistence ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ from ..errors import UserError
 from ..files import write_text
 from .evidence import Evidence, Status, is_drifting, judge
 from .fitting import Fit
+from .history import Event, Kind, Origin, edits, now
 from .rules.holes import filled, holes
 from .rules.parse import Line as ParsedLine
 from .rules.parse import RuleError, parse, parse_file, with_definitions
@@ -38,7 +39,7 @@ _VERSION = 1
 _HEADER = """\
 # What the agent was told and has found out, one rule a line; edit, add and delete as you like.
 # docs/rules.md describes the language. Evidence and sources are in rules.json."""
-_PROPOSED = {
+PROPOSED: dict[Source, str] = {
     "model": "# proposed by the language model: acts once the data support it",
     "miner": "# found in the data: acts while the data support it",
 }
@@ -49,7 +50,11 @@ class Entry(BaseModel):
     """One rule of a knowledge base: its canonical `text`, the `sentence` it was read from ("" if it was told as a
     rule line), who said it and when, how it stands with the data, and what these gave for each `?` of it. `effect` is
     by how much it lowers the model's held-out error (nats a transition, alone), `weight` what it weighs beside the
-    others, both where measured; `is_harmful` if it surely raises the error."""
+    others, both where measured; `is_harmful` if it surely raises the error.
+
+    `origin` is the language model that wrote it, if one did; `history` is what happened to it, oldest first.
+    `evidence_from` is where its evidence was counted, if it was imported and not yet checked here.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,6 +66,10 @@ class Entry(BaseModel):
     told: datetime
     status: Status = "untested"
     evidence: Evidence = Evidence()
+    evidence_from: str = ""
+    origin: Origin | None = None
+    history: tuple[Event, ...] = ()
+
     effect: float | None = None
     weight: float | None = None
     is_harmful: bool = False
@@ -99,13 +108,27 @@ class Entry(BaseModel):
         """The entry with this evidence, this fit of its holes, and the status that follows; a retired one stays
         retired."""
         found = fit or Fit((), (), 0)
-        entry = self.model_copy(update={"evidence": evidence, "fitted": found.values, "fitted_on": found.support})
+        changes = {"evidence": evidence, "fitted": found.values, "fitted_on": found.support, "evidence_from": ""}
+        entry = self.model_copy(update=changes)
         return entry if self.status == "retired" else entry.restored()
 
     def restored(self) -> Entry:
         """The entry as its evidence has it, whatever its status was."""
         rule = self.acting
         return self.model_copy(update={"status": judge(rule, self.evidence) if rule is not None else "untested"})
+
+    def changed(self, kind: Kind, note: str = "", **changes: object) -> Entry:
+        """The entry with these changes, and the event in its history."""
+        event = Event(at=now(), kind=kind, note=note)
+        return self.model_copy(update={**changes, "history": (*self.history, event)})
+
+    def retired(self) -> Entry:
+        """The entry taken out of use."""
+        return self if self.status == "retired" else self.changed("retired", status="retired")
+
+    def revived(self) -> Entry:
+        """The entry back in use, standing as its evidence says."""
+        return self.changed("revived").restored() if self.status == "retired" else self
 
 
 @dataclass(frozen=True)
@@ -208,7 +231,7 @@ def _merged(book: Book, text: str, schema: Schema, path: Path) -> Book:
     taken = {rule.name for rule in theirs.values() if rule.name}
     for claim, entry in entries.items():
         if claim not in theirs and claim in book.seen.claims:
-            entries[claim] = _retired(entry)
+            entries[claim] = entry.retired()
         elif claim not in theirs and entry.rule.name in taken:    # the person's line keeps the name
             nameless = entry.rule.model_copy(update={"name": None})
             entries[claim] = entry.model_copy(update={"rule": nameless, "text": to_text(nameless)})
@@ -249,25 +272,27 @@ def read(folder: Path, schema: Schema) -> Book:
                 entries[claim] = _standing(old, line.rule)
             present.add(claim)
         above = line.comment.removeprefix("#").strip() if line.rule is None else above
-    kept = (e if claim in present or e.id in saved.unwritten else _retired(e) for claim, e in entries.items())
+    standing = [claim for claim, e in known.items() if e.status != "retired"]
+    for old_claim, claim in edits(standing, [to_text(x.rule.statement) for x in lines if x.rule is not None]):
+        if claim not in known and old_claim not in present:
+            old = known[old_claim]
+            told = entries[claim].model_copy(update={"history": old.history})
+            entries[claim] = told.changed("edited", old.text)
+    kept = (e if claim in present or e.id in saved.unwritten else e.retired() for claim, e in entries.items())
     seen = Seen((folder / TEXT).resolve(), _fingerprint(text), frozenset(present))
     return replace(_arranged(Book(tuple(kept), (), {}, last), lines), seen=seen)
 
 
-def entry_of(id: str, rule: Rule, sentence: str = "", source: Source = "user") -> Entry:
+def entry_of(id: str, rule: Rule, sentence: str = "", source: Source = "user", origin: Origin | None = None) -> Entry:
     """A new entry, told now."""
-    told = datetime.now(UTC).replace(microsecond=0)
-    return Entry(id=id, rule=rule, text=to_text(rule), sentence=sentence, source=source, told=told)
+    return Entry(id=id, rule=rule, text=to_text(rule), sentence=sentence, source=source, told=now(), origin=origin)
 
 
 def _standing(entry: Entry, rule: Rule) -> Entry:
     """The entry as its line has it: not retired, with the line's name."""
-    entry = entry.model_copy(update={"rule": rule, "text": to_text(rule)})
-    return entry.restored() if entry.status == "retired" else entry
-
-
-def _retired(entry: Entry) -> Entry:
-    return entry.model_copy(update={"status": "retired"})
+    if to_text(rule) != entry.text:
+        entry = entry.changed("named", entry.text, rule=rule, text=to_text(rule))
+    return entry.revived()
 
 
 def _arranged(book: Book, lines: Iterable[ParsedLine]) -> Book:
@@ -290,7 +315,8 @@ def _arranged(book: Book, lines: Iterable[ParsedLine]) -> Book:
 
 def _comment(entry: Entry) -> str:
     """The comment above a rule: the sentence it was read from, or who proposed it."""
-    return f"# {' '.join(entry.sentence.split())}" if entry.sentence else _PROPOSED.get(entry.source, "")
+    sentence = "".join(c if c.isprintable() else " " for c in entry.sentence)
+    return f"# {' '.join(sentence.split())}" if sentence.strip() else PROPOSED.get(entry.source, "")
 
 
 @dataclass
@@ -322,10 +348,10 @@ def _saved(path: Path, data: str, schema: Schema) -> _Saved:
                 if raw["status"] != "retired":
                     saved.lost.append(error)
                 continue
-            entry = Entry(**raw, rule=rule)
+            entry = Entry(**(raw | {"text": to_text(rule)}), rule=rule)
             saved.entries[entry.claim] = entry
         return saved
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         way_out = f"delete it to start from {TEXT} alone, without evidence"
         raise UserError(f"{path} is damaged ({error}); {way_out}") from error
 

@@ -91,7 +91,8 @@ class Feature:
             bounds = f" from {self.low:g} to {self.high:g}" if math.isfinite(self.low + self.high) else ""
             kind = self.kind + bounds + (f" {self.unit}" if self.unit else "")
         shape = f"[{', '.join(map(str, self.shape))}]" if self.shape else ""
-        return f"{self.name}{shape}: {kind}" + (f" - {self.description}" if self.description else "")
+        description = f" - {self.description}" if self.description else ""
+        return " ".join(f"{self.name}{shape}: {kind}{description}".split())
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,10 @@ class Schema:
                 raise UserError(f"schema '{self.name}': '{f.name}' is not a name; use letters, digits and '_'")
             if f.kind == "category" and not f.values:
                 raise UserError(f"schema '{self.name}': category '{f.name}' lists no values")
+            for value in f.values:
+                if not value.isprintable() or not value.strip() or '"' in value:
+                    raise UserError(f"schema '{self.name}': '{f.name}' has the value {value!r}; no rule can name it: "
+                                    "use printable characters other than '\"'")
             if f.glosses and len(f.glosses) != len(f.values):
                 raise UserError(f"schema '{self.name}': '{f.name}' has {len(f.values)} values and {len(f.glosses)} "
                                 "glosses; give one a value ('' for none)")

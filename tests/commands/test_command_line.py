@@ -33,6 +33,12 @@ RULE = "forbid toggle if front_object == key"
         ["rules", "list"],
         ["rules", "retire"],
         ["rules", "revive"],
+        ["rules", "propose"],
+        ["rules", "show"],
+        ["rules", "test"],
+        ["rules", "explain"],
+        ["rules", "export"],
+        ["rules", "import"],
     ],
 )
 def test_every_command_has_help(gedanken: Run, words: list[str]) -> None:
