@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from .reader.items import Item
+    from .reader.reader import Say
     from .translation import Reading
 
 log = logging.getLogger(__name__)
@@ -187,15 +188,16 @@ class Gateway:
 
         return self._within_limits(attempt, messages, purpose, lambda scores: json.dumps(scores))
 
-    def read(self, sentence: str, items: Sequence[Item], purpose: str) -> list[Reading]:
-        """Return what a sentence may mean in a world of these items, the likeliest first, of a model that can read.
+    def read(self, sentence: str, items: Sequence[Item], say: Say, purpose: str) -> list[Reading]:
+        """Return what a sentence may mean in a world of these items, the likeliest first, of a model that can read;
+        see `LocalChatModel.read`.
 
         Raises:
             ModelUnavailable: as `ask`.
         """
 
         def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
-            return model.read(sentence, items), None
+            return model.read(sentence, items, say), None
 
         readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
             [[reading.text, round(reading.confidence, 4)] for reading in found]))

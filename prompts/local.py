@@ -27,6 +27,7 @@ from .weights import LOCAL
 if TYPE_CHECKING:
     from .decoding import Decoder, Decoding
     from .reader.items import Item
+    from .reader.reader import Say
     from .translation import Reading
 
 
@@ -77,8 +78,9 @@ class LocalChatModel(BaseChatModel):
         """Whether `read` is there: of the embedded model, with which a trained reader is shipped."""
         return self.model == LOCAL
 
-    def read(self, sentence: str, items: Sequence[Item]) -> list[Reading]:
+    def read(self, sentence: str, items: Sequence[Item], say: Say) -> list[Reading]:
         """Return what a sentence may mean in a world of these items, the likeliest first, with calibrated confidence.
+        `say` puts rule lines into plain words, which are compared with the sentence; what it cannot is left out.
 
         Raises:
             GedankenError: the reader's weights are not installed.
@@ -86,7 +88,7 @@ class LocalChatModel(BaseChatModel):
         from .reader.reader import load_reader
         from .translation import Reading
 
-        return [Reading("\n".join(heard.lines), heard.confidence) for heard in load_reader().read(sentence, items)]
+        return [Reading("\n".join(heard.lines), heard.confidence) for heard in load_reader().read(sentence, items, say)]
 
     def get_num_tokens(self, text: str) -> int:
         """Return the number of tokens of a text."""

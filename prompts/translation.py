@@ -19,6 +19,7 @@ from .templates import render
 
 if TYPE_CHECKING:
     from .reader.items import Item
+    from .reader.reader import Say
 
 UNKNOWN_CONFIDENCE = 0.5
 _MARKS = re.compile(r"^\s*(?:[-*•]\s+|\d{1,3}[.)]\s+|(?:rule|answer)\s*:\s*)?`*|`+\s*$", re.IGNORECASE)
@@ -57,12 +58,14 @@ def translate(
     gateway: Gateway,
     grammar: str | None,
     asking: Asking | None = None,
-    items: Sequence[Item] | None = None,
+    items: Sequence[Item] = (),
+    say: Say | None = None,
 ) -> list[Reading]:
     """Return different readings of a sentence, the likeliest first; empty if none is whole.
 
-    A model that was trained to read (`Gateway.can_read`) is given the sentence and the world's `items`; any other is
-    prompted, and asked for up to `asking.readings` answers.
+    A model that was trained to read (`Gateway.can_read`) is given the sentence, the world's `items`, and `say`, which
+    puts rule lines into plain words (None: no rules of this world); any other is prompted, and asked for up to
+    `asking.readings` answers.
 
     Args:
         sentence: what was said; goes into the prompt as quoted data.
@@ -72,12 +75,13 @@ def translate(
         grammar: GBNF text of one rule line, or None.
         asking: how often and how freely to ask.
         items: the world's features, actions and values, for a model that reads.
+        say: puts a reading into plain words, for a model that reads.
 
     Raises:
         ModelUnavailable: no model answers.
     """
-    if items is not None and gateway.can_read:
-        return gateway.read(sentence, items, "translate")
+    if say is not None and gateway.can_read:
+        return gateway.read(sentence, items, say, "translate")
     asking = asking or Asking()
     variables = {"schema": schema_text, "examples": list(examples), "sentence": sentence}
     messages = render("translate", asking.templates, **variables)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from ..errors import GedankenError, UserError
 from ..prompts import Gateway, ModelUnavailable, Reading, translate
 from ..prompts.reader.links import strange_word
+from ..prompts.reader.scoring import Said
 from .items import items_of
 from .judging import judged
 from .remembering import recalled
@@ -24,6 +25,7 @@ from .rules.constrain import decoding_grammar
 from .rules.parse import RuleError, parse
 from .rules.syntax import Rule
 from .rules.text import number, to_text, word
+from .rules.words import to_words
 from .schema import Feature, Schema
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ Ask = Callable[[str, Sequence[Reading]], int | None]
 _SHOWN = 4    # sentences told before, shown as examples
 _ASKED = 5    # readings that a person is asked about
 REMEMBERED = 0.97    # confidence of a reading that a person chose for a sentence like it
-_DOUBTFUL = 0.05    # what is left of the confidence in a reading that nobody can mean
+NOTHING = "None of this can be observed or said here."
 _WAY_OUT = "write it as a rule line"
 
 
@@ -107,7 +109,8 @@ class Translator:
         shown = [*examples(self.schema), *near]
         if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
             self._grammar = decoding_grammar(self.schema)
-        answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar, items=self._items)
+        answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar,
+                            items=self._items, say=self.said_back)
         alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
         found: dict[str, Candidate] = {}
         for answer in [*alike, *answers]:
@@ -117,12 +120,20 @@ class Translator:
             kept = tuple(rule for rule in rules if rule is not None)
             text = "\n".join(map(to_text, kept))
             before = found[text].reading.confidence if text in found else 0.0
-            confidence = before + answer.confidence * (_DOUBTFUL if self._is_doubtful(kept) else 1.0)
-            found[text] = Candidate(kept, Reading(text, min(confidence, 1.0)))
+            found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0)))
         candidates = list(found.values())
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
         return sorted(candidates, key=lambda c: -c.reading.confidence)
+
+    def said_back(self, lines: Sequence[str]) -> Said | None:
+        """Rule lines in plain words, and whether they are doubtful; None where they do not parse or check."""
+        rules = [_checked(line, self.schema) for line in lines]
+        kept = [rule for rule in rules if rule is not None]
+        if len(kept) < len(rules):
+            return None
+        words = " ".join(to_words(rule, self.schema) for rule in kept)
+        return Said(words or NOTHING, self._is_doubtful(kept))
 
     def _is_doubtful(self, rules: Sequence[Rule]) -> bool:
         """Whether a rule could never fire or hold, or compares a thing with itself: nobody means that."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 import torch
@@ -10,13 +9,9 @@ import torch
 from .codec import START, STOP, WORD_ID
 from .network import MAX_OUTPUT, Memory, Network, Question
 
-Follows = Callable[[Sequence[int]], set[int] | None]
-"""What may follow a prefix of ids (None: anything)."""
-
 
 @torch.inference_mode()
-def search(network: Network, question: Question, width: int = 12, best: int = 8, follows: Follows | None = None
-           ) -> list[tuple[list[int], float]]:
+def search(network: Network, question: Question, width: int, best: int) -> list[tuple[list[int], float]]:
     """Up to `best` whole outputs for a question of one row, the likeliest first, as (ids, log-probability)."""
     memory = network.read(question)
     alive: list[tuple[list[int], float]] = [([WORD_ID[START]], 0.0)]
@@ -25,20 +20,11 @@ def search(network: Network, question: Question, width: int = 12, best: int = 8,
     for _ in range(MAX_OUTPUT - 1):
         ids = torch.tensor([prefix for prefix, _ in alive])
         logp = network.write(_repeated(memory, len(alive)), ids)[:, -1].float().log_softmax(-1)
-        if follows is not None:
-            for row, (prefix, _) in enumerate(alive):
-                allowed = follows(prefix[1:])
-                if allowed is not None:
-                    mask = torch.ones(logp.shape[1], dtype=torch.bool)
-                    mask[list(allowed)] = False
-                    logp[row, mask] = -torch.inf
         total = logp + torch.tensor([score for _, score in alive])[:, None]
         scores, flat = total.flatten().topk(min(2 * width, total.numel()))
         grown: list[tuple[list[int], float]] = []
         for score, place in zip(scores.tolist(), flat.tolist(), strict=True):
             row, token = divmod(place, total.shape[1])
-            if score == -float("inf"):
-                continue
             if token == stop:
                 done.append((alive[row][0][1:], score))
             elif len(grown) < width:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +20,15 @@ from torch import Tensor
 from ...errors import GedankenError
 from ..embeddings import load_encoder
 from ..weights import LOCAL
-from .beam import Follows, search
+from .beam import search
 from .items import Item
 from .network import Network, parameters
 from .reading import Preparer, collate
-from .scoring import Scoring, features_of
+from .scoring import Said, Scoring, features_of
 
+WIDTH = 20    # of the beam
+Say = Callable[[Sequence[str]], Said | None]
+"""Rule lines said back in plain words; None where they are no rules of this world."""
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 _loading = threading.Lock()
 
@@ -49,28 +52,35 @@ class Reader:
         self.scoring = scoring or Scoring()
         self._lock = threading.Lock()
 
-    def read(self, sentence: str, items: Sequence[Item], best: int = 8, width: int = 12, follows: Follows | None = None
-             ) -> list[Heard]:
-        """Up to `best` readings of a sentence, the likeliest first, as scored; different texts."""
-        return [heard for heard, _ in self.scored(sentence, items, best, width, follows)]
+    def read(self, sentence: str, items: Sequence[Item], say: Say, best: int = 8) -> list[Heard]:
+        """Up to `best` readings of a sentence, the likeliest first: different texts, each said back by `say`."""
+        return [heard for heard, _ in self.scored(sentence, items, say)][:best]
 
-    def scored(self, sentence: str, items: Sequence[Item], best: int = 8, width: int = 12,
-               follows: Follows | None = None) -> list[tuple[Heard, list[float]]]:
-        """The same with the features that each reading was scored by."""
+    def scored(self, sentence: str, items: Sequence[Item], say: Say) -> list[tuple[Heard, list[float]]]:
+        """All readings found with the features that they were scored by."""
         with self._lock:
             prepared = self.preparer.prepare(sentence, items)
-            found = search(self.network, collate([prepared]), width, best, follows)
-        texts: dict[tuple[str, ...], tuple[list[int], float]] = {}
-        for ids, score in found:
-            lines = tuple(prepared.codec.decode(ids))
-            first, before = texts.get(lines, (ids, -math.inf))
-            texts[lines] = first, float(np.logaddexp(before, score))
-        total = sum(math.exp(score) for _, score in texts.values()) or 1.0
+            found = search(self.network, collate([prepared]), WIDTH, WIDTH)
+            readings: dict[tuple[str, ...], tuple[list[int], float, Said]] = {}
+            for ids, score in found:
+                lines = tuple(prepared.codec.decode(ids))
+                if lines in readings:
+                    first, before, said = readings[lines]
+                    readings[lines] = first, float(np.logaddexp(before, score)), said
+                elif (back := say(lines)) is not None:
+                    readings[lines] = ids, score, back
+            alike = self._alike(sentence, [said.words for _, _, said in readings.values()])
+        total = sum(math.exp(score) for _, score, _ in readings.values()) or 1.0
         scored = []
-        for lines, (ids, score) in texts.items():
-            features = features_of(prepared, ids, score, math.exp(score) / total)
+        for (lines, (ids, score, said)), near in zip(readings.items(), alike, strict=True):
+            features = features_of(prepared, ids, score, math.exp(score) / total, near, said.is_doubtful)
             scored.append((Heard(lines, score, self.scoring.confidence(features)), features))
         return sorted(scored, key=lambda pair: -pair[0].confidence)
+
+    def _alike(self, sentence: str, words: Sequence[str]) -> list[float]:
+        """How much each text means the same as the sentence: cosines of their embeddings."""
+        vectors = self.preparer.encoder.encode([sentence, *words], normalize_embeddings=True, show_progress_bar=False)
+        return [float(vectors[0] @ v) for v in vectors[1:]]
 
 
 def load_reader(path: Path = WEIGHTS) -> Reader:

@@ -1,8 +1,8 @@
 """Scoring whole readings: the network's probability beside what a careful reader would look at.
 
 Does the reading use every number that the sentence names in digits, name what the sentence names, and nothing that it
-does not? A logistic regression on a few such features ranks the readings and is their confidence; it is fitted on
-worlds that the network never saw.
+does not? Said back in plain words, does it sound like the sentence? A logistic regression on a few such features ranks
+the readings and is their confidence; it is fitted on worlds that the network never saw.
 """
 
 from __future__ import annotations
@@ -16,22 +16,33 @@ import numpy as np
 from .codec import NOTHING, WORD_ID
 from .reading import Prepared
 
-FEATURES = ("bias", "log_prob", "share", "nothing", "numbers_left", "strange", "missed", "repeated", "length")
+FEATURES = ("bias", "log_prob", "share", "nothing", "numbers_left", "strange", "missed", "repeated", "length", "alike",
+            "doubtful")
 
 
 @dataclass(frozen=True)
 class Scoring:
     """Weights of `FEATURES`, in their order."""
 
-    weights: tuple[float, ...] = (0.0, 1.0, 2.0, 0.0, -0.5, -0.5, -0.5, -1.0, 0.0)
+    weights: tuple[float, ...] = (-5.0, 0.5, 1.5, 0.0, -0.5, -0.5, -0.5, -0.5, 0.5, 8.0, -3.0)
 
     def confidence(self, features: Sequence[float]) -> float:
         """How likely a reading with these features is right, in 0..1."""
         return 1 / (1 + math.exp(-sum(w * f for w, f in zip(self.weights, features, strict=True))))
 
 
-def features_of(prepared: Prepared, ids: Sequence[int], log_prob: float, share: float) -> list[float]:
-    """The `FEATURES` of one reading; `share` is its part of the probability of all readings found."""
+@dataclass(frozen=True)
+class Said:
+    """A reading said back: in plain `words`, and whether nobody can mean it (a rule that can never fire, say)."""
+
+    words: str
+    is_doubtful: bool = False
+
+
+def features_of(prepared: Prepared, ids: Sequence[int], log_prob: float, share: float, alike: float, is_doubtful: bool
+                ) -> list[float]:
+    """The `FEATURES` of one reading; `share` is its part of the probability of all readings found, `alike` how much its
+    words mean the same as the sentence, -1..1."""
     codec = prepared.codec
     pointed = [i - codec.first_item for i in ids if codec.first_item <= i < codec.first_number]
     used = {(codec.numbers[i - codec.first_number].start) for i in ids if i >= codec.first_number}
@@ -49,7 +60,7 @@ def features_of(prepared: Prepared, ids: Sequence[int], log_prob: float, share: 
         1.0, max(log_prob, -20.0), share, float(nothing), float(len(left)) * (not nothing),
         float(sum(1 - max(support[j], support[int(prepared.owners[j])]) for j in distinct)),
         float(sum(j not in covered for j in named)) * (not nothing), repeated / 4,
-        len(ids) / max(len(prepared.tokens), 1),
+        len(ids) / max(len(prepared.tokens), 1), alike, float(is_doubtful),
     ]
 
 

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from scipy.optimize import minimize
 
+from gedanken.prompts import Gateway
 from gedanken.prompts.embeddings import load_encoder
 from gedanken.prompts.reader.network import Network
 from gedanken.prompts.reader.reader import WEIGHTS, Reader, packed, save_packed, unpacked
@@ -27,6 +28,7 @@ from gedanken.world.rules.parse import RuleError, parse
 from gedanken.world.rules.syntax import Rule
 from gedanken.world.schema import Schema
 from gedanken.world.schema_file import schema_from
+from gedanken.world.translator import Translator
 
 from .domain import Domain
 from .train import domains, new_network
@@ -53,7 +55,7 @@ def checked(lines: Sequence[str], schema: Schema) -> tuple[Rule, ...] | None:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of a held-out world: its readings that parse and check, whether each is right, and its features."""
+    """A sentence of a held-out world: its readings, whether each is right, and its features."""
 
     text: str
     rules: tuple[str, ...]
@@ -66,8 +68,8 @@ class Sentence:
         schema = schema_from(domain.schema)
         meant = checked(rules, schema) or ()
         case = Case(schema, text, (meant,) if meant else (), ())
-        found = [(h.lines, kept, f) for h, f in reader.scored(text, items_of(schema))
-                 if (kept := checked(h.lines, schema)) is not None]
+        say = Translator(schema, Gateway(None)).said_back
+        found = [(h.lines, checked(h.lines, schema) or (), f) for h, f in reader.scored(text, items_of(schema), say)]
         return Sentence(text, rules, [lines for lines, _, _ in found], [is_right(kept, case) for _, kept, _ in found],
                         [f for _, _, f in found])
 
