@@ -40,9 +40,11 @@ def manual(env_id: str, path: Path | None, schema: Schema) -> str | None:
 
 def ask(sentence: str, readings: Sequence[Reading]) -> int | None:
     """Show what a sentence may mean and let the person choose; None if nothing was meant."""
-    shown = table(f'"{sentence}" may mean', "", "rule", "confidence", right=("confidence",))
+    shown = table(f'"{sentence}" may mean', "", "meaning", "confidence", right=("confidence",))
     for number, reading in enumerate(readings, 1):
-        shown.add_row(str(number), Text(reading.text), f"{reading.confidence:.0%}")
+        shown.add_row(str(number), Text(reading.words or reading.text), f"{reading.confidence:.0%}")
+        if reading.words:
+            shown.add_row("", Text(reading.text, style="dim"), "")
     err.print(shown)
     try:
         answer = Prompt.ask(

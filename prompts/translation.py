@@ -49,6 +49,8 @@ class Reading:
 
     text: str
     confidence: float
+    words: str = ""
+    """The same said back in plain words, where somebody did."""
 
 
 def translate(
