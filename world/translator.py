@@ -120,8 +120,8 @@ class Translator:
             kept = tuple(rule for rule in rules if rule is not None)
             text = "\n".join(map(to_text, kept))
             before = found[text].reading.confidence if text in found else 0.0
-            words = " ".join(to_words(rule, self.schema) for rule in kept)
-            found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0), words))
+            plainly = " ".join(to_words(rule, self.schema) for rule in kept)
+            found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0), plainly))
         candidates = list(found.values())
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
@@ -146,7 +146,8 @@ class Translator:
         """The candidates with their confidence after the data have spoken."""
         priors = [c.reading.confidence for c in candidates]
         posterior = judged([c.rules for c in candidates], priors, self.schema, transitions)
-        return [replace(c, reading=replace(c.reading, confidence=p)) for c, p in zip(candidates, posterior, strict=True)]
+        return [replace(c, reading=replace(c.reading, confidence=p))
+                for c, p in zip(candidates, posterior, strict=True)]
 
     def _unsayable(self, sentence: str) -> str:
         """Why a sentence is refused, with the word that the world has nothing for."""

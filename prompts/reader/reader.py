@@ -71,11 +71,11 @@ class Reader:
                     readings[lines] = ids, score, back
             alike = self._alike(sentence, [said.words for _, _, said in readings.values()])
         total = sum(math.exp(score) for _, score, _ in readings.values()) or 1.0
-        scored = []
-        for (lines, (ids, score, said)), near in zip(readings.items(), alike, strict=True):
-            features = features_of(prepared, ids, score, math.exp(score) / total, near, said.is_doubtful)
-            scored.append((Heard(lines, score, self.scoring.confidence(features)), features))
-        return sorted(scored, key=lambda pair: -pair[0].confidence)
+        features = [features_of(prepared, ids, score, math.exp(score) / total, near, said.is_doubtful)
+                    for (ids, score, said), near in zip(readings.values(), alike, strict=True)]
+        heard = [Heard(lines, score, confidence) for (lines, (_, score, _)), confidence
+                 in zip(readings.items(), self.scoring.confidences(features), strict=True)]
+        return sorted(zip(heard, features, strict=True), key=lambda pair: -pair[0].confidence)
 
     def _alike(self, sentence: str, words: Sequence[str]) -> list[float]:
         """How much each text means the same as the sentence: cosines of their embeddings."""
@@ -103,8 +103,8 @@ def _load(path: Path) -> Reader:
         state = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     network = Network(_bert(encoder))
     network.load_state_dict(unpacked(state), strict=False)
-    weights = json.loads(data.get("scoring", "null"))
-    return Reader(network, Preparer(encoder), Scoring(tuple(weights)) if weights else None)
+    scoring = {name: tuple(numbers) for name, numbers in json.loads(data.get("scoring", "{}")).items()}
+    return Reader(network, Preparer(encoder), Scoring(**scoring))
 
 
 def _bert(encoder: Any) -> Any:
@@ -122,7 +122,7 @@ def _bert(encoder: Any) -> Any:
 
 def save_packed(network: Network, path: Path, scoring: Scoring) -> None:
     """Write the weights with 8 bits a number (a scale a row), everything of one axis with 16."""
-    data = {"scoring": json.dumps(scoring.weights)}
+    data = {"scoring": json.dumps(vars(scoring))}
     save_file(packed(parameters(network)), path, metadata=data)
 
 

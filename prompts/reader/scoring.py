@@ -1,13 +1,13 @@
 """Scoring whole readings: the network's probability beside what a careful reader would look at.
 
 Does the reading use every number that the sentence names in digits, name what the sentence names, and nothing that it
-does not? Said back in plain words, does it sound like the sentence? A logistic regression on a few such features ranks
-the readings and is their confidence; it is fitted on worlds that the network never saw.
+does not? Said back in plain words, does it sound like the sentence? A linear score of a few such features ranks the
+readings of one sentence (a conditional logit: their shares sum to 1); how far a share can be trusted is a logistic
+curve. Both are fitted on worlds that the network never saw.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,19 +16,33 @@ import numpy as np
 from .codec import NOTHING, WORD_ID
 from .reading import Prepared
 
-FEATURES = ("bias", "log_prob", "share", "nothing", "numbers_left", "strange", "missed", "repeated", "length", "alike",
-            "doubtful")
+FEATURES = (
+    "log_prob", "share", "nothing", "numbers_left", "strange", "missed", "repeated", "length", "alike", "doubtful",
+)
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Weights of `FEATURES`, in their order."""
+    """`weights` of the `FEATURES`, in their order; `trust`: the bias, and the weights of a reading's log odds among the
+    readings found and of its log-probability."""
 
-    weights: tuple[float, ...] = (-5.0, 0.5, 1.5, 0.0, -0.5, -0.5, -0.5, -0.5, 0.5, 8.0, -3.0)
+    weights: tuple[float, ...] = (0.7, 1.0, 0.3, -0.1, -0.4, -0.9, 0.0, 1.0, 7.0, -1.5)
+    trust: tuple[float, float, float] = (0.0, 0.7, 0.2)
 
-    def confidence(self, features: Sequence[float]) -> float:
-        """How likely a reading with these features is right, in 0..1."""
-        return 1 / (1 + math.exp(-sum(w * f for w, f in zip(self.weights, features, strict=True))))
+    def confidences(self, features: Sequence[Sequence[float]]) -> list[float]:
+        """How likely each reading of one sentence is right, in 0..1."""
+        if not features:
+            return []
+        shares = self.shares(np.array(features))
+        bias, odds, probability = self.trust
+        z = bias + odds * np.log(shares / (1 - shares)) + probability * np.array(features)[:, 0]
+        return [float(p) for p in 1 / (1 + np.exp(-z))]
+
+    def shares(self, features: np.ndarray) -> np.ndarray:
+        """The readings' shares `[R]` by their score, from features `[R, F]`; never quite 0 or 1."""
+        score = features @ np.array(self.weights)
+        share = np.exp(score - score.max())
+        return np.clip(share / share.sum(), 1e-4, 1 - 1e-4)
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ def features_of(prepared: Prepared, ids: Sequence[int], log_prob: float, share: 
     repeated = len(pointed) - len(distinct) if len(pointed) > 4 else 0
     nothing = list(ids) == [WORD_ID[NOTHING]]
     return [
-        1.0, max(log_prob, -20.0), share, float(nothing), float(len(left)) * (not nothing),
+        max(log_prob, -20.0), share, float(nothing), float(len(left)) * (not nothing),
         float(sum(1 - max(support[j], support[int(prepared.owners[j])]) for j in distinct)),
         float(sum(j not in covered for j in named)) * (not nothing), repeated / 4,
         len(ids) / max(len(prepared.tokens), 1), alike, float(is_doubtful),

@@ -73,9 +73,9 @@ class Sentence:
         return Sentence(text, rules, [lines for lines, _, _ in found], [is_right(kept, case) for _, kept, _ in found],
                         [f for _, _, f in found])
 
-    def by(self, key: Callable[[list[float]], float]) -> list[bool]:
-        """Which readings are right, ordered by a key of their features."""
-        order = sorted(range(len(self.right)), key=lambda i: -key(self.features[i]))
+    def by(self, score: Callable[[np.ndarray], np.ndarray]) -> list[bool]:
+        """Which readings are right, ordered by a score `[R]` of their features `[R, F]`."""
+        order = np.argsort(-score(np.array(self.features)), kind="stable") if self.features else []
         return [self.right[i] for i in order]
 
 
@@ -95,14 +95,16 @@ def main() -> None:
         for one in heard:
             if not (one.right and one.right[0]):
                 print(f"{one.text}\n   wanted {one.rules}\n   heard  {one.lines[:2]}")
-    _report("by the network alone", [one.by(lambda f: f[1]) for one in heard])
+    _report("by the network alone", [one.by(lambda f: f[:, 0]) for one in heard])
     halves = [fitted([one for i, one in enumerate(heard) if i % 2 == k]) for k in (0, 1)]
-    _report("scored, cross-fitted", [one.by(halves[1 - i % 2].confidence) for i, one in enumerate(heard)])
+    crossed = [halves[1 - i % 2] for i in range(len(heard))]
+    _report("scored, cross-fitted", [one.by(s.shares) for one, s in zip(heard, crossed, strict=True)])
     scoring = fitted(heard)
-    print({name: round(w, 2) for name, w in zip(FEATURES, scoring.weights, strict=True)})
+    print({name: round(w, 2) for name, w in zip(FEATURES, scoring.weights, strict=True)}, scoring.trust)
+    said = [(p, ok) for one, s in zip(heard, crossed, strict=True)
+            for p, ok in zip(s.confidences(one.features), one.right, strict=True)]
     for low in np.arange(0, 1, 0.2):
-        there = [ok for i, one in enumerate(heard) for f, ok in zip(one.features, one.right, strict=True)
-                 if low <= halves[1 - i % 2].confidence(f) < low + 0.2]
+        there = [ok for p, ok in said if low <= p < low + 0.2]
         print(f"  confidence {low:.1f}: right {np.mean(there) if there else math.nan:.2f} of {len(there)}")
     if args.write:
         save_packed(reader.network, WEIGHTS, scoring)
@@ -115,15 +117,30 @@ def _report(name: str, right: Sequence[Sequence[bool]]) -> None:
 
 
 def fitted(heard: Sequence[Sentence]) -> Scoring:
-    """Logistic regression of being right on a reading's features, with a little ridge."""
-    x = np.array([f for one in heard for f in one.features])
-    y = np.array([ok for one in heard for ok in one.right], float)
+    """Weights by a conditional logit over the readings of each sentence, then trust by a logistic regression."""
+    spread = np.concatenate([one.features for one in heard if one.features]).std(0) + 1e-6
+    some = [(np.array(one.features) / spread, np.array(one.right)) for one in heard if any(one.right)]
 
     def cost(w: np.ndarray) -> float:
-        z = x @ w
-        return float(np.mean(np.logaddexp(0, z) - y * z) + 1e-3 * np.sum(w[1:] ** 2))
+        total = 0.0
+        for x, right in some:
+            score = x @ w
+            share = np.exp(score - score.max())
+            total -= float(np.log(share[right].sum() / share.sum()))
+        return total / len(some) + 0.003 * float(np.sum(w**2))
 
-    return Scoring(tuple(float(w) for w in minimize(cost, np.zeros(len(FEATURES))).x))
+    weights = tuple(float(w) for w in minimize(cost, np.eye(len(spread))[0]).x / spread)
+    scoring = Scoring(weights)
+    rows = [(np.log(p / (1 - p)), f[0], ok) for one in heard if one.features
+            for p, f, ok in zip(scoring.shares(np.array(one.features)), one.features, one.right, strict=True)]
+    x, y = np.array([[1.0, odds, log_prob] for odds, log_prob, _ in rows]), np.array([ok for *_, ok in rows], float)
+
+    def loss(t: np.ndarray) -> float:
+        z = x @ t
+        return float(np.mean(np.logaddexp(0, z) - y * z) + 1e-4 * np.sum(t[1:] ** 2))
+
+    bias, odds, probability = minimize(loss, np.array([0.0, 0.7, 0.2])).x
+    return Scoring(weights, (float(bias), float(odds), float(probability)))
 
 
 if __name__ == "__main__":
