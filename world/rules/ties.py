@@ -57,7 +57,7 @@ class Ties:
         """Correct `predicted` in place where ties fire; mark in `conflict [N, R]` where they cannot be had."""
         where = fired.index_select(1, self.columns)                                                        # [N, T]
         source = rng if rng is not None else torch.Generator().manual_seed(0)
-        chosen = {n: predicted[n].mode() for n in self.names}
+        chosen = {n: predicted[n].mode().clone() for n in self.names}
         is_written = torch.zeros(rows.size, dtype=torch.bool)
         for some in where.any(1).nonzero()[:, 0].split(max(1, _CHUNK // self.propose.size)):
             best, written, lost = self._best(predicted, rows, where[some], some, source, rng is not None)

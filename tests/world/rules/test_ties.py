@@ -139,3 +139,9 @@ def test_a_cell_is_named_by_its_place(grid_schema: Schema) -> None:
 @pytest.mark.parametrize("text", [*GRID, "expect object'[position of (object == key)] == empty"])
 def test_a_tie_is_printed_as_it_is_read(text: str, grid_schema: Schema) -> None:
     assert to_text(parse(text, grid_schema)) == text
+
+
+def test_what_was_is_left_as_it_is(plant_schema: Schema) -> None:
+    before = drawn(plant_schema.features)
+    rows, _, _ = stepped(plant_schema, ["expect velocity' == position' - position"], None)
+    assert all(torch.equal(rows.now[k], v) for k, v in before.items())
