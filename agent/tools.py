@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from ..errors import UserError, nearest
-from ..world.evidence import BEHAVIOUR, judge, measure
+from ..world.checking import BEHAVIOUR, judge, measure
 from ..world.model import Outcome
 from ..world.rules.check import warnings
 from ..world.rules.compile import Compiled

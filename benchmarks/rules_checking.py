@@ -22,9 +22,9 @@ import numpy as np
 from common import Figures, options
 
 from gedanken.memory.record import Transitions
+from gedanken.world.checking import Evidence, Tally, is_drifting, judge
 from gedanken.world.checking.noise import Rates, misreading
 from gedanken.world.checking.verdicts import spans_of
-from gedanken.world.evidence import Evidence, Tally, is_drifting, judge
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Schema
 

@@ -23,7 +23,7 @@ from mining_worlds import World, misread, worlds
 from torch import Tensor
 
 from gedanken.memory.record import Transitions
-from gedanken.world.evidence import SLACK, as_rows, measure
+from gedanken.world.checking import SLACK, as_rows, measure
 from gedanken.world.miner import mine
 from gedanken.world.rules import syntax as s
 from gedanken.world.rules.evaluate import Rows, evaluate, truth

@@ -153,7 +153,7 @@ def rules_table(entries: Iterable[Entry], title: str = "rules", schema: Schema |
 
 def evidence(entry: Entry) -> tuple[str, str]:
     """Support and hits, or dashes for a rule on behaviour, which no data can refute."""
-    from ..world.evidence import BEHAVIOUR
+    from ..world.checking import BEHAVIOUR
 
     if isinstance(entry.rule.statement, BEHAVIOUR):
         return "-", "-"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from .evidence import TOLERANCE, Evidence, as_rows, measure
+from .checking import TOLERANCE, Evidence, as_rows, measure
 from .rules import syntax as s
 from .rules.evaluate import Rows, evaluate, truth
 from .rules.holes import filled, filling, holes

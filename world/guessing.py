@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..prompts import Gateway, propose
-from .evidence import as_rows
+from .checking import as_rows
 from .rules.constrain import decoding_grammar
 from .rules.evaluate import Rows
 from .rules.parse import RuleError, parse

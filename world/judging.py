@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .evidence import Evidence, measure
+from .checking import Evidence, measure
 from .rules import syntax as s
 from .rules.syntax import Rule
 from .schema import Schema

@@ -19,11 +19,11 @@ from ..errors import GedankenError, UserError, nearest
 from ..memory.text import clean
 from ..prompts import Gateway, ModelUnavailable
 from . import rulebook
+from .checking import BEHAVIOUR, Evidence, Status, is_fallible
 from .checking.effect import effects
 from .checking.equivalence import equivalent
 from .checking.exceptions import repaired
 from .checking.logic import Finding, examine
-from .evidence import BEHAVIOUR, Evidence, Status, is_fallible
 from .fitting import weighed
 from .guessing import guesses
 from .history import Origin

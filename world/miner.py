@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .evidence import as_rows
+from .checking import as_rows
 from .mining.claims import Claim, claims_of, payments
 from .mining.conditions import conditions_of
 from .mining.covering import Found, cover, foreseen, lasting

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import UserError
 from ..files import write_text
-from .evidence import Evidence, Status, is_drifting, judge
+from .checking import Evidence, Status, is_drifting, judge
 from .fitting import Fit
 from .history import Event, Kind, Origin, edits, now
 from .rules.holes import filled, holes

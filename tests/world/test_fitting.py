@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gedanken.memory.record import Transitions
-from gedanken.world.evidence import Evidence
+from gedanken.world.checking import Evidence
 from gedanken.world.fitting import fit, weighed
 from gedanken.world.rules.holes import filled, holes
 from gedanken.world.rules.parse import RuleError, parse

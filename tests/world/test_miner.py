@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gedanken.memory.record import Transitions
-from gedanken.world.evidence import judge, measure
+from gedanken.world.checking import judge, measure
 from gedanken.world.miner import MinerConfig, mine
 from gedanken.world.rules.text import to_text
 from gedanken.world.schema import Derived, Feature, Pointed, Schema

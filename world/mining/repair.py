@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..evidence import TOLERANCE, as_rows
+from ..checking import TOLERANCE, as_rows
 from ..rules import syntax as s
 from ..rules.evaluate import Rows, truth
 from ..rules.holes import known

@@ -7,6 +7,7 @@ the next state and the action may be named. `warnings` (in `doubts`) says what i
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from ...errors import nearest
 from ..schema import Derived, Schema
@@ -192,7 +193,7 @@ class _Checker(Typer):
     # --- the effect of `expect`, the condition of `always` ------------------------------------------------------------
 
     def effect(self, node: Expression, scope: Scope, alone: bool = True) -> Expression:
-        """A conjunction of atoms, each of one feature of the next state."""
+        """A conjunction of claims: each of one feature of the next state, or of several that it ties together."""
         match node:
             case s.Logical(operator="and", operands=operands):
                 return self.rebuilt(node, operands=tuple(self.effect(o, scope, alone=False) for o in operands))
@@ -202,82 +203,81 @@ class _Checker(Typer):
                 return node
         before = len(self.mistakes)
         checked = self.condition(node, scope)
-        return checked if len(self.mistakes) > before else self._atom(checked)
+        return checked if len(self.mistakes) > before else self._claim(checked)
 
-    def _atom(self, node: Expression) -> Expression:
+    def _claim(self, node: Expression) -> Expression:
         match node:
-            case s.Compare(operands=operands):
-                return self._comparison(node, operands)
-            case s.Member(operand=operand, members=members):
-                if self._one_next(node, operand, members) and self._is_real(operand):
-                    self.wrong(node, "'in' on a real feature as an effect", "; give it bounds: low <= x' <= high")
-            case s.Not(operand=s.Name() | s.Index() as operand) | (s.Name() | s.Index() as operand):
-                self._one_next(node, operand, ())
             case s.Same(feature=None):
-                pass
+                return node
             case s.Same(feature=str(name)):
                 self._settable(node, name)
+                return node
             case s.Changed(feature=name):
                 self.wrong(node, f"'{to_text(node)}' as an effect", f"; write {word(name)}' != {word(name)}")
             case s.Boolean():
                 self.wrong(node, f"'{to_text(node)}' as an effect says nothing of the next state")
-            case s.Logical(operator="implies"):
-                self.wrong(node, "'implies' as an effect is not supported yet", "; write `expect EFFECT if CONDITION`")
-            case s.Logical():
-                self.wrong(node, "'or' as an effect is not supported yet",
-                           "; write x' in {a, b}, or two rules with probability")
-            case s.Not():
-                self.wrong(node, "'not' as an effect is not supported yet", "; turn the comparison round: x' != y")
+            case s.Compare(operands=operands):
+                return self._comparison(node, operands) if self._can_be_set(node) else node
+            case s.Member(operand=operand) if self._can_be_set(node) and self._is_real(operand):
+                self.wrong(node, "'in' on a real feature as an effect", "; give it bounds: low <= x' <= high")
+            case s.Member():
+                pass
             case _:
-                self.wrong(node, f"'{to_text(node)}' as an effect is not supported yet",
-                           "; name each cell that changes: array'[x, y] == ...")
+                self._can_be_set(node)
         return node
 
     def _comparison(self, node: s.Compare, operands: tuple[Expression, ...]) -> Expression:
-        bare = [i for i, o in enumerate(operands) if _is_next(o)]
-        i = bare[0] if bare else 0
-        if not self._one_next(node, operands[i], operands[:i] + operands[i + 1 :]):
-            return node
-        if "!=" in node.operators and self._is_real(operands[i]):
+        """A comparison as an effect, with the next feature on the left where there is one alone on its side."""
+        for left, right in pairwise(operands):
+            for target, other in ((left, right), (right, left)):
+                if _is_next(target) and any(part == target for part in s.walk(other)):
+                    present = to_text(target).replace("'", "", 1)
+                    self.wrong(node, f"an effect that says {to_text(target)} of itself",
+                               f"; write the present value, {present}, on one side")
+                    return node
+            if not _speaks_of_next(left) and not _speaks_of_next(right):
+                text = to_text(next(o for o in operands if _speaks_of_next(o)))
+                self.wrong(node, "a chain of comparisons in an effect", f"; write it in two: {text} ... and {text} ...")
+                return node
+        if "!=" in node.operators and any(map(self._is_real, operands)):
             self.wrong(node, "'!=' on a real feature as an effect", "; give it bounds: x' < ... or x' > ...")
-        if len(operands) == 2 and i == 1:
+        if len(operands) == 2 and _is_next(operands[1]) and not _speaks_of_next(operands[0]):
             turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
             operators = tuple(turned.get(o, o) for o in node.operators)
             return self.rebuilt(node, operands=operands[::-1], operators=operators)
-        if len(operands) > 3 or (len(operands) == 3 and i != 1):
-            text = to_text(operands[i])
-            self.wrong(node, "a chain of comparisons in an effect", f"; write it in two: {text} ... and {text} ...")
         return node
 
-    def _one_next(self, node: Node, target: Expression, others: tuple[Expression, ...]) -> bool:
-        """Whether the atom says one next feature, `target`, in terms of the present; notes what is wrong if not."""
+    def _can_be_set(self, node: Expression) -> bool:
+        """Whether a claim speaks of the next state, and only of what a rule can set there; notes what is wrong."""
         before = len(self.mistakes)
-        named = [n for n in s.walk(node) if isinstance(n, s.Name) and n.primed]
-        tied = [o for o in others if _speaks_of_next(o)]
-        places = target.at if isinstance(target, s.Index) else ()
-        if not named and not tied:
+        if not _speaks_of_next(node):
             now = next((n.name for n in s.walk(node) if isinstance(n, s.Name) and n.name not in self.actions), "x")
             self.wrong(node, "an effect that does not speak of the next state", f"; write {word(now)}'")
-        elif len({n.name for n in named}) > 1 or (tied and _is_next(target)) or any(map(_speaks_of_next, places)):
-            names = listed(dict.fromkeys(f"{word(n.name)}'" for n in named))
-            self.wrong(node, f"an effect that ties several next features together ({names}) is not supported yet",
-                       "; say each in terms of the present state: x' == ... and y' == ..., one atom a feature")
-        elif len(places) == 1 and isinstance(places[0], s.Place | s.Position):
-            self.wrong(node, "an effect on a cell named by its place is not supported yet",
-                       "; name its coordinates: array'[x, y] == ...")
-        elif not _is_next(target):
-            self.wrong(node, "the next feature is not alone on its side", f"; write {word(named[0].name)}' == ...")
-        else:
-            self._settable(target, named[0].name)
+        for part in s.walk(node):
+            match part:
+                case s.Name(name=name, primed=True):
+                    self._settable(part, name)
+                case s.Index(array=s.Name(primed=True, name=name)) if name not in self.schema.base:
+                    self.wrong(part, f"a cell of the derived feature '{name}' cannot be an effect",
+                               "; name the features that it is read from")
+                case s.Index(array=s.Name(primed=True, name=name), at=at) if _names_next(at, name):
+                    self.wrong(part, f"a cell of {word(name)}' at a place that is read from {word(name)}'",
+                               "; name the cell in terms of the present state")
+                case s.Same(feature=str(name)) | s.Changed(feature=name) if name not in self.schema.base:
+                    self.wrong(part, f"'{to_text(part)}' of a derived feature in an effect that ties several",
+                               "; name the features that it is read from")
+                case s.Near() | s.Position() if _speaks_of_next(part):
+                    self.wrong(part, f"'{to_text(part)}' in an effect is not supported",
+                               "; name each cell that changes: array'[x, y] == ...")
         return len(self.mistakes) == before
 
     def _is_real(self, target: Expression) -> bool:
-        name = target.array.name if isinstance(target, s.Index) else target.name if isinstance(target, s.Name) else ""
-        return self.schema.named[name].kind == "real"
+        name = target.array if isinstance(target, s.Index) else target
+        return isinstance(name, s.Name) and name.primed and self.schema.named[name.name].kind == "real"
 
     def _settable(self, node: Node, name: str) -> None:
         derived = self.schema.derivations.get(name)
-        if isinstance(derived, Derived) and (derived.put is None or isinstance(node, s.Index)):
+        if isinstance(derived, Derived) and derived.put is None:
             self.wrong(node, f"the derived feature '{name}' cannot be an effect: it has no setter",
                        "; state the features that it is read from")
 
@@ -292,5 +292,9 @@ def _is_next(node: Expression) -> bool:
     return isinstance(name, s.Name) and name.primed
 
 
-def _speaks_of_next(node: Expression) -> bool:
+def _speaks_of_next(node: Node) -> bool:
     return any((isinstance(n, s.Name) and n.primed) or isinstance(n, s.Same | s.Changed) for n in s.walk(node))
+
+
+def _names_next(at: tuple[Expression, ...], name: str) -> bool:
+    return any(isinstance(n, s.Name) and n.primed and n.name == name for place in at for n in s.walk(place))

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..schema import Derived, Feature, Pointed, Schema
 from .codes import Evaluation, Rows
-from .evaluate import compiled
+from .evaluate import compiled, coordinates
 from .guards import conjuncts
 from .holes import known
 from .syntax import (
@@ -69,8 +69,8 @@ class Place:
             pointed = rows.schema.derivations.get(self.target)
             return rows.pointer(pointed, True) if isinstance(pointed, Pointed) else None
         flat, inside = torch.zeros((), dtype=torch.int64), torch.ones((), dtype=torch.bool)
-        for length, expr in zip(rows.schema.feature(self.target).shape, self.at, strict=True):
-            i = compiled(expr, rows.schema)(rows).floor().long()
+        for length, run in zip(rows.schema.feature(self.target).shape, coordinates(self.at, rows.schema), strict=True):
+            i = run(rows).nan_to_num(nan=-1.0).floor().long()
             flat, inside = flat * length + i, inside & (i >= 0) & (i < length)
         return torch.where(inside, flat, -1).expand(rows.size)
 

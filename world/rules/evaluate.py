@@ -62,7 +62,8 @@ from .syntax import (
     Symbol,
 )
 
-__all__ = ["Evaluation", "Reading", "Rows", "code_of", "compiled", "evaluate", "robustness", "truth"]
+__all__ = ["Evaluation", "Reading", "Rows", "code_of", "compiled", "coordinates", "evaluate", "mask", "robustness",
+           "truth"]
 
 Reading = Literal["value", "truth", "robustness"]
 
@@ -88,17 +89,31 @@ def robustness(expr: Expression, rows: Rows) -> Tensor:
 
 def compiled(expr: Expression, schema: Schema, reading: Reading = "value") -> Evaluation:
     """Compile an expression for a schema, once: `run(rows) -> [N]`. Equal expressions share one compilation."""
-    compiler = _COMPILERS.get(id(schema))
-    if compiler is None:
-        compiler = _COMPILERS[id(schema)] = _Compiler(schema)
-        weakref.finalize(schema, _COMPILERS.pop, id(schema), None)
-    return compiler.program(expr, reading)
+    return _compiler(schema).program(expr, reading)
+
+
+def mask(condition: Expression, schema: Schema) -> Evaluation:
+    """Where a condition on an array's cells holds, compiled: `run(rows) -> [N, *cells]`."""
+    return _compiler(schema).truth(condition).run
+
+
+def coordinates(at: Sequence[Expression], schema: Schema) -> list[Evaluation]:
+    """What stands in the brackets of `array[...]`, compiled to a number an axis; NaN where a place is nowhere."""
+    return [code.run for code in _compiler(schema).coordinates(at)]
 
 
 def code_of(expr: Expression, schema: Schema) -> Code:
     """The expression compiled, with what is known of it before it runs (whether it is whole, its shape)."""
     compiled(expr, schema)
-    return _COMPILERS[id(schema)].value(expr)
+    return _compiler(schema).value(expr)
+
+
+def _compiler(schema: Schema) -> _Compiler:
+    compiler = _COMPILERS.get(id(schema))
+    if compiler is None:
+        compiler = _COMPILERS[id(schema)] = _Compiler(schema)
+        weakref.finalize(schema, _COMPILERS.pop, id(schema), None)
+    return compiler
 
 
 _COMPARISONS: dict[str, Callable[..., Tensor]] = {
@@ -280,7 +295,7 @@ class _Compiler:
     def _index(self, array: Name, at: Sequence[Expression]) -> Code:
         """Gather one cell a row; off the board reads 0, which is a category's first value."""
         sizes = self.schema.feature(array.name).shape
-        places = [c for e in at for c in (self._coordinates(e) if isinstance(e, Place | Position) else [self.value(e)])]
+        places = self.coordinates(at)
         if len(places) != len(sizes):
             raise UserError(f"'{array.name}' has {len(sizes)} axes: give {len(sizes)} indices, not {len(places)}")
         return self._gathered(self.value(array), sizes, places)
@@ -302,6 +317,10 @@ class _Compiler:
         return replace(cells, run=gather, shape=cell.shape, is_primed=cells.is_primed or cell.is_primed)
 
     # --- space --------------------------------------------------------------------------------------------------------
+
+    def coordinates(self, at: Sequence[Expression]) -> list[Code]:
+        """What stands in the brackets of an index, a number an axis."""
+        return [c for e in at for c in (self._coordinates(e) if isinstance(e, Place | Position) else [self.value(e)])]
 
     def _coordinates(self, place: Expression) -> list[Code]:
         """A place as a number an axis; NaN where there is none, so that every comparison with it is false."""

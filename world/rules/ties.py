@@ -1,11 +1,10 @@
 """Claims that tie several next features together, by particles: `x' + y' == 5`, `a' == on or b' == on`.
 
 For each row on which such a rule fires, candidates for the features it names are drawn from what is predicted of each,
-beside the most likely one and proposals in which a single feature (or every combination, where there are few) was
-given the value that satisfies the tie. Each is weighted by the product of experts; with a generator one is drawn,
-without one the best is taken, and the features are set to it. Where few combinations are possible at all, they are the
-candidates, and the product is exact. A row without any candidate that satisfies a hard tie is left alone, and the rule
-has lost there.
+beside the most likely one and what is proposed to satisfy the tie (`proposals`). Each is weighted by the product of
+experts; with a generator one is drawn, without one the best is taken, and the features are set to it. Where few
+combinations are possible at all, they are the candidates, and the product is exact. A row without any candidate that
+satisfies a hard tie is left alone, and the rule has lost there.
 
 N rows, M of them with a tie that fires, P candidates a row, K of them drawn, T ties.
 """
@@ -14,20 +13,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..distributions import Board, Categorical, Distribution, Normal, decode, encode, take
+from ..distributions import Board, Categorical, Distribution, Normal, encode, take
 from ..schema import Schema
 from .codes import Rows
-from .effects import MOST_VALUES, Tie
+from .effects import Tie
 from .evaluate import compiled
-from .syntax import Arithmetic, Compare, Expression, Name, walk
+from .proposals import Proposals, followed, repeated
+from .syntax import Compare, Expression, Logical, Name, Not, walk
 
-_CHUNK = 2**17  # candidates weighed at once
+_CHUNK = 2**22  # numbers in the candidates weighed at once
+_ROUNDING = 1e-6  # of the largest value of a real feature (unbounded: of 100), what an equality may be off
 _UNLIKELY = 1e4  # nats by which what was proposed stands behind what was drawn
 
 
@@ -46,31 +47,19 @@ class Ties:
     def __init__(self, schema: Schema, claims: Sequence[TieClaim], particles: int) -> None:
         self.schema, self.claims = schema, tuple(claims)
         self.names = tuple(n for n in schema.base if any(n in c.tie.names for c in claims))
-        self.holds = [compiled(c.tie.effect, schema, "truth") for c in claims]
+        self.holds = [compiled(_rounded(c.tie.effect, schema), schema, "truth") for c in claims]
         self.columns = torch.tensor([c.column for c in claims])
-        scalars = [schema.base[n] for n in self.names if not schema.base[n].shape]
-        listed = {f.name: f.cardinality for f in scalars if f.cardinality and f.cardinality <= MOST_VALUES}
-        self.listed = tuple(listed)
-        few = bool(listed) and math.prod(listed.values()) <= MOST_VALUES
-        # Where every combination can be weighed, nothing need be drawn: the product is exact.
-        self.is_exact = few and len(listed) == len(self.names)
-        self.particles = 0 if self.is_exact else particles
-        self.codes = self._every(listed) if few else self._each(listed)
-        gaps = (_gap(c.tie.effect) for c in claims)
-        self.solved = [(compiled(gap, schema), name.name) for gap in gaps if gap is not None
-                       for name in dict.fromkeys(n for n in walk(gap) if isinstance(n, Name) and n.primed)
-                       if name.name in schema.base and not schema.base[name.name].shape
-                       and not schema.base[name.name].cardinality]
+        self.propose = Proposals(schema, [c.tie.effect for c in claims], self.names, particles)
+        self.is_exact, self.particles = self.propose.is_exact, self.propose.particles
 
     def correct(self, predicted: dict[str, Distribution], rows: Rows, fired: Tensor, conflict: Tensor,
                 rng: torch.Generator | None) -> None:
         """Correct `predicted` in place where ties fire; mark in `conflict [N, R]` where they cannot be had."""
         where = fired.index_select(1, self.columns)                                                        # [N, T]
         source = rng if rng is not None else torch.Generator().manual_seed(0)
-        per_row = 1 + self.particles * (1 + len(self.solved)) + len(self.codes)
-        chosen = {n: predicted[n].mode() for n in self.names}
+        chosen = {n: predicted[n].mode().clone() for n in self.names}
         is_written = torch.zeros(rows.size, dtype=torch.bool)
-        for some in where.any(1).nonzero()[:, 0].split(max(1, _CHUNK // per_row)):
+        for some in where.any(1).nonzero()[:, 0].split(max(1, _CHUNK // self.propose.size)):
             best, written, lost = self._best(predicted, rows, where[some], some, source, rng is not None)
             is_written[some] = written
             for t, column in enumerate(self.columns.tolist()):
@@ -89,11 +78,11 @@ class Ties:
         `[M]`; and where a tie lost `[M, T]`."""
         m = len(some)
         own = {n: take(predicted[n], some) for n in self.names}
-        candidates = self._candidates(own, rows, some, source)
+        candidates = self.propose(own, rows, some, source)
         p = next(iter(candidates.values())).shape[1]
         flat = {n: v.flatten(0, 1) for n, v in candidates.items()}
-        satisfied = self._satisfied(self._rows(rows, some, p, flat), m, p)                                 # [M, P, T]
-        score = sum((_log_prob(_repeated(d, p), flat[n]).view(m, p) for n, d in own.items()), torch.zeros(m, p))
+        satisfied = self._satisfied(followed(rows, some, p, flat), m, p)                                 # [M, P, T]
+        score = sum((_log_prob(repeated(d, p), flat[n]).view(m, p) for n, d in own.items()), torch.zeros(m, p))
         alive = score > -torch.inf
         if is_drawn:
             behind = torch.arange(p) < 1 if self.is_exact else torch.arange(p) > self.particles
@@ -118,75 +107,24 @@ class Ties:
         written = (where & ~lost).any(1) & (is_drawn | (best > 0)) & alive.any(1)
         return {n: v[torch.arange(m), best] for n, v in candidates.items()}, written, lost
 
-    def _candidates(self, own: dict[str, Distribution], rows: Rows, some: Tensor, source: torch.Generator
-                    ) -> dict[str, Tensor]:
-        """The most likely value, K drawn ones, proposals: name -> `[M, P, *shape]`."""
-        m, k = len(some), self.particles
-        modes = {n: d.mode()[:, None] for n, d in own.items()}
-        parts = [modes]
-        if not self.is_exact:
-            draws = {n: _spread(_repeated(d, k)).sample(source).unflatten(0, (m, k)) for n, d in own.items()}
-            parts.append(draws)
-        if len(self.codes):
-            tried = {n: v.expand(-1, len(self.codes), *v.shape[2:]).clone() for n, v in modes.items()}
-            for j, name in enumerate(self.listed):
-                codes = self.codes[:, j]
-                tried[name] = torch.where(codes >= 0, decode(self.schema.base[name], codes), tried[name])
-            parts.append(tried)
-        for gap, name in self.solved:
-            flat = {n: v.flatten(0, 1) for n, v in draws.items()}
-            here, step = flat[name], 1.0
-            residual = gap(self._rows(rows, some, k, flat))
-            slope = (gap(self._rows(rows, some, k, {**flat, name: here + step})) - residual) / step
-            root = here - torch.where(slope != 0, residual / slope, 0.0)
-            bounded = root.clamp(self.schema.base[name].low, self.schema.base[name].high).to(here.dtype)
-            parts.append({**draws, name: bounded.view(m, k)})
-        return {n: torch.cat([part[n] for part in parts], 1) for n in own}
-
     def _satisfied(self, rows: Rows, m: int, p: int) -> Tensor:
         return torch.stack([holds(rows).view(m, p) for holds in self.holds], -1)
 
-    def _rows(self, rows: Rows, some: Tensor, p: int, candidates: dict[str, Tensor]) -> Rows:
-        """`some` rows, each `p` times, followed by candidates."""
-        each = some.repeat_interleave(p)
-        action = None if rows.action is None else rows.action[each]
-        after = {k: v[each] for k, v in (rows.next or {}).items() if k not in candidates}
-        return Rows(self.schema, {k: v[each] for k, v in rows.now.items()}, action, {**after, **candidates})
 
-    @staticmethod
-    def _every(listed: dict[str, int]) -> Tensor:
-        """Every combination of codes, `[combinations, features]`."""
-        return torch.cartesian_prod(*(torch.arange(v) for v in listed.values())).view(-1, len(listed))
-
-    @staticmethod
-    def _each(listed: dict[str, int]) -> Tensor:
-        """Every value of one feature at a time, -1 for the others: `[values, features]`."""
-        codes = torch.full((sum(listed.values()), len(listed)), -1)
-        row = 0
-        for j, v in enumerate(listed.values()):
-            codes[row:row + v, j] = torch.arange(v)
-            row += v
-        return codes
-
-
-def _gap(effect: Expression) -> Expression | None:
-    """What is 0 where a comparison of two numbers turns, None for any other effect."""
-    if not isinstance(effect, Compare) or effect.operators[0] == "!=":
-        return None
-    left, right = effect.operands
-    return Arithmetic(operator="-", left=left, right=right)
-
-
-def _repeated(own: Distribution, times: int) -> Distribution:
-    parts = own.mean if isinstance(own, Normal) else own.logits
-    return take(own, torch.arange(len(parts)).repeat_interleave(times))
-
-
-def _spread(own: Distribution) -> Distribution:
-    """The floor mixed in, so that a certain model still draws what it did not think of."""
-    if isinstance(own, Normal):
-        return own
-    return replace(own, logits=Categorical(own.feature, own.logits).possible())
+def _rounded(effect: Expression, schema: Schema) -> Expression:
+    """The effect with every equality of real features up to the rounding of float32."""
+    match effect:
+        case Compare(operators=operators, within=None) if "==" in operators:
+            names = [n.name for n in walk(effect) if isinstance(n, Name) and n.primed]
+            reals = [schema.named[n] for n in names if schema.named[n].kind == "real"]
+            largest = max((abs(bound) for f in reals for bound in (f.low, f.high)), default=0.0)
+            within = _ROUNDING * (largest if math.isfinite(largest) else 100.0)
+            return effect.model_copy(update={"within": within}) if reals else effect
+        case Logical(operands=operands):
+            return effect.model_copy(update={"operands": tuple(_rounded(o, schema) for o in operands)})
+        case Not(operand=operand):
+            return effect.model_copy(update={"operand": _rounded(operand, schema)})
+    return effect
 
 
 def _log_prob(own: Distribution, value: Tensor) -> Tensor:

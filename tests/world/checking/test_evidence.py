@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gedanken.memory.record import Transitions
-from gedanken.world.evidence import Evidence, interval, is_fallible, judge, measure
+from gedanken.world.checking import Evidence, interval, is_fallible, judge, measure
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Derived, Feature, Schema
 

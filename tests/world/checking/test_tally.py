@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gedanken.memory.record import Transitions
+from gedanken.world.checking import Evidence, Tally, is_drifting, judge, measure
 from gedanken.world.checking.drift import History
 from gedanken.world.checking.exceptions import repaired
 from gedanken.world.checking.noise import misreading
-from gedanken.world.evidence import Evidence, Tally, is_drifting, judge, measure
 from gedanken.world.rules.parse import parse
 from gedanken.world.rules.text import to_text
 from gedanken.world.schema import Feature, Schema

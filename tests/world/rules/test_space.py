@@ -116,7 +116,7 @@ def test_near_over_cells_is_a_mask(rows: Rows) -> None:
     ("avoid near(object == box, 2.5)", "27: near(...) within 2.5 steps; give a whole number from 1 to 100"),
     ("avoid near(agent_x) > 3", "12: 'agent_x' is a number, not a condition"),
     ("avoid neer(object == box)", "7: unknown function 'neer'; did you mean 'near'?"),
-    ("expect near(object' == box)", "8: 'near(object' == box)' as an effect is not supported yet"),
+    ("expect near(object' == box)", "8: 'near(object' == box)' in an effect is not supported"),
 ])
 def test_mistakes_about_places(text: str, says: str, grid_schema: Schema) -> None:
     with pytest.raises(RuleError) as caught:
