@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import UserError
 from ..memory.text import clean
-from .evidence import Evidence
+from .checking import Evidence
 from .history import Origin
 from .knowledge import KnowledgeBase
 from .rulebook import PEOPLE, PROPOSED, Book, Entry, Source, entry_of

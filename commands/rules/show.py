@@ -60,7 +60,7 @@ def record(agent: Agent, entry: Entry) -> dict[str, Any]:
 
 def _facts(known: dict[str, Any], entry: Entry) -> Iterator[tuple[str, str]]:
     """What there is to say, line by line."""
-    from ...world.evidence import BEHAVIOUR
+    from ...world.checking import BEHAVIOUR
 
     yield "in words", known["words"]
     yield "said by", f"{_SAID_BY[entry.source]}, {_date(entry.told)}" + (

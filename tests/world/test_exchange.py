@@ -12,7 +12,7 @@ import pytest
 
 from gedanken.errors import UserError
 from gedanken.memory.record import Transitions
-from gedanken.world.evidence import Evidence
+from gedanken.world.checking import Evidence
 from gedanken.world.exchange import export_json, export_text, import_rules, schema_fingerprint
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.rules.parse import RuleError

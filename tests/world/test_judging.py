@@ -1,0 +1,45 @@
+"""What the transitions in memory say of what a sentence may mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gedanken.memory.record import Transitions
+from gedanken.world.judging import judged, weight_of_evidence
+from gedanken.world.rules.parse import parse
+from gedanken.world.schema_file import schema_from
+
+SCHEMA = schema_from({
+    "name": "lamp",
+    "features": [{"name": "lit", "kind": "boolean"}, {"name": "door", "kind": "boolean"}],
+    "actions": [{"name": "action", "kind": "category", "values": ["press", "wait"]}],
+})
+
+
+def pressed(n: int = 200) -> Transitions:
+    """Pressing lights the lamp; the door moves as it likes."""
+    rng = np.random.default_rng(0)
+    action = rng.integers(0, 2, n)
+    lit, door, door_next = (rng.random(n) < 0.5 for _ in range(3))
+    no = np.zeros(n, bool)
+    return Transitions({"lit": lit, "door": door}, action[:, None], np.zeros(n, np.float32), no, no,
+                       {"lit": np.where(action == 0, True, lit), "door": door_next}, np.zeros(n, np.int64), np.arange(n))
+
+
+def test_what_holds_goes_up_and_what_fails_goes_down() -> None:
+    right, wrong, idle = ([parse(line, SCHEMA)] for line in (
+        "expect lit' if action == press", "expect door' if action == press", "avoid lit and door"))
+    seen = pressed()
+    assert weight_of_evidence(right, SCHEMA, seen) > 3
+    assert weight_of_evidence(wrong, SCHEMA, seen) < -5
+    assert weight_of_evidence(idle, SCHEMA, seen) == 0
+    before = [0.2, 0.6, 0.1]
+    after = judged([right, wrong, idle], before, SCHEMA, seen)
+    assert after[0] > 0.9
+    assert after[1] < 0.05
+    assert sum(after) <= 1
+
+
+def test_data_that_say_nothing_change_nothing() -> None:
+    assert judged([[parse("avoid lit", SCHEMA)]], [0.4], SCHEMA, pressed()) == pytest.approx([0.4])
