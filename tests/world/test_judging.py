@@ -24,7 +24,7 @@ def pressed(n: int = 200) -> Transitions:
     lit, door, door_next = (rng.random(n) < 0.5 for _ in range(3))
     no = np.zeros(n, bool)
     return Transitions({"lit": lit, "door": door}, action[:, None], np.zeros(n, np.float32), no, no,
-                       {"lit": np.where(action == 0, True, lit), "door": door_next}, np.zeros(n, np.int64), np.arange(n))
+                       {"lit": (action == 0) | lit, "door": door_next}, np.zeros(n, np.int64), np.arange(n))
 
 
 def test_what_holds_goes_up_and_what_fails_goes_down() -> None:

@@ -21,7 +21,8 @@ SCHEMA = schema_from({
         {"name": "x", "kind": "integer", "low": 0, "high": 7},
         {"name": "y", "kind": "integer", "low": 0, "high": 7},
     ],
-    "actions": [{"name": "action", "kind": "category", "values": ["up", "down"]}, {"name": "push", "low": -1, "high": 1}],
+    "actions": [{"name": "action", "kind": "category", "values": ["up", "down"]},
+                {"name": "push", "low": -1, "high": 1}],
 })
 SENTENCE = "Over 25 kilograms, 80% of the time, at most 206 steps, 12 of them"
 
