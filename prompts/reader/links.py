@@ -1,7 +1,8 @@
 """How much each word of a sentence looks like each item: what lets the reader find names that it has never seen.
 
-Five channels a word and item: the word is one of the item's own words, and what share of these the sentence has; the
-word stands in the item's gloss or its feature's name; letters in common (typos, abbreviations); meaning in common.
+Six channels a word and item: the word is one of the item's own words, and what share of these the sentence has; the
+word stands in the item's gloss or its feature's name; letters in common (typos, abbreviations); meaning in common; the
+word is the head of the item's name (a train speed is a speed, a speed limit is not).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from .items import Item
 
-CHANNELS = 5
+CHANNELS = 6
 _WORD = re.compile(r"[^\W_]+")
 _ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "ed", "es", "ly", "er", "en", "s", "e", "y")
 _STOP = frozenset({
@@ -95,6 +96,8 @@ def links(sentence: str, items: Sequence[Item], vector: Vector) -> np.ndarray:
                 out[i, j, 0], out[i, j, 1] = 1.0, share
             if s in wide:
                 out[i, j, 2] = 1.0
+            if item.words and s == stem(item.words[-1]):
+                out[i, j, 5] = 1.0
         columns = [column[w] for w in item.words]
         if columns:
             out[:, j, 3] = letters[:, columns].max(1)

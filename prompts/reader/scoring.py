@@ -82,7 +82,7 @@ def _support(prepared: Prepared) -> np.ndarray:
     """How much the sentence speaks of each item, in 0..1: `[M]`."""
     if not len(prepared.links):
         return np.zeros(len(prepared.types))
-    own, _, wide, letters, meaning = prepared.links.max(0).T
+    own, _, wide, letters, meaning, _ = prepared.links.max(0).T
     return np.asarray(np.maximum.reduce([own, 0.7 * wide, letters * (letters > 0.5), (meaning * 1.3 - 0.3).clip(0, 1)]))
 
 

@@ -31,7 +31,7 @@ from .grounding import is_said
 from .statements import Statements
 from .surface import finished
 
-FREE, TWO, REMOVED, FOREIGN, SMALL_TALK = 0.30, 0.09, 0.035, 0.01, 0.03
+FREE, TWO, REMOVED, FOREIGN, SMALL_TALK = 0.45, 0.09, 0.035, 0.01, 0.03
 """Shares of the stream: hand-written pairs; among the composed, two rules at once and the three kinds of unsayable."""
 
 LONG, LONG_TWO = 150, 200
