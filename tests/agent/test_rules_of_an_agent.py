@@ -1,4 +1,4 @@
-"""What an agent makes of its rules: definitions everywhere, fitted numbers, edits of `rules.txt`, effects, conflicts."""
+"""What an agent makes of its rules: definitions, fitted numbers, edits of `rules.txt`, effects, conflicts."""
 
 from __future__ import annotations
 
