@@ -23,6 +23,7 @@ from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
 from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
+from ..world.rules.text import to_text
 from ..world.schema import Schema
 from ..world.training import Progress, Trainer, TrainingConfig
 from . import learn as learning
@@ -129,9 +130,13 @@ class Agent:
         """Every rule with its source, status and evidence."""
         return self.mind.knowledge.entries
 
-    def check(self) -> list[Entry]:
-        """Count support and hits of every rule over all of memory, and set the statuses."""
-        self.mind.knowledge.check(self.mind.memory.transitions())
+    def check(self, effects: bool = True) -> list[Entry]:
+        """Weigh every rule by all of memory, and set the statuses; with a trained model and `effects`, measure as well
+        what each rule changes in its error on transitions held out from training."""
+        mind, unseen = self.mind, self.mind.replay.transitions(held_out=True)
+        is_trained = self.trainer is not None and self.trained_on > 0
+        model = mind.learned if effects and is_trained and len(unseen) else None
+        mind.knowledge.check(mind.memory.transitions(), model, unseen)
         self.refresh()
         return self.rules
 
@@ -158,22 +163,22 @@ class Agent:
         mind = self.mind
         mind.imagining = Remembered(mind.knowledge.refine(mind.learned), mind.failures)
         mind.limits = [
-            Limit.of(self.schema, e.rule.statement, e.text)
+            Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
             for e in mind.knowledge.limits()
             if isinstance(e.rule.statement, Avoid | Maintain)
         ]
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits)
-        mind.shield = Shield(self.schema, mind.knowledge.compiled(), mind.limits)
+        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
 
     def objective(self) -> Objective:
         """What the agent is after: its goals, the return, its preferences, less what its limits exclude."""
         kb = self.mind.knowledge
         goals: list[Term] = [
-            Goal(self.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
+            Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
         ]
         wishes: list[Term] = [
-            Preference(self.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
+            Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
         return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
 
@@ -186,7 +191,7 @@ class Agent:
         seen = perceive(self.schema, observation, self.env)
         mind.recent.reset()
         mind.failures.clear()
-        mind.decisions, mind.imagined_steps, mind.departures, mind.broken = [], 0, 0, 0
+        mind.decisions, mind.imagined_steps, mind.departures, mind.broken, mind.conflicts = [], 0, 0, 0, 0
         mind.features = self.schema.batch([seen])
         mind.belief, mind.predicted = begin(mind.imagining, mind.features), None
         objective = self.objective()
@@ -292,13 +297,13 @@ class Agent:
         """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy."""
         if self.trainer is None:
             self.trained_on = len(self.mind.memory)
-            self.check()
+            self.check(effects=False)
             return {}
         try:
             self.trainer.run(self.experience, steps, progress)
         finally:
             self.trained_on = len(self.mind.memory)
-            self.check()
+            self.check(effects=False)
         return learning.accuracy(self.mind, self.experience)
 
     def run(
@@ -361,18 +366,22 @@ class Agent:
             config=self.config,
             seed=self.seed,
         )
-        if rules:
-            for entry in self.mind.knowledge.active():
-                other.mind.knowledge.tell(entry.text)
+        acting = [rule for e in self.mind.knowledge.active() if (rule := e.acting) is not None]
+        if rules and acting:
+            other.mind.knowledge.tell("\n".join(map(to_text, acting)))
         other.trained_on = 0
         other.refresh()
         return other
 
     def save(self, folder: str | Path) -> None:
-        """Write everything to a folder, aside and renamed: what was saved before is whole at any moment."""
+        """Write everything to a folder, aside and renamed: what was saved before is whole at any moment. What a person
+        changed in `rules.txt` meanwhile acts from here on."""
         from .checkpoint import save
 
+        before = self.rules
         save(self, Path(folder))
+        if self.rules != before:
+            self.refresh()
 
     @staticmethod
     def load(folder: str | Path, env: gymnasium.Env, **options: Any) -> Agent:

@@ -73,6 +73,7 @@ def _play(
         mind.broken,
         len(mind.decisions),
         time.perf_counter() - began,
+        mind.conflicts,
     )
     agent.end_episode()
     return result

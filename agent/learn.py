@@ -34,6 +34,8 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     if mind.predicted is not None:
         came_true = bool(exact(mind.predicted.mode, after)[0]) if any(f.is_discrete for f in schema.features) else True
         surprise = -sum(float(d.log_prob(after[k])[0]) for k, d in mind.predicted.features.items())
+        if mind.predicted.conflict is not None:
+            mind.conflicts += int(mind.predicted.conflict.sum())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
         if surprise > surprising:
             words = _in_words(schema, step)

@@ -73,3 +73,4 @@ class Mind:
     imagined_steps: int = 0
     departures: int = 0
     broken: int = 0
+    conflicts: int = 0

@@ -13,7 +13,8 @@ from ..files import write_text
 @dataclass(frozen=True)
 class EpisodeResult:
     """One episode. `imagined_steps` counts imagined transitions, `replans` plans made because the world departed
-    from what was imagined, `broken` steps in a state that a limit excludes, `shielded` actions that were replaced."""
+    from what was imagined, `broken` steps in a state that a limit excludes, `shielded` actions that were replaced,
+    `conflicts` how often a rule lost against a stronger one in what the executed steps were predicted to bring."""
 
     seed: int
     layout: str
@@ -25,6 +26,7 @@ class EpisodeResult:
     broken: int
     shielded: int
     seconds: float
+    conflicts: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class RunResult:
             "departures": sum(e.departures for e in self.episodes),
             "broken": sum(e.broken for e in self.episodes),
             "shielded": sum(e.shielded for e in self.episodes),
+            "conflicts": sum(e.conflicts for e in self.episodes),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from ..errors import UserError, nearest
-from ..world.checking import BEHAVIOUR, judge, measure
+from ..world.checking import BEHAVIOUR
+from ..world.fitting import weighed
 from ..world.model import Outcome
+from ..world.rulebook import entry_of
 from ..world.rules.check import warnings
 from ..world.rules.compile import Compiled
 from ..world.rules.evaluate import Rows, truth
@@ -92,7 +94,7 @@ def what_if(agent: Agent, actions: Sequence[str], steps: int | None = None) -> s
 
     Raises `UserError` for an action that does not exist, or before an episode has begun.
     """
-    schema, mind = agent.schema, agent.mind
+    schema, mind = agent.mind.knowledge.schema, agent.mind
     if mind.belief is None or mind.features is None:
         raise UserError("no episode is under way, so there is no state to imagine from; reset the agent first")
     if not actions:
@@ -126,14 +128,17 @@ def what_if(agent: Agent, actions: Sequence[str], steps: int | None = None) -> s
 
 def would_hold(agent: Agent, line: str) -> str:
     """How often a rule applied and held over memory, as text. Raises `RuleError` where it cannot be read."""
-    rule = parse(line.strip(), agent.schema)
+    schema = agent.mind.knowledge.schema
+    rule = parse(line.strip(), schema)
     text = to_text(rule)
-    notes = "".join(f"\nwarning: {note}" for note in warnings(rule, agent.schema))
+    notes = "".join(f"\nwarning: {note}" for note in warnings(rule, schema))
     if isinstance(rule.statement, BEHAVIOUR):
         return f"`{text}` says how to behave, not what happens: there is nothing to count.{notes}"
     transitions = agent.mind.memory.transitions()
-    evidence = measure([rule], agent.schema, transitions)[0]
-    return f"`{text}` {evidence}, of {len(transitions)} transitions: {judge(rule, evidence)}. It was not added.{notes}"
+    ((fit, evidence),) = weighed([rule], schema, transitions)
+    found = entry_of("", rule).judged(evidence, fit)
+    text = f"`{text}`" + (f" ({found.fitting.removeprefix('# ')})" if found.fitting else "")
+    return f"{text} {evidence}, of {len(transitions)} transitions: {found.status}. It was not added.{notes}"
 
 
 # --- actions and values as text -------------------------------------------------------------------------------------

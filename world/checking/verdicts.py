@@ -85,7 +85,7 @@ def claimed(rule: Rule, schema: Schema) -> set[str]:
             for node in s.walk(claim):
                 if isinstance(node, s.Name) and node.primed:
                     names.add(node.name)
-                elif isinstance(node, s.Same):
+                elif isinstance(node, s.Same | s.Changed):
                     names |= {node.feature} if node.feature else set(schema.base)
             pointed = {d.feature.name: d.of for d in schema.derived if isinstance(d, Pointed)}
             return {pointed.get(name, name) for name in names}
