@@ -88,7 +88,7 @@ def demo(
         _heading(3, "what it is told")
         told = agent.tell(text, source="manual", ask=asker()) if text else []
         if told:
-            agent.check()
+            agent.check(effects=False)
             out.print(told_table(agent, told, "the manual as understood, checked on those interactions"))
         else:
             say("no rules are told: give a manual of this world with --rules FILE")

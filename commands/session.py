@@ -142,10 +142,11 @@ class Session:
         self, features: Mapping[str, Tensor], action: Tensor, alone: Outcome, out: Outcome
     ) -> tuple[Effect, ...]:
         """Each rule alone against the learned model alone: what would it change?"""
-        entries, schema = self.agent.mind.knowledge.corrections(), self.agent.schema
+        knowledge = self.agent.mind.knowledge
         found = []
-        for i, entry in enumerate(entries):
-            what = corrections(schema, entry.rule, features, action, alone)
+        for i, entry in enumerate(knowledge.corrections()):
+            rule = entry.acting or entry.rule
+            what = corrections(knowledge.schema, rule, features, action, alone)
             if what:
                 found.append(Effect(entry.id, entry.text, CHANGED, tuple(what)))
             elif out.fired is not None and bool(out.fired[0, i]):

@@ -60,7 +60,7 @@ def tell(
     try:
         text = "\n".join([*texts, *([read_rules(file, agent.schema)] if file is not None else [])])
         told = agent.tell(text, ask=asker())
-        agent.check()
+        agent.check(effects=False)
         out.print(told_table(agent, told))
         write_json(json, {"told": told_record(agent, told)})
         refused = [t for t in told if not t.entries]
