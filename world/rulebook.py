@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import UserError
 from ..files import write_text
-from .evidence import Evidence, Status, judge
+from .evidence import Evidence, Status, is_drifting, judge
 from .rules.parse import Line as ParsedLine
 from .rules.parse import RuleError, parse, parse_file
 from .rules.syntax import Rule
@@ -42,7 +42,8 @@ _PROPOSED = {
 
 class Entry(BaseModel):
     """One rule of a knowledge base: its canonical `text`, the `sentence` it was read from ("" if it was told as a
-    rule line), who said it and when, and how it stands with the data."""
+    rule line), who said it and when, and how it stands with the data. `effect` is what it changes of the model's
+    held-out error (nats a transition, alone) and `weight` what it weighs beside the others, both where measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +55,13 @@ class Entry(BaseModel):
     told: datetime
     status: Status = "untested"
     evidence: Evidence = Evidence()
+    effect: float | None = None
+    weight: float | None = None
+
+    @property
+    def is_drifting(self) -> bool:
+        """Whether it used to hold and has begun to fail."""
+        return is_drifting(self.rule, self.evidence)
 
     @property
     def claim(self) -> str:

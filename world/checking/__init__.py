@@ -1,0 +1,1 @@
+"""Checking: what the data and logic say of rules."""
