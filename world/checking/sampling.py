@@ -27,7 +27,7 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 def sampled(rules: Sequence[Rule], schema: Schema, n: int, rng: torch.Generator) -> Rows:
     """N legal rows (now, action, next). A third are not steered; the rest are shared out among the rules."""
-    sample = _Sample(schema, rules, n, rng)
+    sample = Sample(schema, rules, n, rng)
     turn = torch.arange(n) % max(3 * len(rules) // 2, len(rules) + 1)
     for i, rule in enumerate(rules):
         for condition in conditions(rule):
@@ -52,7 +52,7 @@ def conditions(rule: Rule) -> tuple[Expression, ...]:
             return (condition,)
 
 
-class _Sample:
+class Sample:
     """N rows under construction."""
 
     def __init__(self, schema: Schema, rules: Sequence[Rule], n: int, rng: torch.Generator) -> None:
@@ -93,26 +93,27 @@ class _Sample:
 
     # --- making conditions true -----------------------------------------------------------------------------------
 
-    def steer(self, node: Expression, wanted: bool, where: Tensor) -> None:
-        """Write the rows `where [N]` so that the condition is `wanted` there, as far as that is simple."""
+    def steer(self, node: Expression, wanted: bool, where: Tensor, keep: float = KEEP) -> None:
+        """Write the rows `where [N]` so that the condition is `wanted` there, as far as that is simple; each part of a
+        conjunction with probability `keep`."""
         match node:
             case s.Not(operand=operand):
-                self.steer(operand, not wanted, where)
+                self.steer(operand, not wanted, where, keep)
             case s.Logical(operator="implies", operands=(first, second)):
-                self.steer(s.Logical(operator="or", operands=(s.Not(operand=first), second)), wanted, where)
+                self.steer(s.Logical(operator="or", operands=(s.Not(operand=first), second)), wanted, where, keep)
             case s.Logical(operator=operator, operands=operands) if (operator == "and") == wanted:
                 for operand in operands:
-                    self.steer(operand, wanted, where & self.chance(KEEP))
+                    self.steer(operand, wanted, where & self.chance(keep), keep)
             case s.Logical(operands=operands):
                 pick = torch.randint(len(operands), (self.n,), generator=self.rng)
                 for i, operand in enumerate(operands):
-                    self.steer(operand, wanted, where & (pick == i))
+                    self.steer(operand, wanted, where & (pick == i), keep)
             case s.Quantified(quantifier=quantifier, condition=condition):
                 self._steer_cells(condition, wanted, where, is_everywhere=(quantifier == "all") == wanted)
             case s.Same(feature=feature):
                 for name in [feature] if feature else self.schema.base:
                     if wanted:
-                        self._write(name, True, self._rows().read(name, False), where)
+                        self._write(name, True, self.rows().read(name, False), where)
             case s.Changed(feature=feature):
                 self.steer(s.Same(feature=feature), not wanted, where)
             case s.Name() | s.Index():
@@ -160,7 +161,7 @@ class _Sample:
         if isinstance(node, s.Symbol):
             return torch.full((self.n,), float(wanted.index(node.name) if node.name in wanted else -1))
         try:
-            value = compiled(node, self.schema)(self._rows()).float()
+            value = compiled(node, self.schema)(self.rows()).float()
         except UserError:
             return None
         own = self._feature(node).values if isinstance(node, s.Name | s.Index) else ()
@@ -196,7 +197,7 @@ class _Sample:
                 self._assign(operand, -value, where)
             case s.Arithmetic(operator=operator, left=left, right=right):
                 on_left = self._is_settable(left)
-                known = compiled(right if on_left else left, self.schema)(self._rows()).float()
+                known = compiled(right if on_left else left, self.schema)(self.rows()).float()
                 match operator:
                     case "+":
                         value = value - known
@@ -240,7 +241,7 @@ class _Sample:
         cells[rows, index[rows].long()] = _legal(self.schema.base[of], value)[rows]
         features[of] = cells.view_as(features[of])
 
-    def _rows(self) -> Rows:
+    def rows(self) -> Rows:
         return Rows(self.schema, self.now, self.action, self.next)
 
 
