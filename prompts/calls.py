@@ -133,6 +133,11 @@ class Gateway:
         """Whether the model was trained to read sentences as rule lines."""
         return bool(getattr(self.model, "can_read", False))
 
+    @property
+    def can_propose(self) -> bool:
+        """Whether the model was trained to propose rules from surprises in words."""
+        return bool(getattr(self.model, "can_propose", False))
+
     def ask(
         self,
         messages: Any,
@@ -194,10 +199,18 @@ class Gateway:
             ModelUnavailable: as `ask`.
         """
 
-        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
-            return model.read(sentence, items), None
+        return self._readings(lambda model: model.read(sentence, items), sentence, purpose)
 
-        readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
+    def propose(self, surprise: str, items: Sequence[Item], purpose: str) -> list[Reading]:
+        """Return which rules may be behind a surprise in words, the likeliest first, of a model trained to propose.
+
+        Raises:
+            ModelUnavailable: as `ask`.
+        """
+        return self._readings(lambda model: model.propose(surprise, items), surprise, purpose)
+
+    def _readings(self, read: Callable[[Any], list[Reading]], text: str, purpose: str) -> list[Reading]:
+        readings: list[Reading] = self._within_limits(lambda model, _: (read(model), None), text, purpose, lambda found: json.dumps(
             [[reading.text, round(reading.confidence, 4)] for reading in found]))
         return readings
 

@@ -19,7 +19,7 @@ from .schema import Feature
 CONDITIONS = 5
 EXCEPTION = 2    # conditions that an exception may have
 VALUES = 3    # of a category that are named
-TYPICAL = 0.95    # the share of the rows that what is called common must cover
+TYPICAL = 0.7    # the share of the rows that a condition must cover: some may be noise
 _TELLING = 6.0    # nats that a condition must tell of all rows together, so that luck is not taken for a cause
 
 
@@ -92,19 +92,25 @@ def _conditions(columns: Sequence[Column], yes: np.ndarray, no: np.ndarray) -> I
 
 
 def _discrete(c: Column, yes: np.ndarray, no: np.ndarray) -> Iterator[Condition]:
-    """`front is key (else empty or wall)`: the fewest values that cover what is typical."""
-    typical = _typical(c.values[yes])
-    holds = np.isin(c.values, typical)
-    if len(typical) <= VALUES and (telling := _told(holds, yes, no)) > 0:
-        elsewhere = [v for v in _typical(c.values[no]) if v not in typical]
-        words = f"{c.name} is {_either(c.feature, typical)}"
-        if c.feature.kind == "category" and elsewhere:
-            words += f" (else {_either(c.feature, elsewhere[:VALUES])})"
-        yield Condition(words, holds, c.name, telling)
-    outside = [v for v in _typical(c.values[no]) if v not in c.values[yes]]
-    if len(typical) > 2 and len(outside) == 1:    # "is not wall" is shorter than all that it is
-        holds = c.values != outside[0]
-        yield Condition(f"{c.name} is not {_value(c.feature, outside[0])}", holds, c.name, _told(holds, yes, no) - 1e-3)
+    """`front is key (else empty or wall)`: the values that tell most, of those that are likelier here."""
+    size = len(c.feature.values) or 2
+    here, there = (np.bincount(c.values[rows].astype(int), minlength=size) for rows in (yes, no))
+    order = np.argsort(-here / np.maximum(there, 0.5) - 1e-6 * here, kind="stable")
+    order = order[here[order] > 0]
+    p, n = np.cumsum(here[order]), np.cumsum(there[order])
+    telling, k = _best_cut(p, n, int(here.sum()), int(there.sum()))
+    if telling < 0:
+        return
+    chosen = sorted(order[: k + 1].tolist(), key=lambda v: (-here[v], v))
+    others = [v for v in np.argsort(-there, kind="stable").tolist() if v not in chosen and there[v]]
+    if len(others) == 1 < len(chosen):    # "is not wall" is shorter than all that it is
+        words = f"{c.name} is not {_value(c.feature, others[0])}"
+    elif len(chosen) <= VALUES:
+        words = f"{c.name} is {_either(c.feature, chosen)}"
+        words += f" (else {_either(c.feature, others[:VALUES])})" if others and c.feature.kind == "category" else ""
+    else:
+        return
+    yield Condition(words, np.isin(c.values, chosen), c.name, telling)
 
 
 def _numeric(c: Column, yes: np.ndarray, no: np.ndarray) -> Iterator[Condition]:
@@ -190,14 +196,6 @@ def _entropies(p: np.ndarray, n: np.ndarray) -> np.ndarray:
     return p * (total - np.log(np.maximum(p, 1))) + n * (total - np.log(np.maximum(n, 1)))
 
 
-def _typical(values: np.ndarray) -> list[float]:
-    """The fewest values that cover what is typical, the commonest first."""
-    found, counts = np.unique(values, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    enough = int(np.searchsorted(np.cumsum(counts[order]), TYPICAL * len(values))) + 1
-    return [float(v) for v in found[order][:enough]]
-
-
 def said(f: Feature) -> str:
     """The name of a feature in words."""
     return " ".join(spoken(f.name))
@@ -211,7 +209,7 @@ def _value(f: Feature, code: float) -> str:
     return " ".join(spoken(f.values[int(code)])) if f.kind == "category" else "true" if code else "false"
 
 
-def _either(f: Feature, codes: Sequence[float]) -> str:
+def _either(f: Feature, codes: Sequence[int]) -> str:
     named = [_value(f, code) for code in codes]
     return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
 

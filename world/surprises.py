@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WORDS = 70
 """A group's text is cut down to about so many words: the trained proposer reads 128 word pieces."""
 _SUPPORT = 3
+_ALIKE = 0.7    # the share of rows that two events must have in common to be one: the rest may be noise
 _JOINT = 3    # events that one group may show
 _ACTIONS = 64    # joint actions that are told apart
 
@@ -73,9 +74,9 @@ class _Group:
 def surprises(schema: Schema, transitions: Transitions, surprise: np.ndarray | None = None, most: int = 12
               ) -> list[Surprise]:
     """The groups that matter most, by `surprise [N]` (nats), or else by how rare they are."""
-    rows = as_rows(schema, transitions)
-    if not rows.size:
+    if not len(transitions):
         return []
+    rows = as_rows(schema, transitions)
     acting = {a.name for a in schema.actions}
     columns = [Column(f, rows.read(f.name, False).double().numpy(), said(f)) for f in _scalars(schema)]
     keys, names = _actions(schema, rows)
@@ -233,7 +234,7 @@ def _weight(rows: np.ndarray, surprise: np.ndarray | None) -> float:
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((a & b).sum() >= 0.9 * (a | b).sum())
+    return bool((a & b).sum() >= _ALIKE * (a | b).sum())
 
 
 def _text(group: _Group, columns: Sequence[Column], after: Sequence[Column]) -> str:
