@@ -210,7 +210,10 @@ class Gateway:
         return self._readings(lambda model: model.propose(surprise, items), surprise, purpose)
 
     def _readings(self, read: Callable[[Any], list[Reading]], text: str, purpose: str) -> list[Reading]:
-        readings: list[Reading] = self._within_limits(lambda model, _: (read(model), None), text, purpose, lambda found: json.dumps(
+        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
+            return read(model), None
+
+        readings: list[Reading] = self._within_limits(attempt, text, purpose, lambda found: json.dumps(
             [[reading.text, round(reading.confidence, 4)] for reading in found]))
         return readings
 

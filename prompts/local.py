@@ -1,8 +1,8 @@
 """A chat model that runs in this process: offline by default, on a CPU, decoded under a grammar where one is given.
 
 It is a LangChain `BaseChatModel` like any other. Beyond the common interface it takes a `grammar` (GBNF text) as a
-call option, and offers `score`, the likelihood of given answers, `read`, what a sentence means as rule lines, and `propose`,
-which rules are behind what surprised.
+call option, and offers `score`, the likelihood of given answers, `read`, what a sentence means as rule lines, and
+`propose`, which rules are behind what surprised.
 """
 
 from __future__ import annotations

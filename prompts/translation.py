@@ -94,8 +94,8 @@ def propose(
 ) -> list[Reading]:
     """Return rule lines that may explain surprising transitions, the likeliest first; see `translate`.
 
-    `rules` are the lines that stand, `surprises` what was not expected, a text each, quoted as data. A model that takes no
-    grammar may give several lines an answer.
+    `rules` are the lines that stand, `surprises` what was not expected, a text each, quoted as data. A model that takes
+    no grammar may give several lines an answer.
 
     Raises:
         ModelUnavailable: no model answers.

@@ -169,7 +169,7 @@ def translated(codes: np.ndarray, source: Feature, target: Feature) -> np.ndarra
 
 
 def _told(holds: np.ndarray, yes: np.ndarray, no: np.ndarray) -> float:
-    """How much it tells (nats, all rows together) that a condition holds; less than 0 where it misses what is typical."""
+    """How much it tells (nats, all rows together) that a condition holds; -1 where it covers too few."""
     p, n = int(np.count_nonzero(holds & yes)), int(np.count_nonzero(holds & no))
     all_p, all_n = int(np.count_nonzero(yes)), int(np.count_nonzero(no))
     if p < TYPICAL * all_p or n * all_p >= p * all_n:

@@ -90,12 +90,16 @@ def surprises(schema: Schema, transitions: Transitions, surprise: np.ndarray | N
         twin = next((i for i, g in enumerate(found) if g.actions == group.actions and _same(g.rows, group.rows)), None)
         if twin is None:
             found.append(group)
-        elif len(found[twin].events) < _JOINT and group.events[0].subject not in {e.subject for e in found[twin].events}:
+        elif len(found[twin].events) < _JOINT and not _subjects(group) <= _subjects(found[twin]):
             found[twin] = replace(found[twin], events=(*found[twin].events, *group.events))
     after = [replace(c, values=rows.read(c.feature.name, True).double().numpy(), name=f"new {c.name}")
              for c in columns if c.feature.name not in acting]
-    return [Surprise(g.rows.nonzero()[0], g.weight, tuple(e.subject for e in g.events), partial(_text, g, columns, after))
-            for g in found[:most]]
+    return [Surprise(g.rows.nonzero()[0], g.weight, tuple(e.subject for e in g.events),
+                     partial(_text, g, columns, after)) for g in found[:most]]
+
+
+def _subjects(group: _Group) -> set[str]:
+    return {e.subject for e in group.events}
 
 
 def _scalars(schema: Schema) -> list[Feature]:
@@ -175,9 +179,10 @@ def _changes(c: Column, next: np.ndarray, moved: np.ndarray, columns: Sequence[C
     while (best := _mode(steps[open_], np.round(next[open_], 4), int(changed.sum()))) is not None:
         value, is_step = best
         hits = changed & (np.abs((steps if is_step else next) - value) <= 1e-3 * max(abs(value), 0.1))
-        words = f"{'rises' if value > 0 else 'falls'} by {figure(abs(value))}" if is_step else f"becomes {figure(value)}"
-        if is_step and np.ptp(next[hits]) <= 1e-3:
-            words += f" to {figure(next[hits][0])}"
+        words = f"becomes {figure(value)}"
+        if is_step:
+            words = f"{'rises' if value > 0 else 'falls'} by {figure(abs(value))}"
+            words += f" to {figure(next[hits][0])}" if np.ptp(next[hits]) <= 1e-3 else ""
         there = nothing if is_step else ~changed & (np.abs(next - value) <= 1e-3)
         yield _Event(f"{c.name} {words}", f.name, hits, there | moved)
         open_ &= ~hits
@@ -240,7 +245,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 def _text(group: _Group, columns: Sequence[Column], after: Sequence[Column]) -> str:
     """`when action is pickup: carrying becomes key, if front is key (else empty or wall), but not if alarm is true.`"""
     no = group.scope & ~group.rows & ~group.events[0].unclear
-    seen = [*columns, *after] if {e.subject for e in group.events} & {"reward", "end"} else columns
+    seen = [*columns, *after] if _subjects(group) & {"reward", "end"} else columns
     conditions, exception, share = contrasted(seen, group.rows, no)
     start = f"when {group.actions}: " if group.actions else ""
     body = start + " and ".join(e.words for e in group.events)

@@ -28,6 +28,7 @@ Life = Callable[..., Transitions]
 RIGHT = "expect carrying' == key if action == pickup and front == key and carrying == none and lamp"
 SAME = "expect carrying' == key if lamp and carrying == none and front == key and action == pickup"
 WRONG = "expect carrying' == key if action == wait and carrying == ball"
+TEXT = "when action is pickup: carrying becomes key if front is key."
 TYPO = "expect carying' == key if action == pickup"
 
 
@@ -96,7 +97,8 @@ def test_few_transitions_are_shown_one_by_one(cellar: Schema, lived: Life) -> No
     assert seen[0].count(" -> ") == 2
 
 
-def test_a_network_s_weights_make_the_embedded_model_propose(cellar: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_s_weights_make_the_embedded_model_propose(
+        cellar: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gedanken.prompts.embeddings import load_encoder
 
     path = tmp_path / "proposer.safetensors"
@@ -108,6 +110,6 @@ def test_a_network_s_weights_make_the_embedded_model_propose(cellar: Schema, tmp
     reader.save_packed(Network(bert, NetworkConfig()), path, reader.Calibration())
     door = Gateway(LocalChatModel())
     assert door.can_propose
-    found = door.propose("when action is pickup: carrying becomes key if front is key.", items_of(cellar), "propose")
+    found = door.propose(TEXT, items_of(cellar), "propose")
     assert all(0 <= one.confidence <= 1 for one in found)
-    assert found == door.propose("when action is pickup: carrying becomes key if front is key.", items_of(cellar), "propose")
+    assert found == door.propose(TEXT, items_of(cellar), "propose")

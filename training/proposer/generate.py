@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -54,8 +55,9 @@ class Example:
     rules: tuple[str, ...]
 
 
-def worlds(domains: Sequence[Domain], seed: int) -> Iterator[tuple[dict[str, Any], Schema, list[Rule], Lived]]:
-    """An endless stream of worlds over `domains`, the same for the same seed."""
+def worlds(domains: Sequence[Domain], seed: int, fresh: int = 0
+           ) -> Iterator[tuple[dict[str, Any], Schema, list[Rule], Lived]]:
+    """An endless stream of worlds over `domains`, the same for the same seed, with `fresh` transitions more."""
     rng, dice = Random(seed), torch.Generator().manual_seed(seed)
     composers = {id(d): Statements(d, rng) for d in domains}
     written = {id(d): [r for _, rules in d.free for r in rules if r.startswith(_WORLD)] for d in domains}
@@ -68,7 +70,7 @@ def worlds(domains: Sequence[Domain], seed: int) -> Iterator[tuple[dict[str, Any
             schema = schema_of(draft.schema)
             rules = [parse(line, schema) for line in draft.rules]
             n = rng.choice((200, 300, 500, 500, 800))
-            made = lived(schema, rules, n, dice, rng.choice((0.0, 0.0, 0.01, 0.03, 0.05)))
+            made = lived(schema, rules, n + fresh, dice, rng.choice((0.0, 0.0, 0.01, 0.03, 0.05)))
         except UserError:    # renamed, a rule may no longer be well typed
             continue
         if rules:
@@ -141,7 +143,7 @@ def _truths(domain: Domain, composer: Statements, own: Sequence[str], rng: Rando
 
 def _embellished(line: str, domain: Domain, composer: Statements, rng: Random) -> str:
     """The line, perhaps with one condition more that relates two features, or with an exception."""
-    stem, found, guard = line.partition(" if ")
+    _, found, guard = line.partition(" if ")
     if not found or " or " in guard or " implies " in guard:
         return line
     roll, named = rng.random(), words_of(line)
@@ -165,11 +167,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     dropped, kinds, began = Counter[str](), Counter[str](), time.perf_counter()
-    for _, one in zip(range(options.n), examples(domains(), options.seed, dropped), strict=False):
+    for one in islice(examples(domains(), options.seed, dropped), options.n):
         kinds.update(rule.split(" ")[0] for rule in one.rules or ("nothing",))
         if not options.quiet:
-            sys.stdout.write(f"[{one.schema['name']}] {one.text}\n" + "".join(f"    {r}\n" for r in one.rules or ("-",)))
-    sys.stderr.write(f"{options.n / (time.perf_counter() - began):.0f} a second; {dict(kinds)}; {dropped.most_common(12)}\n")
+            lines = "".join(f"    {rule}\n" for rule in one.rules or ("-",))
+            sys.stdout.write(f"[{one.schema['name']}] {one.text}\n{lines}")
+    pace = options.n / (time.perf_counter() - began)
+    sys.stderr.write(f"{pace:.0f} a second; {dict(kinds)}; dropped {dropped.most_common(12)}\n")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import re
 from typing import Any
 
 from gedanken.prompts.reader.numerals import Numeral, numerals
+from gedanken.world.contrasts import said
 from gedanken.world.rules import syntax as s
 from gedanken.world.rules.syntax import Rule
-from gedanken.world.contrasts import said
 from gedanken.world.schema import Schema
 from gedanken.world.surprises import Surprise
 
@@ -34,7 +34,8 @@ def grounded(rule: Rule, surprise: Surprise, schema: Schema) -> Rule:
         changes["probability"] = _chance(statement.probability, numbers)
         changes["weight"] = None
     if statement.guard is not None:
-        cuts = [n.value for n in numbers if n.form == "plain" and _THRESHOLD.search(surprise.text[: n.start].rstrip("-"))]
+        before = [(n, surprise.text[: n.start].rstrip("-")) for n in numbers if n.form == "plain"]
+        cuts = [n.value for n, text in before if _THRESHOLD.search(text)]
         changes["guard"] = _said(_rewritten(statement.guard, schema, cuts), surprise.text, schema)
     return Rule(statement=statement.model_copy(update=changes))
 
