@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..prompts.reader.items import spoken
-from .contrasts import Column, common, contrasted, figure, said, translated
+from .contrasts import Column, common, contrasted, said
+from .events import SUPPORT, Event, called, events, scalars
 from .evidence import as_rows
 from .rules.evaluate import Rows
-from .schema import Derived, Feature, Pointed, Schema
+from .schema import Schema
 
 if TYPE_CHECKING:
     from ..memory.record import Transitions
 
 WORDS = 70
 """A group's text is cut down to about so many words: the trained proposer reads 128 word pieces."""
-_SUPPORT = 3
 _ALIKE = 0.7    # the share of rows that two events must have in common to be one: the rest may be noise
 _JOINT = 3    # events that one group may show
 _ACTIONS = 64    # joint actions that are told apart
@@ -50,18 +49,8 @@ class Surprise:
 
 
 @dataclass(frozen=True)
-class _Event:
-    """What may happen in a step: its words, where it does `[N]`, and where one cannot tell `[N]`."""
-
-    words: str
-    subject: str
-    rows: np.ndarray
-    unclear: np.ndarray
-
-
-@dataclass(frozen=True)
 class _Group:
-    events: tuple[_Event, ...]
+    events: tuple[Event, ...]
     scope: np.ndarray
     actions: str
     weight: float
@@ -78,12 +67,12 @@ def surprises(schema: Schema, transitions: Transitions, surprise: np.ndarray | N
         return []
     rows = as_rows(schema, transitions)
     acting = {a.name for a in schema.actions}
-    columns = [Column(f, rows.read(f.name, False).double().numpy(), said(f)) for f in _scalars(schema)]
+    columns = [Column(f, rows.read(f.name, False).double().numpy(), said(f)) for f in scalars(schema)]
     keys, names = _actions(schema, rows)
     columns += [Column(a, rows.column(k).double().numpy() + a.offset, said(a)) for k, a in enumerate(schema.actions)
                 if not (a.is_discrete and names)]
     groups: list[_Group] = []
-    for event in _events(schema, rows, columns, transitions):
+    for event in events(schema, rows, columns, transitions):
         groups += _scoped(event, keys, names, surprise)
     found: list[_Group] = []
     for group in sorted(groups, key=lambda g: (-g.weight, g.events[0].words)):
@@ -102,11 +91,6 @@ def _subjects(group: _Group) -> set[str]:
     return {e.subject for e in group.events}
 
 
-def _scalars(schema: Schema) -> list[Feature]:
-    acting = {a.name for a in schema.actions}
-    return [f for f in schema.named.values() if not f.shape and f.name not in acting]
-
-
 def _actions(schema: Schema, rows: Rows) -> tuple[np.ndarray, list[str]]:
     """Which joint discrete action was done `[N]`, and each in words; none where all are continuous."""
     acting = [(k, a) for k, a in enumerate(schema.actions) if a.is_discrete]
@@ -116,100 +100,14 @@ def _actions(schema: Schema, rows: Rows) -> tuple[np.ndarray, list[str]]:
     distinct, keys = np.unique(done, axis=0, return_inverse=True)
     if len(distinct) > _ACTIONS:
         return np.zeros(rows.size, np.int64), []
-    return keys.reshape(-1), [" and ".join(f"{said(a)} is {_called(a, code)}"
+    return keys.reshape(-1), [" and ".join(f"{said(a)} is {called(a, code)}"
                               for (_, a), code in zip(acting, codes, strict=True)) for codes in distinct.tolist()]
-
-
-def _called(f: Feature, code: int) -> str:
-    return " ".join(spoken(f.values[code])) if f.kind == "category" else str(bool(code)).lower() \
-        if f.kind == "boolean" else str(code)
-
-
-# --- what happens -----------------------------------------------------------------------------------------------------
-
-
-def _events(schema: Schema, rows: Rows, columns: Sequence[Column], transitions: Transitions) -> Iterator[_Event]:
-    assert rows.next is not None
-    nothing = np.zeros(rows.size, bool)
-    still = np.ones(rows.size, bool)
-    for name in schema.base:
-        still &= (rows.now[name] == rows.next[name]).reshape(rows.size, -1).all(1).numpy()
-    known = {c.feature.name: c for c in columns}
-    for f in _scalars(schema):
-        derived = schema.derivations.get(f.name)
-        if isinstance(derived, Derived) and derived.put is None:
-            continue
-        next = rows.read(f.name, True).double().numpy()
-        moved = (derived.at(rows.now) != derived.at(rows.next)).numpy() if isinstance(derived, Pointed) else nothing
-        yield from _changes(known[f.name], next, moved, columns)
-    if not still.all():
-        yield _Event("nothing changes", "same", still, nothing)
-    ended = transitions.terminated.astype(bool)
-    yield _Event("the episode ends", "end", ended, nothing)
-    paid, counts = np.unique(np.round(transitions.reward.astype(float), 4), return_counts=True)
-    for amount in paid[np.argsort(-counts, kind="stable")][:6].tolist():
-        if amount:
-            yield _Event(f"the reward is {'+' * (amount > 0)}{figure(amount)}", "reward",
-                         np.abs(transitions.reward - amount) < 1e-3, nothing)
-
-
-def _changes(c: Column, next: np.ndarray, moved: np.ndarray, columns: Sequence[Column]) -> Iterator[_Event]:
-    """How one feature changes, and that it does not."""
-    f, now = c.feature, c.values
-    nothing = np.zeros(len(now), bool)
-    close = 1e-5 * (1 + np.abs(now)) if f.kind == "real" else 0.0
-    changed = (np.abs(next - now) > close) & ~moved
-    if changed.sum() < _SUPPORT:
-        return
-    yield _Event(f"{c.name} stays the same", f.name, ~changed & ~moved, moved)
-    for other in columns:
-        g = other.feature
-        if other is not c and g.kind == f.kind != "boolean" and (f.kind != "category" or set(f.values) & set(g.values)):
-            copied = translated(other.values, g, f)
-            hits = changed & (np.abs(next - copied) <= close)
-            if hits.sum() >= 0.5 * changed.sum() and len(np.unique(next[hits])) > 1:
-                yield _Event(f"{c.name} becomes {other.name}", f.name, hits, ~changed & (next == copied))
-    if f.kind in ("category", "boolean"):
-        for code in np.unique(next[changed]):
-            yield _Event(f"{c.name} becomes {_called(f, int(code))}", f.name, changed & (next == code),
-                         ~changed & (next == code))
-        return
-    steps = np.round(next - now, 4 if f.kind == "real" else 0)
-    open_ = changed.copy()
-    while (best := _mode(steps[open_], np.round(next[open_], 4), int(changed.sum()))) is not None:
-        value, is_step = best
-        hits = changed & (np.abs((steps if is_step else next) - value) <= 1e-3 * max(abs(value), 0.1))
-        words = f"becomes {figure(value)}"
-        if is_step:
-            words = f"{'rises' if value > 0 else 'falls'} by {figure(abs(value))}"
-            words += f" to {figure(next[hits][0])}" if np.ptp(next[hits]) <= 1e-3 else ""
-        there = nothing if is_step else ~changed & (np.abs(next - value) <= 1e-3)
-        yield _Event(f"{c.name} {words}", f.name, hits, there | moved)
-        open_ &= ~hits
-    for verb, hits in (("rises", open_ & (next > now)), ("falls", open_ & (next < now))):
-        if hits.sum() >= _SUPPORT:
-            size = np.abs(next - now)[hits]
-            low, high = np.quantile(size, [0.05, 0.95])
-            middle = float(f"{np.median(size):.1g}")
-            words = f" by {figure(middle)} within {float(f'{high - low:.1g}'):g}" if high - low < middle else ""
-            yield _Event(f"{c.name} {verb}{words}", f.name, hits, moved)
-
-
-def _mode(steps: np.ndarray, next: np.ndarray, n: int) -> tuple[float, bool] | None:
-    """The step, or the value, that most changes share, and whether it is a step: at least 8% of all `n` changes."""
-    if len(steps) < _SUPPORT:
-        return None
-    (by, times), (to, often) = ((found[counts.argmax()], counts.max()) for found, counts in (
-        np.unique(steps, return_counts=True), np.unique(next, return_counts=True)))
-    if max(times, often) < max(_SUPPORT, 0.08 * n):
-        return None
-    return (float(by), True) if times >= often else (float(to), False)
 
 
 # --- under what -------------------------------------------------------------------------------------------------------
 
 
-def _scoped(event: _Event, keys: np.ndarray, names: Sequence[str], surprise: np.ndarray | None) -> Iterator[_Group]:
+def _scoped(event: Event, keys: np.ndarray, names: Sequence[str], surprise: np.ndarray | None) -> Iterator[_Group]:
     """The event under the actions that bring it about, one group; where it is the rule, its absence is another's."""
     n = max(len(names), 1)
     done = np.bincount(keys, minlength=n)
@@ -218,14 +116,14 @@ def _scoped(event: _Event, keys: np.ndarray, names: Sequence[str], surprise: np.
     alike = [k for k in range(n) if done[k] and clear[k]]
     scope = np.isin(keys, alike)
     hits = int((event.rows & scope).sum())
-    if "stays" in event.words or event.subject == "same":    # worth saying only where something usually happens
+    if event.is_idle:    # worth saying only where something usually happens
         alike = [k for k in range(n) if 0.02 < rate[k] < 0.8]
         for k in alike:
             scope = keys == k
-            if (event.rows & scope).sum() >= _SUPPORT:
+            if (event.rows & scope).sum() >= SUPPORT:
                 yield _Group((event,), scope, names[k] if names else "", _weight(event.rows & scope, surprise) / 2)
         return
-    if hits < _SUPPORT:
+    if hits < SUPPORT:
         return
     everything = len(alike) == int((done > 0).sum())
     words = "" if everything or not names else " or ".join(names[k] for k in alike[:4])
