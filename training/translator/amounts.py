@@ -9,7 +9,7 @@ from .domain import Quantity
 from .english import in_words
 
 _UNITS: dict[str, list[str]] = bank("units")
-_COUNTED = set("seconds metres litres minutes hours euros dollars grams points coins".split())
+_COUNTED = {"seconds", "metres", "litres", "minutes", "hours", "euros", "dollars", "grams", "points", "coins"}
 
 
 def literal(value: float) -> str:
@@ -51,9 +51,20 @@ def quantity(value: float, of: Quantity | None, rng: Random, digits: bool = Fals
     plain = literal(value)
     if value >= 1000 and value == int(value) and rng.random() < 0.2:
         plain = f"{int(value):,}"
-    if unit == "" and of and of.kind == "real" and of.low == 0 and of.high == 1 and 0 < value < 1 and not digits and rng.random() < 0.4:
+    if (
+        unit == ""
+        and of
+        and of.kind == "real"
+        and of.low == 0
+        and of.high == 1
+        and 0 < value < 1
+        and not digits
+        and rng.random() < 0.4
+    ):
         percent = literal(round(value * 100, 6))
-        return "half" if value == 0.5 and rng.random() < 0.4 else percent + rng.choice(["%", " percent", " per cent", "%"])
+        return (
+            "half" if value == 0.5 and rng.random() < 0.4 else percent + rng.choice(["%", " percent", " per cent", "%"])
+        )
     if digits:
         plain = literal(value)
     elif value == int(value) and 0 <= value <= 20 and rng.random() < 0.45:
@@ -82,22 +93,55 @@ def number(value: float, rng: Random) -> str:
     return literal(value)
 
 
-_OUT_OF = [(0.5, 1, 2), (0.25, 1, 4), (0.75, 3, 4), (0.2, 1, 5), (0.4, 2, 5), (0.6, 3, 5), (0.8, 4, 5), (0.1, 1, 10),
-           (0.9, 9, 10), (0.3, 3, 10), (0.7, 7, 10), (0.05, 1, 20), (0.95, 19, 20), (0.01, 1, 100), (0.99, 99, 100)]
+_OUT_OF = [
+    (0.5, 1, 2),
+    (0.25, 1, 4),
+    (0.75, 3, 4),
+    (0.2, 1, 5),
+    (0.4, 2, 5),
+    (0.6, 3, 5),
+    (0.8, 4, 5),
+    (0.1, 1, 10),
+    (0.9, 9, 10),
+    (0.3, 3, 10),
+    (0.7, 7, 10),
+    (0.05, 1, 20),
+    (0.95, 19, 20),
+    (0.01, 1, 100),
+    (0.99, 99, 100),
+]
 
 
 def probability(rng: Random) -> tuple[float, list[str]]:
     """A probability and adverbial phrases that say it."""
     value, some, of = rng.choice(_OUT_OF) if rng.random() < 0.5 else (round(rng.randint(1, 99) / 100, 2), 0, 0)
     percent, digits = literal(round(value * 100, 4)), literal(value)
-    said = [f"{percent}% of the time", f"in {percent}% of cases", f"with probability {digits}", f"with a chance of {digits}",
-            f"with a {percent}% chance", f"{percent} percent of the time", f"at a probability of {digits}",
-            f"with {percent} percent probability", f"with a likelihood of {percent}%", f"(probability {digits})",
-            f"in {percent} out of 100 cases", f"(p = {digits})", f"with {percent}% likelihood"]
+    said = [
+        f"{percent}% of the time",
+        f"in {percent}% of cases",
+        f"with probability {digits}",
+        f"with a chance of {digits}",
+        f"with a {percent}% chance",
+        f"{percent} percent of the time",
+        f"at a probability of {digits}",
+        f"with {percent} percent probability",
+        f"with a likelihood of {percent}%",
+        f"(probability {digits})",
+        f"in {percent} out of 100 cases",
+        f"(p = {digits})",
+        f"with {percent}% likelihood",
+    ]
     if some:
         a, b = in_words(some), in_words(of)
-        more = [f"{a} times out of {b}", f"in {a} of {b} cases", f"{some} time{'s' if some > 1 else ''} in {of}", f"{a} in {b}", f"in {some} out of {of} tries",
-                f"with a {some} in {of} chance", f"{a} time{'s' if some > 1 else ''} out of {b}"]
+        more = [
+            f"{a} times out of {b}",
+            f"in {a} of {b} cases",
+            f"{some} time{'s' if some > 1 else ''} in {of}",
+            f"{a} in {b}",
+            f"in {some} out of {of} tries",
+            f"with a {some} in {of} chance",
+            f"{a} time{'s' if some > 1 else ''} out of {b}",
+        ]
         said = more * 2 + said
         if value == 0.5:
             said += ["half the time", "half of the time", "in half the cases", "every other time"] * 3

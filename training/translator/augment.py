@@ -86,8 +86,12 @@ def _borrow(draft: Draft, other: Domain, rng: Random) -> None:
     """Add features of another domain that the sentence does not speak of."""
     taken = _all_names(draft)
     sentence = draft.sentence.lower()
-    free = [q for q in other.features if not {q.name, *q.values} & taken
-            and not any(n.lower() in sentence for n in (*q.nouns, q.name.replace("_", " ")))]
+    free = [
+        q
+        for q in other.features
+        if not {q.name, *q.values} & taken
+        and not any(n.lower() in sentence for n in (*q.nouns, q.name.replace("_", " ")))
+    ]
     for quantity in rng.sample(free, min(len(free), rng.randint(1, 3))):
         draft.schema["features"].append(dict(quantity.entry))
 
@@ -127,11 +131,19 @@ def _swap_values(draft: Draft, rng: Random) -> Draft:
             continue
         if style == "swap":
             group = next((g for g in _GROUPS if value in g), [])
-            new = [w for w in group if w not in taken and w not in names.values() and not re.search(rf"\b{w}\b", sentence.lower())]
+            new = [
+                w
+                for w in group
+                if w not in taken and w not in names.values() and not re.search(rf"\b{w}\b", sentence.lower())
+            ]
             if new and not re.search(rf"\b{value}\w+\b", sentence.lower()):
                 names[value] = rng.choice(new)
         elif rng.random() < 0.9:
-            made = {"upper": value.upper(), "title": value.title().replace("_", ""), "prefix": f"{entry['name']}_{value}"}[style]
+            made = {
+                "upper": value.upper(),
+                "title": value.title().replace("_", ""),
+                "prefix": f"{entry['name']}_{value}",
+            }[style]
             if made not in taken and made not in RESERVED:
                 names[value] = made
     if not names:
@@ -175,11 +187,15 @@ def _rename(draft: Draft, quantities: dict[str, Quantity], rng: Random) -> Draft
         if kind in {"cryptic", "abbreviated"}:
             entry["cryptic"] = True
             if not entry.get("description"):
-                entry["description"] = (quantity.nouns[0] if quantity and quantity.nouns else old.replace("_", " ")).removeprefix("the ")
+                entry["description"] = (
+                    quantity.nouns[0] if quantity and quantity.nouns else old.replace("_", " ")
+                ).removeprefix("the ")
     return Draft(draft.schema, draft.sentence, _replaced(draft.rules, names))
 
 
-def _other_name(old: str, kind: str, quantity: Quantity | None, is_choice: bool, world: str, i: int, rng: Random) -> str:
+def _other_name(
+    old: str, kind: str, quantity: Quantity | None, is_choice: bool, world: str, i: int, rng: Random
+) -> str:
     if is_choice:
         return rng.choice(("action", "act", "move", "cmd", "command", "choice", "a", "control", "decision", "do_"))
     parts = old.split("_")
@@ -188,23 +204,47 @@ def _other_name(old: str, kind: str, quantity: Quantity | None, is_choice: bool,
         new = re.sub(r"\W+", "_", noun).strip("_")
         return new if 1 < len(new) < 28 else old
     if kind == "affix":
-        kinds = {"boolean": ("is_{}", "{}_on", "{}_flag", "has_{}"), "category": ("{}_state", "{}_kind", "{}_type", "{}_now")}
+        kinds = {
+            "boolean": ("is_{}", "{}_on", "{}_flag", "has_{}"),
+            "category": ("{}_state", "{}_kind", "{}_type", "{}_now"),
+        }
         more = kinds.get(quantity.kind if quantity else "", ("{}_level", "{}_value", "{}_now", "cur_{}"))
         return rng.choice((*more, world.split("_")[0] + "_{}", "obs_{}", "my_{}", "{}_1", "the_{}")).format(old)
     if kind == "camel":
         camel = parts[0] + "".join(p.title() for p in parts[1:])
         return camel if len(parts) > 1 else old.title()
     if kind == "abbreviated":
-        short = [p if len(p) < 4 else p[0] + re.sub(r"[aeiou]", "", p[1:])[:3] if rng.random() < 0.5 else p[: rng.randint(3, 4)] for p in parts]
+        short = [
+            p
+            if len(p) < 4
+            else p[0] + re.sub(r"[aeiou]", "", p[1:])[:3]
+            if rng.random() < 0.5
+            else p[: rng.randint(3, 4)]
+            for p in parts
+        ]
         return "_".join(short)
-    return rng.choice((f"f{i}", f"x{i}", f"{old[0]}{rng.randint(1, 9)}", f"s_{i}", f"var_{chr(97 + i % 26)}", f"{parts[0][0]}{parts[-1][0]}", f"q{i}"))
+    return rng.choice(
+        (
+            f"f{i}",
+            f"x{i}",
+            f"{old[0]}{rng.randint(1, 9)}",
+            f"s_{i}",
+            f"var_{chr(97 + i % 26)}",
+            f"{parts[0][0]}{parts[-1][0]}",
+            f"q{i}",
+        )
+    )
 
 
 def renumbered(draft: Draft, rng: Random) -> Draft:
     """Other numbers where the same digits (or word) stand once in the sentence and in the rules, inside all bounds."""
     text, rules = draft.sentence, draft.rules
     entries = {e["name"]: e for e in draft.schema["features"] + draft.schema["actions"]}
-    bounds = [(e.get("low"), e.get("high")) for n, e in entries.items() if n in draft.words and e["kind"] in {"real", "integer"}]
+    bounds = [
+        (e.get("low"), e.get("high"))
+        for n, e in entries.items()
+        if n in draft.words and e["kind"] in {"real", "integer"}
+    ]
     fixed = {float(b) for pair in bounds for b in pair if b is not None}
     whole = "integer" in {entries[n]["kind"] for n in draft.words & set(entries)} or any("count(" in r for r in rules)
     for found in sorted(set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.%]*%)", " ".join(rules)))):
@@ -220,7 +260,10 @@ def renumbered(draft: Draft, rng: Random) -> Draft:
         new = float(round(near)) if value == int(value) or whole else round(near, len(found.partition(".")[2]))
         if value >= 50 and value % 5 == 0 and rng.random() < 0.8:
             new = float(5 * round(new / 5))
-        inside = all((low is None or new > low or low >= value) and (high is None or new < high or high <= value) for low, high in bounds)
+        inside = all(
+            (low is None or new > low or low >= value) and (high is None or new < high or high <= value)
+            for low, high in bounds
+        )
         if new <= 2 or not inside or new in fixed or literal(new) in " ".join(rules):
             continue
         words = not re.search(rf"(?<![\w.]){re.escape(found)}(?![\w.]*\w)", text)

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from .conditions import Conditions, spoken, symbol
+from .atoms import spoken, symbol
+from .conditions import Conditions
 from .domain import Domain
 from .english import gerund, participle, passive, third
 
@@ -38,8 +39,14 @@ class Deed:
         clause = f"{actor} {self.base if actor in _PLAIN else third(self.base)}"
         if actor == "you" and rng.random() < 0.06:
             clause = passive(self.base) or clause
-        return {"a": self.base, "g": gerund(self.base), "s": clause, "name": self.name, "p": participle(self.base),
-                "t3": third(self.base)}
+        return {
+            "a": self.base,
+            "g": gerund(self.base),
+            "s": clause,
+            "name": self.name,
+            "p": participle(self.base),
+            "t3": third(self.base),
+        }
 
 
 def deeds_of(domain: Domain, conditions: Conditions, rng: Random) -> Deed | None:
@@ -52,6 +59,16 @@ def deeds_of(domain: Domain, conditions: Conditions, rng: Random) -> Deed | None
     if action.kind != "category":
         return Deed(base, key, gerund(base), action.name)
     if rng.random() < 0.06:
-        base = rng.choice(('choose "{v}"', 'pick "{v}"', "take the action {v}", "use the {v} action", 'play "{v}"', "choose {v}", "do action {v}")).format(v=spoken(key))
+        base = rng.choice(
+            (
+                'choose "{v}"',
+                'pick "{v}"',
+                "take the action {v}",
+                "use the {v} action",
+                'play "{v}"',
+                "choose {v}",
+                "do action {v}",
+            )
+        ).format(v=spoken(key))
     name = key if rng.random() < 0.4 else rng.choice((f'"{spoken(key)}"', spoken(key)))
     return Deed(base, f"{action.name} == {symbol(key)}", name, action.name, symbol(key))

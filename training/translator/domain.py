@@ -104,8 +104,11 @@ class Domain:
     @property
     def schema(self) -> dict[str, Any]:
         """The features and actions alone, as `Pair.schema` has them."""
-        return {"name": self.name, "features": [q.entry for q in self.features],
-                "actions": [q.entry for q in self.actions]}
+        return {
+            "name": self.name,
+            "features": [q.entry for q in self.features],
+            "actions": [q.entry for q in self.actions],
+        }
 
 
 def schema_of(data: dict[str, Any]) -> Schema:
@@ -116,8 +119,15 @@ def schema_of(data: dict[str, Any]) -> Schema:
 
 def _feature(entry: dict[str, Any]) -> Feature:
     bounds = {k: float(entry[k]) for k in ("low", "high") if entry.get(k) is not None}
-    return Feature(entry["name"], entry["kind"], tuple(entry.get("shape", ())), values=tuple(entry.get("values", ())),
-                   unit=entry.get("unit") or "", description=entry.get("description") or "", **bounds)
+    return Feature(
+        entry["name"],
+        entry["kind"],
+        tuple(entry.get("shape", ())),
+        values=tuple(entry.get("values", ())),
+        unit=entry.get("unit") or "",
+        description=entry.get("description") or "",
+        **bounds,
+    )
 
 
 def bounds_of(entries: list[dict[str, Any]]) -> set[float]:
@@ -147,7 +157,7 @@ def _domain(data: dict[str, Any]) -> Domain:
     actions = tuple(_quantity(f) for f in data["actions"])
     free = tuple((f["text"], tuple(without_tolerance(r, f["text"]) for r in f["rules"])) for f in data.get("free", ()))
     domain = Domain(data["name"], features, actions, free)
-    schema = schema_of(domain.schema)   # raises here, once, where a file is wrong
+    schema = schema_of(domain.schema)  # raises here, once, where a file is wrong
     for _, rules in free:
         for rule in rules:
             parse(rule, schema)

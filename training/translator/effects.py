@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from random import Random
 
 from .amounts import amount, bound, literal, number, quantity
+from .atoms import alike, spoken, symbol
 from .banks import bank
-from .conditions import Conditions, alike, spoken, symbol
+from .conditions import Conditions
 from .domain import Domain, Quantity, primed
 from .english import is_plural, says
 
@@ -40,8 +41,12 @@ class Effects:
         second = self.one()
         if first.names & second.names:
             return first
-        between = self.rng.choice((" and ", " and ", ", and ", " and then ", " while ", "; also, ", " and at the same time "))
-        return Effect(first.text + between + second.text, f"{first.rule} and {second.rule}", names=first.names | second.names)
+        between = self.rng.choice(
+            (" and ", " and ", ", and ", " and then ", " while ", "; also, ", " and at the same time ")
+        )
+        return Effect(
+            first.text + between + second.text, f"{first.rule} and {second.rule}", names=first.names | second.names
+        )
 
     def one(self) -> Effect:
         feature = self.rng.choice(self.domain.features)
@@ -58,12 +63,20 @@ class Effects:
         if feature.kind == "boolean":
             kind = self.rng.choice(("true", "true", "false", "false", "flip"))
             x = feature.name
-            return self.made(feature, self.rng.choice(self.frames[kind]), {"true": f"{x}'", "false": f"not {x}'", "flip": f"{x}' != {x}"}[kind])
+            return self.made(
+                feature,
+                self.rng.choice(self.frames[kind]),
+                {"true": f"{x}'", "false": f"not {x}'", "flip": f"{x}' != {x}"}[kind],
+            )
         return self.number(feature)
 
     def made(self, feature: Quantity, verb: str, rule: str, noun: str = "") -> Effect:
         noun = noun or self.conditions.noun(feature)
-        own = {"it": "they", "its": "their", "was": "were", "is": "are"} if is_plural(noun) else {"it": "it", "its": "its", "was": "was", "is": "is"}
+        own = (
+            {"it": "they", "its": "their", "was": "were", "is": "are"}
+            if is_plural(noun)
+            else {"it": "it", "its": "its", "was": "was", "is": "is"}
+        )
         if noun.startswith("you "):
             own |= {"it": "you", "its": "your"}
         verb = verb.format(**own) if "{" in verb else verb
@@ -71,24 +84,38 @@ class Effects:
             modal = "will " + verb if not verb.startswith(("never", "no ", "now")) else ""
             if not modal:
                 adverb, _, rest = verb.rpartition(" ") if verb.startswith("no longer") else verb.partition(" ")
-                finite = says("the thing" if not is_plural(noun) else "the things", rest).removeprefix("the things ").removeprefix("the thing ")
+                finite = (
+                    says("the thing" if not is_plural(noun) else "the things", rest)
+                    .removeprefix("the things ")
+                    .removeprefix("the thing ")
+                )
                 return Effect(f"{noun} {adverb} {finite}", rule, noun, "", frozenset({feature.name}))
-            return Effect(f"{noun} {'do' if is_plural(noun) else 'does'} {verb}", rule, noun, verb, frozenset({feature.name}))
+            return Effect(
+                f"{noun} {'do' if is_plural(noun) else 'does'} {verb}", rule, noun, verb, frozenset({feature.name})
+            )
         text = f"{noun} {self.rng.choice(_FUTURE)} {verb}" if self.rng.random() < 0.12 else says(noun, verb)
         return Effect(text, rule, noun, verb, frozenset({feature.name}))
 
     def cell(self, feature: Quantity, pointer: tuple[str, str]) -> Effect:
         """A cell at or beside the pointer takes a value."""
         value, (x, y) = self.rng.choice(feature.values), pointer
-        at, frames = self.rng.choice(list(self.frames["cell"].items())) if self.rng.random() < 0.5 else ("{x}, {y}", self.frames["cell"]["{x}, {y}"])
+        at, frames = (
+            self.rng.choice(list(self.frames["cell"].items()))
+            if self.rng.random() < 0.5
+            else ("{x}, {y}", self.frames["cell"]["{x}, {y}"])
+        )
         rule = f"{feature.name}'[{at.format(x=x, y=y)}] == {symbol(value)}"
         return Effect(self.rng.choice(frames).format(v=spoken(value)), rule, names=frozenset({feature.name}))
 
     def kept(self, feature: Quantity) -> Effect:
         other = self.rng.choice(self.domain.features)
         if other.name != feature.name and self.rng.random() < 0.35:
-            text = self.rng.choice(self.frames["keeps two"]).format(x=self.conditions.noun(feature), y=self.conditions.noun(other))
-            return Effect(text, f"same({feature.name}) and same({other.name})", names=frozenset({feature.name, other.name}))
+            text = self.rng.choice(self.frames["keeps two"]).format(
+                x=self.conditions.noun(feature), y=self.conditions.noun(other)
+            )
+            return Effect(
+                text, f"same({feature.name}) and same({other.name})", names=frozenset({feature.name, other.name})
+            )
         return self.made(feature, self.rng.choice(self.frames["keeps"]), f"same({feature.name})")
 
     def category(self, feature: Quantity) -> Effect:
@@ -96,12 +123,20 @@ class Effects:
         others = [f for f in self.conditions.scalars if f.name != x and alike(f, feature)]
         if others and roll < 0.25:
             other = self.rng.choice(others)
-            return self.made(feature, self.rng.choice(self.frames["copy"]).format(y=self.conditions.noun(other)), f"{x}' == {other.name}")
+            return self.made(
+                feature,
+                self.rng.choice(self.frames["copy"]).format(y=self.conditions.noun(other)),
+                f"{x}' == {other.name}",
+            )
         v, w = self.rng.sample(feature.values, 2) if len(feature.values) > 1 else feature.values * 2
         if roll > 0.95:
             return self.made(feature, self.rng.choice(self.frames["changes"]), f"{x}' != {x}")
         if roll > 0.90 and len(feature.values) > 2:
-            return self.made(feature, self.rng.choice(self.frames["among"]).format(v=spoken(v), w=spoken(w)), f"{x}' in {{{symbol(v)}, {symbol(w)}}}")
+            return self.made(
+                feature,
+                self.rng.choice(self.frames["among"]).format(v=spoken(v), w=spoken(w)),
+                f"{x}' in {{{symbol(v)}, {symbol(w)}}}",
+            )
         if roll > 0.85:
             return self.made(feature, self.rng.choice(self.frames["unset"]).format(v=spoken(v)), f"{x}' != {symbol(v)}")
         return self.made(feature, self.rng.choice(self.frames["set"]).format(v=spoken(v)), f"{x}' == {symbol(v)}")
@@ -110,12 +145,22 @@ class Effects:
         x, rng, f = feature.name, self.rng, self.frames
         others = [o for o in self.conditions.numbers if o.name != x]
         pushes = [a for a in self.domain.actions if a.is_number]
-        kind = rng.choice(["step"] * 9 + ["put"] * 3 + ["trend"] * 3 + ["bounded", "scale"] + ["other"] * (3 if others else 0) + ["push"] * (4 if pushes else 0))
+        kind = rng.choice(
+            ["step"] * 9
+            + ["put"] * 3
+            + ["trend"] * 3
+            + ["bounded", "scale"]
+            + ["other"] * (3 if others else 0)
+            + ["push"] * (4 if pushes else 0)
+        )
         if kind == "step":
             k, way = amount(feature, rng), rng.choice(("up", "down"))
             rule = f"{x}' == {x} {'+' if way == 'up' else '-'} {literal(k)}"
-            verb = rng.choice(f[way + " one"]) if k == 1 and rng.random() < 0.7 else rng.choice(f[way]).format(
-                k=quantity(k, feature, rng, digits=feature.high == 1))
+            verb = (
+                rng.choice(f[way + " one"])
+                if k == 1 and rng.random() < 0.7
+                else rng.choice(f[way]).format(k=quantity(k, feature, rng, digits=feature.high == 1))
+            )
             edge = feature.high if way == "up" else feature.low
             if edge is not None and rng.random() < 0.15:
                 limit = float(edge) if rng.random() < 0.7 else bound(feature, rng)
@@ -129,11 +174,22 @@ class Effects:
             k = bound(feature, rng)
             if feature.kind == "real" and rng.random() < 0.15:
                 slack = amount(feature, rng)
-                verb = rng.choice(f["put"]).format(k=quantity(k, feature, rng)) + rng.choice(f["roughly"]).format(k=quantity(slack, feature, rng))
+                verb = rng.choice(f["put"]).format(k=quantity(k, feature, rng)) + rng.choice(f["roughly"]).format(
+                    k=quantity(slack, feature, rng)
+                )
                 return self.made(feature, verb, f"{x}' == {literal(k)} within {literal(slack)}")
             return self.made(feature, rng.choice(f["put"]).format(k=quantity(k, feature, rng)), f"{x}' == {literal(k)}")
         if kind == "trend":
-            way, sign = rng.choice((("rises", ">"), ("falls", "<"), ("rises", ">"), ("falls", "<"), ("not rises", "<="), ("not falls", ">=")))
+            way, sign = rng.choice(
+                (
+                    ("rises", ">"),
+                    ("falls", "<"),
+                    ("rises", ">"),
+                    ("falls", "<"),
+                    ("not rises", "<="),
+                    ("not falls", ">="),
+                )
+            )
             return self.made(feature, rng.choice(f[way]), f"{x}' {sign} {x}")
         if kind == "bounded":
             complement, rule = self.conditions.limit(feature, rng.choice(("<", "<=", ">", ">=", "between")))
@@ -148,8 +204,14 @@ class Effects:
             if alike(other, feature) and rng.random() < 0.35:
                 if rng.random() < 0.2:
                     a, b = self.conditions.noun(feature), self.conditions.noun(other)
-                    return Effect(rng.choice(f["swap"]).format(x=a, y=b), f"{x}' == {other.name} and {other.name}' == {x}", names=frozenset({x, other.name}))
-                return self.made(feature, rng.choice(f["copy"]).format(y=self.conditions.noun(other)), f"{x}' == {other.name}")
+                    return Effect(
+                        rng.choice(f["swap"]).format(x=a, y=b),
+                        f"{x}' == {other.name} and {other.name}' == {x}",
+                        names=frozenset({x, other.name}),
+                    )
+                return self.made(
+                    feature, rng.choice(f["copy"]).format(y=self.conditions.noun(other)), f"{x}' == {other.name}"
+                )
         y, roll = self.conditions.noun(other), rng.random()
         if roll < 0.3:
             way, sign = rng.choice((("add", "+"), ("subtract", "-")))
@@ -158,4 +220,6 @@ class Effects:
             return self.made(feature, rng.choice(f["half added"]).format(y=y), f"{x}' == {x} + 0.5 * {other.name}")
         k = rng.choice((0.1, 0.2, 0.05, 0.02, 0.5, 2, 3, 0.25, 1.5, 0.01, 0.3, round(rng.uniform(0.01, 3), 2)))
         way, sign = rng.choice((("scaled", "+"), ("scaled", "+"), ("unscaled", "-")))
-        return self.made(feature, rng.choice(f[way]).format(y=y, k=number(k, rng)), f"{x}' == {x} {sign} {literal(k)} * {other.name}")
+        return self.made(
+            feature, rng.choice(f[way]).format(y=y, k=number(k, rng)), f"{x}' == {x} {sign} {literal(k)} * {other.name}"
+        )

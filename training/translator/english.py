@@ -12,9 +12,60 @@ from .banks import bank
 
 _IRREGULAR: dict[str, list[str]] = bank("verbs")
 """Base -> third person, gerund, participle, where the spelling rules below fail."""
-_COMMON = set(["look", "walk", "wait", "turn", "push", "pull", "move", "press", "use", "roll", "jump", "close", "lock", "start", "switch", "work", "pour", "fill", "pass", "count", "pack", "push", "listen", "rest", "check", "return", "watch"])
+_COMMON = set(
+    [
+        "look",
+        "walk",
+        "wait",
+        "turn",
+        "push",
+        "pull",
+        "move",
+        "press",
+        "use",
+        "roll",
+        "jump",
+        "close",
+        "lock",
+        "start",
+        "switch",
+        "work",
+        "pour",
+        "fill",
+        "pass",
+        "count",
+        "pack",
+        "push",
+        "listen",
+        "rest",
+        "check",
+        "return",
+        "watch",
+    ]
+)
 _VOWELS = "aeiou"
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 _TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 ORDINALS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 
@@ -46,8 +97,8 @@ def _forms(verb: str) -> tuple[str, str, str]:
         third, gerund, participle = _IRREGULAR[verb]
         return third, gerund, participle
     for prefix in ("re", "un", "over", "under", "out", "up", "down"):
-        if verb.startswith(prefix) and verb[len(prefix):] in _IRREGULAR:
-            third, gerund, participle = _IRREGULAR[verb[len(prefix):]]
+        if verb.startswith(prefix) and verb[len(prefix) :] in _IRREGULAR:
+            third, gerund, participle = _IRREGULAR[verb[len(prefix) :]]
             return prefix + third, prefix + gerund, prefix + participle
     return _regular(verb)
 
@@ -92,13 +143,17 @@ def in_words(n: int) -> str:
     if n < 100:
         return _TENS[n // 10] + (f"-{_ONES[n % 10]}" if n % 10 else "")
     if n < 1000:
-        return ("a" if n // 100 == 1 else _ONES[n // 100]) + " hundred" + (f" and {in_words(n % 100)}" if n % 100 else "")
+        return (
+            ("a" if n // 100 == 1 else _ONES[n // 100]) + " hundred" + (f" and {in_words(n % 100)}" if n % 100 else "")
+        )
     return in_words(n // 1000) + " thousand" + (f" {in_words(n % 1000)}" if n % 1000 else "")
 
 
 def is_plural(noun: str) -> bool:
     """Whether the noun phrase takes `are`: `the lights`, `you`, `the lights of the car`."""
-    head = re.split(r" (?:of|in|on|at|for|to|from|inside|left|under|behind|between|that|which|you|with) ", noun.lower())[0].split(" ")[-1]
+    head = re.split(
+        r" (?:of|in|on|at|for|to|from|inside|left|under|behind|between|that|which|you|with) ", noun.lower()
+    )[0].split(" ")[-1]
     if re.match(r"(how|what|where|which|whether|whatever|who) ", noun.lower()):
         return False
     if head in {"you", "they", "we", "people", "children", "fish", "sheep"} or re.match(r"the [\w-]+ and the ", noun):
@@ -133,7 +188,8 @@ def negated(clause: str) -> str | None:
     """`the door is open` -> `the door isn't open`; None where no auxiliary and no `you` shows where the verb is."""
     if re.match(r"there (is|are) (a|an|some|any) ", clause):
         return re.sub(r"^there (is|are) (a|an|some|any) ", r"there \1 no ", clause)
-    if re.search(r"\b(not|no|never|nothing|none|neither|nor|\w+n't|every|all|either|only|any|anything|or|(?:more|less|fewer|higher|lower) than|at least|at most|both|too|still|as)\b", clause):
+    quantified = r"not|no|never|nothing|none|neither|nor|\w+n't|every|all|either|only|any|anything|or|both|too|still|as"
+    if re.search(rf"\b({quantified}|(?:more|less|fewer|higher|lower) than|at least|at most)\b", clause):
         return None
     found = re.search(r" (is|are|has been|can|will) ", clause)
     if found:
@@ -144,7 +200,7 @@ def negated(clause: str) -> str | None:
     if clause.startswith("you have "):
         return "you do not have" + clause[8:]
     found = re.search(r"^((?:the|your) [a-z' -]+?) has (?!been)", clause)
-    return f"{found[1]} does not have {clause[found.end():]}" if found else None
+    return f"{found[1]} does not have {clause[found.end() :]}" if found else None
 
 
 def with_modal(clause: str, modal: str) -> str | None:
@@ -154,7 +210,7 @@ def with_modal(clause: str, modal: str) -> str | None:
     found = re.match(r"(there|the [a-z' -]+?|your [a-z' -]+?|you) (is|are|have|has) (?!been\b)", clause)
     if found:
         verb = "be" if found[2] in {"is", "are"} else "have"
-        return f"{found[1]} {modal} {verb} {clause[found.end():]}"
+        return f"{found[1]} {modal} {verb} {clause[found.end() :]}"
     return f"you {modal} {clause[4:]}" if re.match(r"you [a-z]+ ", clause) else None
 
 
@@ -176,12 +232,28 @@ def telegraphic(clause: str) -> str | None:
 
 def contracted(text: str, rng: Random) -> str:
     """Contract auxiliaries, each by chance."""
-    for long, short in (("do not", "don't"), ("does not", "doesn't"), ("is not", "isn't"), ("are not", "aren't"),
-                        ("cannot", "can't"), ("will not", "won't"), ("must not", "mustn't"), ("should not", "shouldn't"),
-                        ("it is", "it's"), ("you are", "you're"), ("there is", "there's"), ("you will", "you'll"),
-                        ("that is", "that's"), ("let us", "let's")):
+    for long, short in (
+        ("do not", "don't"),
+        ("does not", "doesn't"),
+        ("is not", "isn't"),
+        ("are not", "aren't"),
+        ("cannot", "can't"),
+        ("will not", "won't"),
+        ("must not", "mustn't"),
+        ("should not", "shouldn't"),
+        ("it is", "it's"),
+        ("you are", "you're"),
+        ("there is", "there's"),
+        ("you will", "you'll"),
+        ("that is", "that's"),
+        ("let us", "let's"),
+    ):
         if long in text and rng.random() < 0.4:
-            start = r"(^|[,:;.] |\b(?:if|when|while|once|and|unless|that|as|where|whenever|but|then|or) )" if long in _FINAL else r"(\b)"
+            start = (
+                r"(^|[,:;.] |\b(?:if|when|while|once|and|unless|that|as|where|whenever|but|then|or) )"
+                if long in _FINAL
+                else r"(\b)"
+            )
             text = re.sub(rf"{start}{long}\b(?= )", rf"\g<1>{short}", text)
     return text
 
@@ -193,6 +265,10 @@ def mistyped(text: str, rng: Random) -> str:
         return text
     found = rng.choice(places)
     at = rng.randrange(found.start() + 1, found.end() - 1)
-    return rng.choice((
-        text[:at] + text[at + 1] + text[at] + text[at + 2 :], text[:at] + text[at + 1 :], text[:at] + text[at] + text[at:],
-    ))
+    return rng.choice(
+        (
+            text[:at] + text[at + 1] + text[at] + text[at + 2 :],
+            text[:at] + text[at + 1 :],
+            text[:at] + text[at] + text[at:],
+        )
+    )

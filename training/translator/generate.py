@@ -34,6 +34,9 @@ from .surface import finished
 FREE, TWO, REMOVED, FOREIGN, SMALL_TALK = 0.30, 0.09, 0.035, 0.01, 0.03
 """Shares of the stream: hand-written pairs; among the composed, two rules at once and the three kinds of unsayable."""
 
+LONG, LONG_TWO = 150, 200
+"""Characters beyond which a composed sentence is drawn again: few people write longer ones."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -78,7 +81,9 @@ def _free(domain: Domain, rng: Random) -> tuple[Draft, str]:
     if rng.random() < 0.6:
         draft = renumbered(draft, rng)
     removed = rng.random() < REMOVED and bool(rules)
-    return Draft(draft.schema, finished(draft.sentence, rules, rng, plain=True), draft.rules), "removed" if removed else "free"
+    return Draft(
+        draft.schema, finished(draft.sentence, rules, rng, plain=True), draft.rules
+    ), "removed" if removed else "free"
 
 
 def _composed(domain: Domain, composers: dict[int, Statements], others: list[Domain], rng: Random) -> tuple[Draft, str]:
@@ -93,7 +98,10 @@ def _composed(domain: Domain, composers: dict[int, Statements], others: list[Dom
         return Draft(domain.schema, finished(text, rules, rng), ()), "foreign"
     removed = roll < SMALL_TALK + FOREIGN + REMOVED
     two = not removed and roll > 1 - TWO
-    text, rules = composer.two() if two else composer.one()
+    for _ in range(4):
+        text, rules = composer.two() if two else composer.one()
+        if len(text) <= (LONG_TWO if two else LONG):
+            break
     return Draft(domain.schema, finished(text, rules, rng), rules), "removed" if removed else "two" if two else "one"
 
 
@@ -139,13 +147,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="only shares, drops and speed")
     options = parser.parse_args(arguments)
     tally, kinds = Tally(), Counter[str]()
+    domains = load(options.domains)
     began = time.perf_counter()
-    for _, pair in zip(range(options.n), pairs(load(options.domains), options.seed, tally), strict=False):
+    for _, pair in zip(range(options.n), pairs(domains, options.seed, tally), strict=False):
         kinds.update(rule.split(" ")[0] for rule in pair.rules or ("none",))
         if options.json:
             sys.stdout.write(json.dumps(asdict(pair)) + "\n")
         elif not options.quiet:
-            sys.stdout.write(f"[{pair.schema['name']}] {pair.sentence}\n" + "".join(f"    {r}\n" for r in pair.rules or ("-",)))
+            sys.stdout.write(
+                f"[{pair.schema['name']}] {pair.sentence}\n" + "".join(f"    {r}\n" for r in pair.rules or ("-",))
+            )
     seconds = time.perf_counter() - began
     sys.stderr.write(f"{options.n / seconds:.0f} pairs a second; given {dict(tally.given)}; kinds {dict(kinds)}\n")
     for reason, count in tally.dropped.most_common(15):

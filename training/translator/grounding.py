@@ -13,12 +13,42 @@ from .english import ORDINALS, in_words
 _DIGITS = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?|(?<!\d)\.\d+")
 _LITERAL = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _WORD_VALUES = {in_words(n): float(n) for n in range(101)} | {
-    "dozen": 12.0, "half": 0.5, "halves": 0.5, "halved": 0.5, "thrice": 3.0, "triple": 3.0, "triples": 3.0,
-    "quarter": 0.25, "third": 1 / 3, "fifth": 0.2, "tenth": 0.1, "hundred": 100.0, "thousand": 1000.0,
-    "couple": 2.0, "pair": 2.0, "twice": 2.0, "double": 2.0, "thirteenth": 13.0, "million": 1e6,
+    "dozen": 12.0,
+    "half": 0.5,
+    "halves": 0.5,
+    "halved": 0.5,
+    "thrice": 3.0,
+    "triple": 3.0,
+    "tripled": 3.0,
+    "triples": 3.0,
+    "quarter": 0.25,
+    "third": 1 / 3,
+    "fifth": 0.2,
+    "tenth": 0.1,
+    "hundred": 100.0,
+    "thousand": 1000.0,
+    "couple": 2.0,
+    "pair": 2.0,
+    "twice": 2.0,
+    "double": 2.0,
+    "thirteenth": 13.0,
+    "million": 1e6,
 }
-_NTH = {"third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12,
-        "twentieth": 20, "fortieth": 40, "fiftieth": 50, "hundredth": 100}
+_NTH = {
+    "third": 3,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "seventh": 7,
+    "eighth": 8,
+    "ninth": 9,
+    "tenth": 10,
+    "twelfth": 12,
+    "twentieth": 20,
+    "fortieth": 40,
+    "fiftieth": 50,
+    "hundredth": 100,
+}
 _ALWAYS = {0.0, 1.0, 2.0}
 _BIG = re.compile(r"\b(?:(\w+(?:-\w+)?) )(hundred|thousand)(?:(?: and)? ([a-z]+(?:-[a-z]+)?))?")
 
@@ -56,7 +86,9 @@ def said_numbers(sentence: str) -> set[float]:
         said |= {0.75, 25.0, 75.0}
     if re.search(r"%|per ?cent|/", text):
         said |= {n / 100 for n in said}
-    parts = {n for n in said if n <= 1000} | {float(ORDINALS[w.removesuffix("s")]) for w in words if w.removesuffix("s") in ORDINALS}
+    parts = {n for n in said if n <= 1000} | {
+        float(ORDINALS[w.removesuffix("s")]) for w in words if w.removesuffix("s") in ORDINALS
+    }
     if re.search(r"\b(in|of|out of|chances?)\b|/|-?(third|quarter|fifth|tenth|eighth|sixth)s?\b", text):
         said |= {a / b for a in parts for b in parts if b > a > 0}
     if re.search(r"\bhal(f|ves|ved)\b", text):

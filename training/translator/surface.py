@@ -13,7 +13,14 @@ _ORDERS = ("forbid", "avoid", "maintain", "prefer", "achieve")
 
 def finished(text: str, rules: tuple[str, ...], rng: Random, plain: bool = False) -> str:
     """Dress a composed sentence; `plain` leaves out what a hand-written one has already."""
-    text = re.sub(r"\s+", " ", text).replace(" ,", ",").replace(",,", ",").replace(".,", ",").replace(":,", ":").replace("::", ":")
+    text = (
+        re.sub(r"\s+", " ", text)
+        .replace(" ,", ",")
+        .replace(",,", ",")
+        .replace(".,", ",")
+        .replace(":,", ":")
+        .replace("::", ":")
+    )
     text = contracted(text, rng)
     words = bank("surface")
     is_order = bool(rules) and rules[0].startswith(_ORDERS)
