@@ -95,7 +95,7 @@ class Sample:
 
     def steer(self, node: Expression, wanted: bool, where: Tensor, keep: float = KEEP) -> None:
         """Write the rows `where [N]` so that the condition is `wanted` there, as far as that is simple; each part of a
-        conjunction with probability `keep`."""
+        conjunction with the chance `keep`."""
         match node:
             case s.Not(operand=operand):
                 self.steer(operand, not wanted, where, keep)
@@ -115,7 +115,7 @@ class Sample:
                     if wanted:
                         self._write(name, True, self.rows().read(name, False), where)
             case s.Changed(feature=feature):
-                self.steer(s.Same(feature=feature), not wanted, where)
+                self.steer(s.Same(feature=feature), not wanted, where, keep)
             case s.Name() | s.Index():
                 self._assign(node, torch.full((self.n,), float(wanted)), where)
             case s.Member(operand=operand, members=members) if wanted:
