@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from gedanken.memory.record import Transitions
 from gedanken.prompts import Gateway, LocalChatModel
-from gedanken.prompts.reader import reader
+from gedanken.prompts.reader import proposer
 from gedanken.world.evidence import as_rows, is_fallible, judge, measure
 from gedanken.world.guessing import guesses
 from gedanken.world.miner import mine
@@ -155,7 +155,7 @@ def main() -> None:
                    show=(int, 0, "print what is found"))
     torch.set_num_threads(1)
     if args.weights is not None:
-        reader.PROPOSER = args.weights
+        proposer.PROPOSER = args.weights
     model = LocalChatModel()
     gateway = Gateway(model)
     if not model.can_propose:

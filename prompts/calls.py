@@ -199,7 +199,12 @@ class Gateway:
             ModelUnavailable: as `ask`.
         """
 
-        return self._readings(lambda model: model.read(sentence, items), sentence, purpose)
+        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
+            return model.read(sentence, items), None
+
+        readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
+            [[reading.text, round(reading.confidence, 4)] for reading in found]))
+        return readings
 
     def propose(self, surprise: str, items: Sequence[Item], purpose: str) -> list[Reading]:
         """Return which rules may be behind a surprise in words, the likeliest first, of a model trained to propose.
@@ -207,13 +212,11 @@ class Gateway:
         Raises:
             ModelUnavailable: as `ask`.
         """
-        return self._readings(lambda model: model.propose(surprise, items), surprise, purpose)
 
-    def _readings(self, read: Callable[[Any], list[Reading]], text: str, purpose: str) -> list[Reading]:
         def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
-            return read(model), None
+            return model.propose(surprise, items), None
 
-        readings: list[Reading] = self._within_limits(attempt, text, purpose, lambda found: json.dumps(
+        readings: list[Reading] = self._within_limits(attempt, surprise, purpose, lambda found: json.dumps(
             [[reading.text, round(reading.confidence, 4)] for reading in found]))
         return readings
 

@@ -93,9 +93,9 @@ class LocalChatModel(BaseChatModel):
     @property
     def can_propose(self) -> bool:
         """Whether `propose` is there: of the embedded model, where the weights trained for it are installed."""
-        from .reader.reader import PROPOSER
+        from .reader import proposer
 
-        return self.model == LOCAL and PROPOSER.is_file()
+        return self.model == LOCAL and proposer.PROPOSER.is_file()
 
     def propose(self, surprise: str, items: Sequence[Item]) -> list[Reading]:
         """Return rule lines that may be behind a surprise in words (`world.surprises`), the likeliest first, with the
@@ -104,11 +104,11 @@ class LocalChatModel(BaseChatModel):
         Raises:
             GedankenError: the weights are not installed.
         """
-        from .reader.reader import PROPOSER, load_reader
+        from .reader.proposer import proposed
         from .translation import Reading
 
-        found = load_reader(PROPOSER).read(surprise, items)
-        return [Reading("\n".join(heard.lines), math.exp(min(heard.log_prob, 0.0))) for heard in found]
+        found = proposed(surprise, items)
+        return [Reading("\n".join(lines), math.exp(min(log_prob, 0.0))) for lines, log_prob in found]
 
     def get_num_tokens(self, text: str) -> int:
         """Return the number of tokens of a text."""

@@ -25,8 +25,6 @@ from .network import Network, parameters
 from .reading import Preparer, collate
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
-PROPOSER = Path(__file__).with_name("proposer.safetensors")
-"""The same network, trained to read surprises in words instead of sentences, and to write the rules behind them."""
 _loading = threading.Lock()
 
 
@@ -91,7 +89,7 @@ def load_reader(path: Path = WEIGHTS) -> Reader:
 def _load(path: Path) -> Reader:
     encoder = load_encoder(LOCAL)
     if not path.is_file():
-        raise GedankenError(f"the reader's weights are missing ({path.name}); install gedanken again")
+        raise GedankenError(f"the translator's weights are missing ({path.name}); install gedanken again")
     with safe_open(path, "pt") as file:
         data = file.metadata() or {}
         state = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage
 
 from gedanken.memory.record import Transitions
 from gedanken.prompts import Gateway, LocalChatModel, Reading, ScriptedChatModel
-from gedanken.prompts.reader import reader
+from gedanken.prompts.reader import proposer
 from gedanken.prompts.reader.items import Item
 from gedanken.prompts.reader.network import Network, NetworkConfig
 from gedanken.world.guessing import guesses, new
@@ -102,12 +102,12 @@ def test_a_network_s_weights_make_the_embedded_model_propose(
     from gedanken.prompts.embeddings import load_encoder
 
     path = tmp_path / "proposer.safetensors"
-    monkeypatch.setattr(reader, "PROPOSER", path)
+    monkeypatch.setattr(proposer, "PROPOSER", path)
     assert not Gateway(LocalChatModel()).can_propose
     torch.manual_seed(0)
     bert = copy.deepcopy(load_encoder("local")[0].auto_model)
     bert.pooler = None
-    reader.save_packed(Network(bert, NetworkConfig()), path, reader.Calibration())
+    proposer.save(Network(bert, NetworkConfig()), path)
     door = Gateway(LocalChatModel())
     assert door.can_propose
     found = door.propose(TEXT, items_of(cellar), "propose")

@@ -18,7 +18,7 @@ import torch
 
 from gedanken.prompts.embeddings import load_encoder
 from gedanken.prompts.reader.network import Network
-from gedanken.prompts.reader.reader import PROPOSER, Calibration, Reader, save_packed
+from gedanken.prompts.reader.proposer import readings, save
 from gedanken.prompts.reader.reading import Prepared, Preparer
 from gedanken.world.items import items_of
 from gedanken.world.schema_file import schema_from
@@ -39,10 +39,10 @@ def examples(seed: int) -> Iterator[tuple[Prepared, list[int]]]:
 
 def right(network: Network, n: int, seed: int) -> tuple[float, float]:
     """The share of `n` surprises of held-out domains whose very rule is written first, and among the best five."""
-    reader = Reader(network, Preparer(load_encoder("local")))
+    preparer = Preparer(load_encoder("local"))
     first = among = 0
     for one in islice((e for e in surprising(domains(held_out=True), seed) if e.rules), n):
-        found = [heard.lines for heard in reader.read(one.text, items_of(schema_from(one.schema)), best=5)]
+        found = [lines for lines, _ in readings(network, preparer, one.text, items_of(schema_from(one.schema)), 5)]
         first += found[:1] == [one.rules]
         among += one.rules in found
     return first / n, among / n
@@ -56,7 +56,7 @@ def main() -> None:
     args = parser.parse_args()
     network = train(args, examples, args.start)
     if args.export:
-        save_packed(network, PROPOSER, Calibration())
+        save(network)
     first, among = right(network.eval(), 100, 1_000_000 + args.seed)
     spread = math.sqrt(max(first * (1 - first), 1e-4) / 100)
     print(f"held-out domains, 100 surprises: the very rule first {first:.2f} ± {spread:.2f}, among five {among:.2f}")
