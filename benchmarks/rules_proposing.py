@@ -11,7 +11,6 @@ fresh transitions, never proposed from, contradict it. `--weights` are a checkpo
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,11 +20,11 @@ import numpy as np
 import torch
 from common import Figures, options
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from gedanken.memory.record import Transitions
 from gedanken.prompts import Gateway, LocalChatModel
 from gedanken.prompts.reader import proposer
+from gedanken.training.proposer.generate import worlds
+from gedanken.training.translator.train import domains
 from gedanken.world.evidence import as_rows, is_fallible, judge, measure
 from gedanken.world.guessing import guesses
 from gedanken.world.miner import mine
@@ -35,8 +34,6 @@ from gedanken.world.rules.parse import parse
 from gedanken.world.rules.syntax import Rule
 from gedanken.world.rules.text import to_text
 from gedanken.world.schema import Schema
-from training.proposer.generate import worlds
-from training.translator.train import domains
 
 ARMS = ("miner", "proposer", "both")
 SHOWN = 10    # times that a true rule must have shown itself to count

@@ -34,7 +34,8 @@ from gedanken.world.schema import Schema
 from gedanken.world.surprises import Surprise, surprises
 
 from ..translator.augment import Draft, augmented
-from ..translator.domain import Domain, schema_of, words_of
+from ..translator.domain import Domain, bounds_of, schema_of, words_of
+from ..translator.grounding import is_said
 from ..translator.statements import Statements
 from .targets import grounded
 from .worlds import Lived, lived
@@ -85,21 +86,25 @@ def examples(domains: Sequence[Domain], seed: int, dropped: Counter[str] | None 
             rule = behind(surprise, rules, made)
             if rule is None and rng.random() > NOTHING:
                 continue
+            known = bounds_of(data["features"] + data["actions"])
             try:
                 shown = () if rule is None else (_shown(rule, surprise, schema, made, made.shaped[rules.index(rule)]),)
             except (ValueError, UserError) as error:
                 dropped[str(error).split("\n")[0][:60]] += 1
+                continue
+            if shown and not is_said(shown[0], surprise.text, known):
+                dropped["a number from nowhere"] += 1
             else:
                 yield Example(data, surprise.text, shown)
 
 
 def _shown(rule: Rule, surprise: Surprise, schema: Schema, made: Lived, shaped: np.ndarray) -> str:
-    """The rule in the surprise's terms, as a line. Raises `ValueError` where so little is left that it is not true."""
+    """The rule in the surprise's terms, as a line. Raises `ValueError` where it is then no longer the same rows'."""
     line = to_text(grounded(rule, surprise, schema))
     guard = getattr(parse(line, schema).statement, "guard", None)
     fires = truth(guard, as_rows(schema, made.transitions)).numpy() if guard is not None else np.ones(len(shaped), bool)
     chance = getattr(rule.statement, "probability", None) or 1.0
-    if (fires & shaped).sum() < TRUE * chance * fires.sum():
+    if (fires & shaped).sum() < TRUE * max(chance * fires.sum(), shaped.sum()):
         raise ValueError("the text does not show enough of the rule")
     return line
 

@@ -18,7 +18,7 @@ from gedanken.world.rules.syntax import Rule
 from gedanken.world.schema import Schema
 from gedanken.world.surprises import Surprise
 
-_CLOSE = 0.04    # of a feature's range: how far the text's threshold may be from the true one
+_CLOSE = 0.3    # of a feature's range: how far the text's threshold may be from the true one, where data are few
 _CHANCE = 0.15    # how far its probability may be
 _THRESHOLD = re.compile(r"(?:above|below|least|most|is) $")
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -107,7 +107,7 @@ def _compared(node: s.Compare, schema: Schema, cuts: list[float]) -> s.Compare:
     feature = schema.named[owner.name]
     operands, operators = list(node.operands), list(node.operators)
     span = feature.high - feature.low
-    near = _CLOSE * span if math.isfinite(span) else 0.05 * max(abs(_number(x) or 0.0) for x in numbers)
+    near = _CLOSE * span if math.isfinite(span) else 0.3 * max(abs(_number(x) or 0.0) for x in numbers)
     for k, x in enumerate(operands):
         value = _number(x)
         if value is None:
