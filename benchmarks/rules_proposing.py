@@ -25,7 +25,9 @@ from gedanken.prompts import Gateway, LocalChatModel
 from gedanken.prompts.reader import proposer
 from gedanken.training.proposer.generate import worlds
 from gedanken.training.translator.train import domains
-from gedanken.world.evidence import as_rows, is_fallible, judge, measure
+from gedanken.world.checking.judgement import is_fallible, judge
+from gedanken.world.checking.tally import measure
+from gedanken.world.checking.verdicts import as_rows
 from gedanken.world.guessing import guesses
 from gedanken.world.miner import mine
 from gedanken.world.rules import syntax as s

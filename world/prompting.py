@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..prompts import Gateway, propose, repair
-from .checking.verdicts import spans_of, verdicts
-from .evidence import as_rows, judge, measure
+from .checking.judgement import judge
+from .checking.tally import measure
+from .checking.verdicts import as_rows, spans_of, verdicts
 from .rules.constrain import decoding_grammar
 from .rules.evaluate import Rows
 from .rules.parse import RuleError, parse

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .checking.verdicts import as_rows
 from .contrasts import Column, common, contrasted, said
 from .events import SUPPORT, Event, called, events, scalars
-from .evidence import as_rows
 from .rules.evaluate import Rows
 from .schema import Schema
 

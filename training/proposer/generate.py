@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from gedanken.errors import UserError
-from gedanken.world.evidence import as_rows
+from gedanken.world.checking.verdicts import as_rows
 from gedanken.world.rules import syntax as s
 from gedanken.world.rules.evaluate import truth
 from gedanken.world.rules.parse import parse
