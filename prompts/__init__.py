@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .selection import Demonstration
     from .sentences import split_sentences
     from .templates import render
-    from .translation import Asking, Reading, propose, translate
+    from .translation import Asking, Reading, propose, repair, translate
     from .weights import cache_folder, local_weights
 
 _HOMES = {
@@ -40,6 +40,7 @@ _HOMES = {
     "local_weights": "weights",
     "propose": "translation",
     "render": "templates",
+    "repair": "translation",
     "split_sentences": "sentences",
     "translate": "translation",
 }
@@ -65,6 +66,7 @@ __all__ = [
     "local_weights",
     "propose",
     "render",
+    "repair",
     "split_sentences",
     "translate",
 ]

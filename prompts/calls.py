@@ -134,6 +134,11 @@ class Gateway:
         """Whether the model was trained to read sentences as rule lines."""
         return bool(getattr(self.model, "can_read", False))
 
+    @property
+    def can_propose(self) -> bool:
+        """Whether the model was trained to propose rules from surprises in words."""
+        return bool(getattr(self.model, "can_propose", False))
+
     def ask(
         self,
         messages: Any,
@@ -200,6 +205,20 @@ class Gateway:
             return model.read(sentence, items, say), None
 
         readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
+            [[reading.text, round(reading.confidence, 4)] for reading in found]))
+        return readings
+
+    def propose(self, surprise: str, items: Sequence[Item], purpose: str) -> list[Reading]:
+        """Return which rules may be behind a surprise in words, the likeliest first, of a model trained to propose.
+
+        Raises:
+            ModelUnavailable: as `ask`.
+        """
+
+        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
+            return model.propose(surprise, items), None
+
+        readings: list[Reading] = self._within_limits(attempt, surprise, purpose, lambda found: json.dumps(
             [[reading.text, round(reading.confidence, 4)] for reading in found]))
         return readings
 

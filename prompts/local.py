@@ -1,11 +1,13 @@
 """A chat model that runs in this process: offline by default, on a CPU, decoded under a grammar where one is given.
 
 It is a LangChain `BaseChatModel` like any other. Beyond the common interface it takes a `grammar` (GBNF text) as a
-call option, and offers `score`, the likelihood of given answers, and `read`, what a sentence means as rule lines.
+call option, and offers `score`, the likelihood of given answers, `read`, what a sentence means as rule lines, and
+`propose`, which rules are behind what surprised.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -89,6 +91,26 @@ class LocalChatModel(BaseChatModel):
         from .translation import Reading
 
         return [Reading("\n".join(heard.lines), heard.confidence) for heard in load_reader().read(sentence, items, say)]
+
+    @property
+    def can_propose(self) -> bool:
+        """Whether `propose` is there: of the embedded model, where the weights trained for it are installed."""
+        from .reader import proposer
+
+        return self.model == LOCAL and proposer.PROPOSER.is_file()
+
+    def propose(self, surprise: str, items: Sequence[Item]) -> list[Reading]:
+        """Return rule lines that may be behind a surprise in words (`world.surprises`), the likeliest first, with the
+        probability that the network gives each.
+
+        Raises:
+            GedankenError: the weights are not installed.
+        """
+        from .reader.proposer import proposed
+        from .translation import Reading
+
+        found = proposed(surprise, items)
+        return [Reading("\n".join(lines), math.exp(min(log_prob, 0.0))) for lines, log_prob in found]
 
     def get_num_tokens(self, text: str) -> int:
         """Return the number of tokens of a text."""

@@ -100,8 +100,8 @@ def propose(
 ) -> list[Reading]:
     """Return rule lines that may explain surprising transitions, the likeliest first; see `translate`.
 
-    `rules` are the lines that stand, `surprises` one text a transition, quoted as data. A model that takes no
-    grammar may give several lines an answer.
+    `rules` are the lines that stand, `surprises` what was not expected, a text each, quoted as data. A model that takes
+    no grammar may give several lines an answer.
 
     Raises:
         ModelUnavailable: no model answers.
@@ -110,6 +110,26 @@ def propose(
     variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises)}
     messages = render("propose", asking.templates, **variables)
     return _readings(messages, "propose", gateway, grammar, asking, lines_each=asking.readings)
+
+
+def repair(
+    schema_text: str,
+    rules: Sequence[str],
+    surprises: Sequence[str],
+    faults: Sequence[str],
+    gateway: Gateway,
+    grammar: str | None,
+    asking: Asking | None = None,
+) -> list[Reading]:
+    """Ask again after what was wrong: as `propose`, with `faults`, a proposed line and its mistake each.
+
+    Raises:
+        ModelUnavailable: no model answers.
+    """
+    asking = asking or Asking()
+    variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises), "faults": list(faults)}
+    messages = render("repair", asking.templates, **variables)
+    return _readings(messages, "repair", gateway, grammar, asking, lines_each=asking.readings)
 
 
 def _readings(

@@ -17,7 +17,7 @@ from .links import CHANNELS, links, words
 from .network import Question
 from .numerals import FORMS, numerals
 
-MAX_TOKENS = 96
+MAX_TOKENS = 128
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import argparse
 import copy
 import multiprocessing as mp
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ HERE = Path(__file__).parent
 BATCH = 32
 FROZEN = 2    # layers of MiniLM that stay as they are, beside its embeddings
 HELD_OUT = ("a05", "a13", "a21", "a29", "b04", "b12", "b20", "b28")
+
+
+Source = Callable[[int], Iterator[tuple[Prepared, list[int]]]]
+"""An endless stream of prepared examples, by its seed."""
 
 
 def domains(held_out: bool = False) -> list[Domain]:
@@ -89,11 +93,11 @@ def batch(made: list[tuple[Prepared, list[int]]]) -> tuple[Question, torch.Tenso
     return q, out
 
 
-def _feed(queue: Any, seed: int) -> None:
+def _feed(queue: Any, source: Source, seed: int) -> None:
     torch.set_num_threads(1)
     made: list[tuple[Prepared, list[int]]] = []
     rng = np.random.default_rng(seed)
-    for one in examples(seed):
+    for one in source(seed):
         made.append(one)
         if len(made) == 16 * BATCH:
             made.sort(key=lambda m: len(m[0].tokens) + len(m[0].types) / 2 + 2 * len(m[1]))
@@ -119,13 +123,23 @@ def loss_of(network: Network, q: Question, out: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits.flatten(0, 1).float(), out[:, 1:].flatten(), ignore_index=-1)
 
 
-def main() -> None:
+def options(out: str, steps: int) -> argparse.ArgumentParser:
+    """What every training run is told."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/translator"))
+    parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=3000, help="length of the learning-rate schedule")
-    args = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=steps, help="length of the learning-rate schedule")
+    return parser
+
+
+def main() -> None:
+    train(options("runs/translator", 3000).parse_args(), examples)
+
+
+def train(args: argparse.Namespace, source: Source, start: Path | None = None) -> Network:
+    """Learn from `source(seed)` (a function of a module, for another process runs it), from the weights in `start` or,
+    where there is one, from the last checkpoint in `args.out`."""
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
@@ -135,6 +149,8 @@ def main() -> None:
     groups = [{"params": tuned, "lr": 1e-4}, {"params": new, "lr": 5e-4}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
     step, saved = 0, args.out / "state.safetensors"
+    if start is not None and not saved.exists():
+        network.load_state_dict(load_file(start), strict=False)
     if saved.exists():
         network.load_state_dict(load_file(saved), strict=False)
         progress = torch.load(args.out / "optimizer.pt", weights_only=True)
@@ -142,7 +158,7 @@ def main() -> None:
         optimizer.load_state_dict(progress["optimizer"])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rate(k + step, args.steps))
     queue: Any = mp.get_context("spawn").Queue(maxsize=64)
-    feeder = mp.get_context("spawn").Process(target=_feed, args=(queue, args.seed * 1000 + step), daemon=True)
+    feeder = mp.get_context("spawn").Process(target=_feed, args=(queue, source, args.seed * 1000 + step), daemon=True)
     feeder.start()
     rng = torch.Generator().manual_seed(args.seed + step)
     began, losses, seen = time.monotonic(), [], 0
@@ -170,6 +186,7 @@ def main() -> None:
     finally:
         feeder.kill()
         _save(args.out, network, optimizer, step)
+    return network
 
 
 def _rate(step: int, steps: int) -> float:

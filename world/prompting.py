@@ -1,0 +1,110 @@
+"""Proposing with a prompted model: surprises and the rules that stand go in, and its mistakes go back to it, twice.
+
+What it answers is tried at once: a line that does not parse comes back with the error, one that memory contradicts
+with a transition against it. All that was observed is quoted as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..prompts import Gateway, propose, repair
+from .checking.judgement import judge
+from .checking.tally import measure
+from .checking.verdicts import as_rows, spans_of, verdicts
+from .rules.constrain import decoding_grammar
+from .rules.evaluate import Rows
+from .rules.parse import RuleError, parse
+from .rules.syntax import Rule
+from .rules.text import word
+from .schema import Feature, Schema
+from .surprises import Surprise
+
+if TYPE_CHECKING:
+    from ..memory.record import Transitions
+
+ROUNDS = 2
+"""How often a model may mend what it proposed."""
+_GROUPS = 4    # surprises shown in words
+_STEPS = 4    # transitions shown one by one
+_WORLD = ("expect", "always", "reward", "end")
+
+
+def prompted(schema: Schema, gateway: Gateway, rules: Sequence[str], found: Sequence[Surprise],
+             transitions: Transitions, surprise: np.ndarray | None = None) -> list[Rule]:
+    """Rules that the model proposes for what was `found` surprising, the mended ones included.
+
+    Raises `ModelUnavailable`.
+    """
+    rows = as_rows(schema, transitions)
+    shown = [one.text for one in found[:_GROUPS]] + _steps(rows, transitions, found, surprise)
+    grammar = decoding_grammar(schema, statements=_WORLD) if "grammar" in gateway.options else None
+    answers = propose(schema.describe(), rules, shown, gateway, grammar)
+    kept: list[Rule] = []
+    tried: set[str] = set()
+    for left in reversed(range(ROUNDS + 1)):
+        lines = [a.text for a in answers if a.text not in tried]
+        tried.update(lines)
+        faults: list[str] = []
+        for line in lines:
+            rule, fault = _tried(line, schema, rows, transitions)
+            if rule is not None:
+                kept.append(rule)
+            if fault:
+                faults.append(f"{line} - {fault}")
+        if not faults or not left:
+            break
+        answers = repair(schema.describe(), rules, shown, faults, gateway, grammar)
+    return kept
+
+
+def _tried(line: str, schema: Schema, rows: Rows, transitions: Transitions) -> tuple[Rule | None, str]:
+    """The rule that a line is, unless memory contradicts it; and what is wrong with it, "" for nothing."""
+    try:
+        rule = parse(line, schema)
+    except RuleError as error:
+        return None, error.message
+    if judge(rule, measure([rule], schema, transitions)[0]) != "contradicted":
+        return rule, ""
+    found = verdicts([rule], rows, transitions, spans_of(schema, transitions))
+    against = (found.applies[0] & ~found.holds[0]).nonzero()[:, 0]
+    return None, "it does not hold" + (f": {step(rows, transitions, int(against[0]))}" if len(against) else "")
+
+
+def _steps(rows: Rows, transitions: Transitions, found: Sequence[Surprise], surprise: np.ndarray | None) -> list[str]:
+    """Single transitions: of each group the most surprising, and one like it from another time."""
+    chosen: dict[int, None] = {}
+    for one in found[: _STEPS // 2]:
+        first = int(one.rows[0] if surprise is None else one.rows[np.nan_to_num(surprise)[one.rows].argmax()])
+        similar = int(one.rows[np.abs(one.rows - first).argmax()])
+        chosen.update(dict.fromkeys((first, similar)))
+    if not chosen:
+        order = np.arange(rows.size) if surprise is None else np.argsort(-np.nan_to_num(surprise), kind="stable")
+        chosen = dict.fromkeys(order[:_STEPS].tolist())
+    return list(dict.fromkeys(step(rows, transitions, i) for i in chosen))
+
+
+def step(rows: Rows, transitions: Transitions, i: int) -> str:
+    """One transition in the words of the language: the action, the state, and what changed."""
+    schema = rows.schema
+    acting = {a.name for a in schema.actions}
+    scalars = [f for f in schema.named.values() if not f.shape and f.name not in acting]
+    done = [_equals(a, rows.column(k)[i].item() + a.offset) for k, a in enumerate(schema.actions)]
+    now = {f: rows.read(f.name, False)[i].item() for f in scalars}
+    next = {f: rows.read(f.name, True)[i].item() for f in scalars}
+    changes = [_equals(f, next[f], "'") for f in scalars if next[f] != now[f]] or ["nothing changed"]
+    if reward := float(transitions.reward[i]):
+        changes.append(f"reward {reward:+.3g}")
+    if transitions.terminated[i]:
+        changes.append("end")
+    return ", ".join([*done, *(_equals(f, now[f]) for f in scalars)]) + " -> " + ", ".join(changes)
+
+
+def _equals(feature: Feature, value: float, prime: str = "") -> str:
+    name = word(feature.name) + prime
+    if feature.kind == "category":
+        return f"{name} == {word(feature.values[int(value)])}"
+    return (name if value else f"not {name}") if feature.kind == "boolean" else f"{name} == {value:.4g}"
