@@ -158,7 +158,8 @@ class Choices:
             lost = torch.cat([_settled(score, some, firings, table) for some in stuck.split(_CHUNK)])
             allowed = (score > -torch.inf).float()
         p, likely = floored(own)
-        new = p.clamp_min_(1e-30).log_().add_(score).masked_fill_(own == -torch.inf, -torch.inf)
+        # 1 - 1 / possible is -inf for what the model rules out, much quicker than the logarithm of 0 or a mask.
+        new = p.clamp_min(1e-30).log_().add_(score).add_(1 - (p > 0).float().reciprocal_())
         # Where the model gave all that is left less than the floor, the floor decides: of values that have an order it
         # favours those nearest to the model's own.
         thin = ((likely * allowed).sum(1) < FLOOR).nonzero()[:, 0]
@@ -186,9 +187,10 @@ class Choices:
         exact = exact.flip(0)
         cells, at, count = torch.unique_consecutive(firings.at[exact], return_inverse=True, return_counts=True)
         turn = torch.arange(len(exact)) - (count.cumsum(0) - count)[at]
-        events, chances = table.allowed[firings.line[exact]].float(), self.chances[firings.claim[exact]][:, None]
-        own = logits[cells]
-        p = torch.where(own > -torch.inf, (own - own.amax(1, keepdim=True)).clamp_min_(_FAINTEST).exp_(), 0.0)
+        events = table.allowed.index_select(0, firings.line[exact]).float()
+        chances = self.chances[firings.claim[exact]][:, None]
+        own = logits.index_select(0, cells)
+        p = (own - own.amax(1, keepdim=True)).clamp_min_(_FAINTEST).exp_().mul_(own > -torch.inf)
         p /= p.sum(1, keepdim=True)
         steps = [(turn == t).nonzero()[:, 0] for t in range(int(count.amax()))]
         touched = torch.zeros(len(cells), dtype=torch.bool)
@@ -197,15 +199,15 @@ class Choices:
                 steps = [step[count[at[step]] > 1] for step in steps]
             for step in steps:
                 where, event, chance = at[step], events[step], chances[step]
-                whole = p[where]
+                whole = p.index_select(0, where)
                 inside = whole * event
                 rest = whole - inside
                 mass, left, total = (x.sum(1, keepdim=True) for x in (inside, rest, whole))
                 usable = (mass > 0) & (left > 0)
                 mixed = inside * (chance / mass) + rest * ((1 - chance).clamp_min(1e-6) / left)
-                p[where] = torch.where(usable, mixed, whole / total)
+                p.index_copy_(0, where, torch.where(usable, mixed, whole / total))
                 touched[where] |= usable[:, 0]
-        logits[cells] = p.log()
+        logits.index_copy_(0, cells, p.clamp_min(1e-30).log_().add_(1 - (p > 0).float().reciprocal_()))
         is_changed[cells[touched]] = True
 
     def _lines(self, claim: Claim, feature: Feature) -> Lines | None:
@@ -255,7 +257,7 @@ def _settled(score: Tensor, cells: Tensor, firings: Firings, table: Lines) -> Te
     slots = torch.arange(int(count.amax()))
     firing = (start + slots).clamp_max_(len(firings.line) - 1)
     kept = slots < count                                                                                   # [M, K]
-    asked = table.scores[firings.line[firing].masked_fill_(~kept, 0)]                                      # [M, K, V]
+    asked = F.embedding(firings.line[firing].masked_fill_(~kept, 0), table.scores)                                    # [M, K, V]
     excluded, order, k = asked == -torch.inf, slots[:, None].int(), len(slots)
     is_there = kept.clone()
     while True:

@@ -3,7 +3,7 @@
 Weights are applied first, then what is certain: of what hard claims leave, the mean goes to the nearest value. Hard
 claims that contradict each other on a row are taken in by strength; one that leaves nothing loses there.
 
-N rows, G places, K claims of the place that has most.
+N rows, G places, K claims of the place that has most; N comes last, so that operations run along it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Quantities:
         self.claims = [c for _, claims in places for c in [*claims, *[claims[0]] * (k - len(claims))]]
         self.place = torch.arange(len(places)).repeat_interleave(k)
         self.columns = torch.tensor([c.column for c in self.claims])
-        self.is_there = torch.arange(k) < torch.tensor([len(claims) for _, claims in places])[:, None]
+        self.is_there = (torch.arange(k) < torch.tensor([len(claims) for _, claims in places])[:, None])[..., None]
         operations = [c.atom.operation for c in self.claims]
         self.is_hard = self._flags([c.strength[0] == "hard" for c in self.claims])
         self.weights = self._flags([c.strength[1] if c.strength[0] == "weight" else 0.0 for c in self.claims])
@@ -44,7 +44,7 @@ class Quantities:
         self.strict = self._flags([{"<": -1.0, ">": 1.0}.get(o, 0.0) for o in operations])
         self.toward = self.strict * torch.inf
         self.is_integral = torch.tensor([f.kind == "integer" for f in self.features])
-        widths = torch.tensor([scale(f) for f in self.features])[:, None]
+        widths = torch.tensor([scale(f) for f in self.features])[:, None, None]
         self.precision = self.weights / torch.where(self.within > 0, self.within, widths).square()
         self.is_leaning = (self.weights > 0) & ~self.pins
         self.sign = torch.where(self.has_low, 1.0, -1.0)
@@ -59,33 +59,33 @@ class Quantities:
     def correct(self, own: Sequence[Normal], fired: Tensor, rows: Rows
                 ) -> tuple[list[Normal], tuple[Tensor, Tensor] | None]:
         """Correct each place where claims `fired [N, G * K]`; also the rows and claims that lost there, if any."""
-        fired = fired.view(-1, *self.shape) & self.is_there
-        hit = fired.sum((0, 2)).tolist()
+        fired = fired.t().contiguous().view(*self.shape, -1) & self.is_there
+        hit = fired.view(len(own), -1).any(1).tolist()
         new, lost = self._product(self.stacked(own), fired, self._values(own, rows))
-        parts = [[None] * len(own) if x is None else x.unbind(1) for x in (new.mean, new.std, new.low, new.high)]
+        parts = [[None] * len(own) if x is None else x.unbind() for x in (new.mean, new.std, new.low, new.high)]
         out = [Normal(d.feature, *(p[g] for p in parts)) if hit[g] else d for g, d in enumerate(own)]
-        return out, None if lost is None else lost.flatten(1).nonzero(as_tuple=True)
+        return out, None if lost is None else lost.flatten(0, 1).t().nonzero(as_tuple=True)
 
     def intervals(self, own: Sequence[Normal], rows: Rows) -> tuple[Tensor, Tensor]:
-        """The least and the greatest value that each claim allows, both `[N, G, K]`; NaN where it says nothing."""
+        """The least and the greatest value that each claim allows, both `[G, K, N]`; NaN where it says nothing."""
         return self._bounds(self._values(own, rows))
 
     @staticmethod
     def stacked(own: Sequence[Normal]) -> Normal:
-        """The places as one distribution, `[N, G]`."""
+        """The places as one distribution, `[G, N]`."""
         def bound(parts: Sequence[Tensor | None], otherwise: float) -> Tensor | None:
             if all(p is None for p in parts):
                 return None
             return torch.stack([torch.full_like(d.mean, otherwise) if p is None else p
-                                for d, p in zip(own, parts, strict=True)], 1)
+                                for d, p in zip(own, parts, strict=True)])
 
-        return Normal(own[0].feature, torch.stack([d.mean for d in own], 1), torch.stack([d.std for d in own], 1),
+        return Normal(own[0].feature, torch.stack([d.mean for d in own]), torch.stack([d.std for d in own]),
                       bound([d.low for d in own], -torch.inf), bound([d.high for d in own], torch.inf))
 
     def _product(self, own: Normal, fired: Tensor, values: Tensor) -> tuple[Normal, Tensor | None]:
         missing = values.isnan()
         # A value that is no number (0 / 0) is passed on, so that whoever reads it is warned.
-        broken = (fired & missing & self.is_copy & self.is_hard).any(-1)
+        broken = (fired & missing & self.is_copy & self.is_hard).any(1)
         fired, lost = fired & ~missing, None
         values = values.nan_to_num()
         if self.has_weights:
@@ -93,23 +93,23 @@ class Quantities:
         if self.has_hard:
             low, high = self._bounds(values)
             hard = fired & self.is_hard
-            least = low.masked_fill(~hard, -torch.inf).amax(-1)
-            most = high.masked_fill(~hard, torch.inf).amin(-1)
-            stuck = (least > most).nonzero(as_tuple=True)
-            if len(stuck[0]):
+            least = low.masked_fill(~hard, -torch.inf).amax(1)
+            most = high.masked_fill(~hard, torch.inf).amin(1)
+            place, row = (least > most).nonzero(as_tuple=True)
+            if len(row):
                 lost = torch.zeros_like(hard)
-                kept = _consistent(hard[stuck], low[stuck], high[stuck])
-                lost[stuck] = hard[stuck] & ~kept
+                mine = hard[place, :, row]
+                lost[place, :, row] = mine & ~_consistent(mine, low[place, :, row], high[place, :, row])
                 hard = hard & ~lost
-                least = low.masked_fill(~hard, -torch.inf).amax(-1)
-                most = high.masked_fill(~hard, torch.inf).amin(-1)
-            own = own.clip(hard.any(-1), least, most)
-            is_set = (hard & (self.pins & (self.within == 0))).any(-1)
+                least = low.masked_fill(~hard, -torch.inf).amax(1)
+                most = high.masked_fill(~hard, torch.inf).amin(1)
+            own = own.clip(hard.any(1), least, most)
+            is_set = (hard & (self.pins & (self.within == 0))).any(1)
             own = replace(own, std=torch.where(is_set, own.std * 1e-3, own.std))
         return replace(own, mean=own.mean.masked_fill(broken, torch.nan)), lost
 
     def _values(self, own: Sequence[Normal], rows: Rows) -> Tensor:
-        """What each claim compares with, `[N, G, K]`; NaN where it says nothing of a row."""
+        """What each claim compares with, `[G, K, N]`; NaN where it says nothing of a row."""
         found = []
         for g, atom in self.atoms:
             read = [o.run(rows).float() for o in atom.operands]
@@ -120,12 +120,12 @@ class Quantities:
             elif atom.operation == "!=":  # of a number without bounds: the next one, where it is just this
                 read = [torch.where(own[g].mode() == read[0], read[0] + 1, torch.nan)]
             found.append(read[0])
-        return torch.stack(found, 1).index_select(1, self.reader).view(-1, *self.shape)
+        return torch.stack(found).index_select(0, self.reader).view(*self.shape, -1)
 
     def _bounds(self, values: Tensor) -> tuple[Tensor, Tensor]:
         low = high = torch.where(self.strict != 0, torch.nextafter(values, self.toward.expand_as(values)), values)
         if self.has_integers:
-            up, down, whole = values.ceil(), values.floor(), self.is_integral[:, None]
+            up, down, whole = values.ceil(), values.floor(), self.is_integral[:, None, None]
             up = torch.where((self.strict > 0) & (up == values), values + 1, up)
             down = torch.where((self.strict < 0) & (down == values), values - 1, down)
             low, high = torch.where(whole, up, low), torch.where(whole, down, high)
@@ -134,26 +134,26 @@ class Quantities:
 
     def _weighed(self, own: Normal, fired: Tensor, values: Tensor) -> Normal:
         """Soft equalities as one precision-weighted mean; then soft bounds, the weakest first."""
-        pulls = fired * (self.precision * self.pins)                                                       # [N, G, K]
-        total = pulls.sum(-1)
-        center = (pulls * values).sum(-1) / total.clamp_min(1e-30)
+        pulls = fired * (self.precision * self.pins)                                                       # [G, K, N]
+        total = pulls.sum(1)
+        center = (pulls * values).sum(1) / total.clamp_min(1e-30)
         own = own.fuse(total > 0, center, total.clamp_min(1e-30).rsqrt())
         if not self.has_leaning:
             return own
-        leaning = (fired & self.is_leaning).flip(-1)
-        turn = leaning.cumsum(-1) * leaning
-        bounds = torch.where(self.has_low, *self._bounds(values)).flip(-1)
-        each = torch.arange(len(self.features))
+        leaning = (fired & self.is_leaning).flip(1)
+        turn = leaning.cumsum(1) * leaning
+        bounds = torch.where(self.has_low, *self._bounds(values)).flip(1)
+        each = torch.arange(len(self.features))[:, None]
         for k in range(1, int(turn.amax()) + 1 if len(turn) else 1):
-            chosen = (turn == k).float().argmax(-1)                                                        # [N, G]
-            weight, sign = self.weights.flip(-1)[each, chosen], self.sign.flip(-1)[each, chosen]
-            bound = bounds.gather(-1, chosen[..., None])[..., 0]
-            own = own.lean((turn == k).any(-1), bound, sign, weight)
+            chosen = (turn == k).float().argmax(1)                                                         # [G, N]
+            weight, sign = self.weights.flip(1)[each, chosen, 0], self.sign.flip(1)[each, chosen, 0]
+            bound = bounds.gather(1, chosen[:, None])[:, 0]
+            own = own.lean((turn == k).any(1), bound, sign, weight)
         return own
 
     def _flags(self, values: Sequence[float | bool]) -> Tensor:
-        """One value a claim, `[G, K]`."""
-        return torch.tensor(values).view(self.shape)
+        """One value a claim, `[G, K, 1]`."""
+        return torch.tensor(values).view(*self.shape, 1)
 
 
 def _consistent(hard: Tensor, low: Tensor, high: Tensor) -> Tensor:

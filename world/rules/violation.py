@@ -65,15 +65,15 @@ def _of_numbers(expert: Quantities, own: Sequence[Normal], rows: Rows, joint: Ma
     """What each claim costs and whether it says anything, both `[N, G * K]`."""
     stacked = expert.stacked(own)
     with torch.no_grad():
-        low, high = expert.intervals(own, rows)                                                            # [N, G, K]
-        std = stacked.std[..., None]
-    mean, said = stacked.mean[..., None], ~(low.isnan() | high.isnan())
+        low, high = expert.intervals(own, rows)                                                            # [G, K, N]
+        std = stacked.std[:, None]
+    mean, said = stacked.mean[:, None], ~(low.isnan() | high.isnan())
     low, high = low.nan_to_num(nan=-torch.inf, neginf=-torch.inf), high.nan_to_num(nan=torch.inf, posinf=torch.inf)
     beyond = torch.relu(low - mean) + torch.relu(mean - high)
     distance = 0.5 * (beyond / std).square()
     bound = torch.where(expert.has_low, (mean - low.clamp_min(-1e30)) / std, (high.clamp_max(1e30) - mean) / std)
-    inside = -torch.where(expert.pins, distance, -torch.special.log_ndtr(bound)).flatten(1)
-    return _priced(expert.claims, inside, None, joint), said.flatten(1)
+    inside = -torch.where(expert.pins, distance, -torch.special.log_ndtr(bound)).flatten(0, 1).t()
+    return _priced(expert.claims, inside, None, joint), said.flatten(0, 1).t()
 
 
 def _priced(claims: Sequence[Claim], inside: Tensor, outside: Tensor | None, joint: Mapping[int, float]) -> Tensor:
