@@ -291,4 +291,4 @@ def _entropy(logits: Tensor) -> Tensor:
 
 
 def _wide(rows: Tensor, like: Tensor) -> Tensor:
-    return rows.view(-1, *[1] * (like.dim() - 1))
+    return rows.view(*rows.shape, *[1] * (like.dim() - rows.dim()))

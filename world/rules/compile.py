@@ -1,6 +1,6 @@
 """Rules compiled for the imagination path: one object that corrects a whole imagined step.
 
-All guards are evaluated together (`guards`), then all claims on one place together (`stage`, `corrections`): no loop
+All guards are evaluated together (`guards`), then all claims on one place together (`stage`, `choices`, `quantities`): no loop
 over rows, and none over rules that say the same kind of thing of one place. Rules whose guard speaks of the next state
 come after the others, `always` comes last. The order of the rules does not matter: where two hard rules contradict
 each other on a row, the one with the higher priority (then the more specific) wins, and the other is reported.
@@ -19,12 +19,12 @@ from torch import Tensor
 
 from ..model import Outcome
 from ..schema import Features, Pointed, Schema
+from .claims import Claim
 from .codes import Rows
-from .corrections import Claim
 from .effects import Atom, claims_of, is_primed
 from .guards import FALSE, TRUE, Guards
 from .holes import known
-from .stage import Predicted, Stage
+from .stage import Modes, Predicted, Stage
 from .syntax import Always, Compare, End, Expect, Expression, Forbid, Logical, Member, Reward, Rule
 from .ties import TieClaim
 from .violation import violation
@@ -74,7 +74,7 @@ class Compiled:
         """Correct one imagined step of N rows. `Outcome.fired [N, R]` marks the rules whose guard held on a row,
         `Outcome.conflict [N, R]` those that lost there against a stronger one."""
         predicted: Predicted = dict(outcome.features)
-        rows = Rows(self.schema, now, action, outcome.mode)
+        rows = Rows(self.schema, now, action, Modes(predicted))
         fired = self._drawn(self.first_guards(rows), rng)
         rows, conflict = self.first.correct(predicted, rows, fired, rng)
         if self.second:

@@ -8,34 +8,102 @@ N rows, R rules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..distributions import Board, Categorical, Distribution, Normal, put, take
-from ..schema import Derived, Pointed, Schema
+from ..distributions import Board, Categorical, Distribution, Normal
+from ..schema import Derived, Feature, Pointed, Schema
+from .choices import Choices
+from .claims import Claim
 from .codes import Rows
-from .corrections import Choice, Chosen, Claim, Measure, Whole, choose, likelier
 from .effects import MISSING, Place
+from .quantities import Quantities
 from .ties import TieClaim, Ties
+from .wholes import Whole, likelier
 
 Predicted = dict[str, Distribution]
 
 
 @dataclass(frozen=True)
 class Group:
-    """The claims on one place, strongest first, with the rules (`columns [K]`) they are of."""
+    """The claims on one place, strongest first."""
 
     place: Place
     target: str  # the base feature that is written
+    feature: Feature
     claims: tuple[Claim, ...]
-    columns: Tensor
-    expert: Choice | Measure | Whole
+
+
+class Round:
+    """Places that are corrected at once; each writes a different feature."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        def is_whole(g: Group) -> bool:
+            return bool(g.feature.shape)
+
+        self.columns = [c.column for g in groups for c in g.claims]
+        self.wholes = [(g.target, Whole(g.claims)) for g in groups if is_whole(g)]
+        listed = [g for g in groups if not is_whole(g) and g.feature.cardinality]
+        numbers = [g for g in groups if not is_whole(g) and not g.feature.cardinality]
+        self.parts: list[tuple[list[Group], Choices | Quantities]] = []
+        for kind, mine in ((Choices, listed), (Quantities, numbers)):
+            if mine:
+                self.parts.append((mine, kind([(g.feature, g.claims) for g in mine])))
 
     def is_active(self, active: Sequence[bool]) -> bool:
-        return any(active[c.column] for c in self.claims)
+        return any(active[c] for c in self.columns)
+
+    def correct(self, predicted: Predicted, rows: Rows, fired: Tensor, conflict: Tensor) -> None:
+        """Correct `predicted` in place where rules `fired [N, R]`, mark in `conflict [N, R]` those that lost."""
+        for name, whole in self.wholes:
+            mine = fired.index_select(1, whole.columns)
+            if bool(mine.any()):
+                predicted[name] = whole.correct(predicted[name], mine, rows)
+        for groups, expert in self.parts:
+            own, at, mine = read_places(groups, expert, predicted, rows, fired)
+            new, lost = expert.correct(own, mine, rows)  # type: ignore[arg-type]
+            for group, index, old, cell in zip(groups, at, own, new, strict=True):
+                if cell is not old:
+                    whole_now = predicted[group.target]
+                    predicted[group.target] = cell if index is None else with_cell(whole_now, index, cell)
+            if lost is not None:
+                conflict[lost[0], expert.columns[lost[1]]] = True
+
+
+def read_places(groups: Sequence[Group], expert: Choices | Quantities, predicted: Mapping[str, Distribution],
+                rows: Rows, fired: Tensor) -> tuple[list[Distribution], list[Tensor | None], Tensor]:
+    """What is predicted of each place, where in its array it is, and where the claims fire there, `[N, K]`."""
+    mine, at = fired.index_select(1, expert.columns), [g.place.index(rows) for g in groups]
+    if any(index is not None for index in at):
+        inside = [torch.ones(rows.size, dtype=torch.bool) if index is None else index >= 0 for index in at]
+        mine &= torch.stack(inside, 1).index_select(1, expert.place)
+    own = [predicted[g.target] if index is None else cell_of(predicted[g.target], index)
+           for g, index in zip(groups, at, strict=True)]
+    return own, at, mine
+
+
+class Modes(Mapping[str, Tensor]):
+    """The most likely features, name -> `[N, *shape]`, each found when it is first read."""
+
+    def __init__(self, predicted: Mapping[str, Distribution]) -> None:
+        self.predicted, self.found = dict(predicted), dict[str, Tensor]()
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.found:
+            self.found[name] = self.predicted[name].mode()
+        return self.found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.predicted
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.predicted)
+
+    def __len__(self) -> int:
+        return len(self.predicted)
 
 
 class Stage:
@@ -64,42 +132,34 @@ class Stage:
         and where rules lost against stronger ones, `[N, R]`."""
         conflict = torch.zeros_like(fired)
         active: list[bool] = fired.view(torch.uint8).amax(0).tolist() if rows.size else [False] * fired.shape[1]
-        before = dict(predicted)
-        for groups in self.pose:
-            _correct([g for g in groups if g.is_active(active)], predicted, rows, fired, conflict)
+
+        def correct(rounds: Sequence[Round]) -> Rows:
+            for each in rounds:
+                if each.is_active(active):
+                    each.correct(predicted, rows, fired, conflict)
+            return rows.followed_by(Modes(predicted))
+
+        rows = correct(self.pose)
         for claim in reversed(self.derived):
             if active[claim.column]:
-                rows = refreshed(rows, before, predicted)
-                before = dict(predicted)
                 _put(claim, predicted, rows, fired[:, claim.column])
-        if any(g.is_active(active) for groups in self.seen for g in groups):
-            rows = refreshed(rows, before, predicted)
-            before = dict(predicted)
-        for groups in self.seen:
-            _correct([g for g in groups if g.is_active(active)], predicted, rows, fired, conflict)
+                rows = rows.followed_by(Modes(predicted))
+        rows = correct(self.seen)
         if self.ties is not None and any(active[c.column] for c in self.ties.claims):
-            rows = refreshed(rows, before, predicted)
-            before = dict(predicted)
             self.ties.correct(predicted, rows, fired, conflict, rng)
-        return refreshed(rows, before, predicted), conflict
-
-
-def refreshed(rows: Rows, before: Predicted, predicted: Predicted) -> Rows:
-    """The rows with the next features as they are predicted now; `before` are the distributions they were read off."""
-    changed = {k: d.mode() for k, d in predicted.items() if d is not before[k]}
-    return rows.followed_by({**(rows.next or {}), **changed}) if changed else rows
+            rows = rows.followed_by(Modes(predicted))
+        return rows, conflict
 
 
 def _group(place: Place, claims: list[Claim], schema: Schema) -> Group:
     derivation = schema.derivations.get(place.target)
     target = derivation.of if isinstance(derivation, Pointed) else place.target
     feature = schema.base[target]
-    is_whole = bool(feature.shape) and not place.at and not isinstance(derivation, Pointed)
-    kind = Whole if is_whole else Choice if feature.cardinality else Measure
-    return Group(place, target, tuple(claims), torch.tensor([c.column for c in claims]), kind(feature, claims))
+    is_cell = bool(place.at) or isinstance(derivation, Pointed)
+    return Group(place, target, replace(feature, shape=()) if is_cell else feature, tuple(claims))
 
 
-def _rounds(groups: Sequence[Group]) -> list[list[Group]]:
+def _rounds(groups: Sequence[Group]) -> list[Round]:
     """Groups that can be corrected at once: of those that write one feature, each in a round of its own."""
     rounds: list[list[Group]] = []
     for group in groups:
@@ -108,46 +168,7 @@ def _rounds(groups: Sequence[Group]) -> list[list[Group]]:
             rounds.append([group])
         else:
             free.append(group)
-    return rounds
-
-
-def _correct(groups: Sequence[Group], predicted: Predicted, rows: Rows, fired: Tensor, conflict: Tensor) -> None:
-    """Correct groups that write different features, each on the rows where one of its claims fires."""
-    chosen: list[tuple[Group, Distribution, Tensor, Tensor | None]] = []
-    parts: list[Chosen] = []
-    for group in groups:
-        mine, own, index = fired.index_select(1, group.columns), predicted[group.target], group.place.index(rows)
-        if isinstance(group.expert, Whole):
-            predicted[group.target] = group.expert.correct(own, mine, rows)
-            continue
-        hit = mine.any(1) if index is None else mine.any(1) & (index >= 0)
-        some = hit.nonzero()[:, 0]
-        if not some.shape[0]:
-            continue
-        mine, at = mine.index_select(0, some), None if index is None else index.index_select(0, some)
-        whole = take(own, some)
-        cell = whole if at is None else cell_of(whole, at)
-        if isinstance(group.expert, Choice):
-            assert isinstance(cell, Categorical)
-            parts.append(Chosen(group.expert, cell.logits, mine, group.expert.read(rows, some)))
-            chosen.append((group, whole, some, at))
-        else:
-            assert isinstance(cell, Normal)
-            new, lost = group.expert.correct(cell, mine, rows, some)
-            _write(group, predicted, whole, some, at, new, lost, conflict)
-    if parts:
-        for (group, whole, some, at), logits, lost in zip(chosen, *choose(parts), strict=True):
-            _write(group, predicted, whole, some, at, Categorical(group.expert.feature, logits), lost, conflict)
-
-
-def _write(group: Group, predicted: Predicted, whole: Distribution, some: Tensor, at: Tensor | None,
-           new: Categorical | Normal, lost: Tensor | None, conflict: Tensor) -> None:
-    """Write the rows `some [M]` of a corrected place back, and mark the rules that lost there."""
-    part = new if at is None else with_cell(whole, at, new)
-    predicted[group.target] = put(predicted[group.target], some, part)
-    if lost is not None:
-        for k, column in enumerate(group.columns.tolist()):  # a rule may claim two things of one place
-            conflict[some, column] |= lost[:, k]
+    return [Round(each) for each in rounds]
 
 
 def _put(claim: Claim, predicted: Predicted, rows: Rows, where: Tensor) -> None:

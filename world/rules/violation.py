@@ -11,15 +11,17 @@ places that cells are read at are not differentiated; ties and derived features 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..distributions import Categorical, Distribution, Normal
+from .choices import Choices
+from .claims import Claim
 from .codes import Rows
-from .corrections import Choice, Claim, Measure
-from .stage import Group, Stage, cell_of
+from .quantities import Quantities
+from .stage import Stage, read_places
 
 _LEAST = -50.0  # log-probability below which a claim costs no more, so that what was ruled out stays finite
 
@@ -28,55 +30,53 @@ def violation(stage: Stage, features: Mapping[str, Distribution], rows: Rows, fi
               ) -> Tensor:
     """The violation of a stage's claims by `features`, `[N]`; `joint` are the probabilities of whole rules."""
     total = torch.zeros(rows.size)
-    for group in (g for groups in (*stage.pose, *stage.seen) for g in groups):
-        mine = fired.index_select(1, group.columns)
+    for groups, expert in (part for each in (*stage.pose, *stage.seen) for part in each.parts):
+        own, _, mine = read_places(groups, expert, features, rows, fired)
         if not bool(mine.any()):
             continue
-        costs = _costs(group, features[group.target], rows, joint)                                         # [N, K]
-        if costs is not None:
-            total = total + torch.where(mine, costs, 0.0).sum(1)
+        if isinstance(expert, Choices):
+            costs, said = _of_listed(expert, own, rows, joint)  # type: ignore[arg-type]
+        else:
+            mine = mine & expert.is_there.flatten()
+            costs, said = _of_numbers(expert, own, rows, joint)  # type: ignore[arg-type]
+        total = total + torch.where(mine & said, costs, 0.0).sum(1)
     return total
 
 
-def _costs(group: Group, own: Distribution, rows: Rows, joint: Mapping[int, float]) -> Tensor | None:
-    index, every = group.place.index(rows), torch.arange(rows.size)
-    if index is not None:
-        own = cell_of(own, index)
-    if isinstance(group.expert, Choice) and isinstance(own, Categorical):
-        allowed = group.expert.allowed(group.expert.read(rows, every), rows.size)                          # [N, K, V]
-        logp = own.logits.log_softmax(-1)[:, None]
-        inside = _log_sum(logp, allowed)
-        outside = _log_sum(logp, ~allowed)
-        cost = _priced(group.claims, inside, outside, joint)
-        # What no value satisfies, or every value does, teaches nothing.
-        said = allowed.any(-1) & ~allowed.all(-1)
-    elif isinstance(group.expert, Measure) and isinstance(own, Normal):
-        cost, said = _of_real(group.expert, own, rows)
-        cost = _priced(group.claims, -cost, None, joint)
-    else:
-        return None
-    outside_board = (index < 0)[:, None] if index is not None else torch.zeros(1, 1, dtype=torch.bool)
-    return torch.where(said & ~outside_board, cost, 0.0)
+def _of_listed(expert: Choices, own: Sequence[Categorical], rows: Rows, joint: Mapping[int, float]
+               ) -> tuple[Tensor, Tensor]:
+    """What each claim costs and whether it says anything, both `[N, K]`."""
+    codes, table = expert.lines(rows)
+    line = expert.first + codes[:, expert.reader]
+    allowed = table.allowed[line]                                                                          # [N, K, V]
+    excluded = ~allowed & expert.is_value[expert.place]
+    logp = expert.stacked(own).log_softmax(-1)[:, expert.place]
+    # What no value satisfies, or every value does, teaches nothing.
+    said = table.says[line] & allowed.any(-1) & excluded.any(-1)
+    return _priced(expert.claims, _log_sum(logp, allowed), _log_sum(logp, excluded), joint), said
 
 
 def _log_sum(logp: Tensor, where: Tensor) -> Tensor:
     return logp.masked_fill(~where, -1e4).logsumexp(-1).clamp_min(_LEAST)
 
 
-def _of_real(expert: Measure, own: Normal, rows: Rows) -> tuple[Tensor, Tensor]:
-    """-log p of each claim on a number, `[N, K]`, and where it says anything."""
+def _of_numbers(expert: Quantities, own: Sequence[Normal], rows: Rows, joint: Mapping[int, float]
+                ) -> tuple[Tensor, Tensor]:
+    """What each claim costs and whether it says anything, both `[N, G * K]`."""
+    stacked = expert.stacked(own)
     with torch.no_grad():
-        low, high = expert.intervals(own, rows, torch.arange(rows.size))
-        std = own.std[:, None]
-    mean, said = own.mean[:, None], ~(low.isnan() | high.isnan())
+        low, high = expert.intervals(own, rows)                                                            # [G, K, N]
+        std = stacked.std[:, None]
+    mean, said = stacked.mean[:, None], ~(low.isnan() | high.isnan())
     low, high = low.nan_to_num(nan=-torch.inf, neginf=-torch.inf), high.nan_to_num(nan=torch.inf, posinf=torch.inf)
     beyond = torch.relu(low - mean) + torch.relu(mean - high)
     distance = 0.5 * (beyond / std).square()
     bound = torch.where(expert.has_low, (mean - low.clamp_min(-1e30)) / std, (high.clamp_max(1e30) - mean) / std)
-    return torch.where(expert.pins, distance, -torch.special.log_ndtr(bound)), said
+    inside = -torch.where(expert.pins, distance, -torch.special.log_ndtr(bound)).flatten(0, 1).t()
+    return _priced(expert.claims, inside, None, joint), said.flatten(0, 1).t()
 
 
-def _priced(claims: tuple[Claim, ...], inside: Tensor, outside: Tensor | None, joint: Mapping[int, float]) -> Tensor:
+def _priced(claims: Sequence[Claim], inside: Tensor, outside: Tensor | None, joint: Mapping[int, float]) -> Tensor:
     """The cost of claims by their strength, `[N, K]`, from log p(claim) and log p(not the claim)."""
     chance = torch.tensor([joint.get(c.column, c.strength[1] if c.strength[0] == "probability" else 1.0)
                            for c in claims])
