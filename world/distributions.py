@@ -253,26 +253,6 @@ def take(distribution: Distribution, index: Tensor) -> Distribution:
     return Normal(d.feature, d.mean.index_select(0, index), d.std.index_select(0, index), low, high)
 
 
-def put(distribution: Distribution, index: Tensor, part: Distribution) -> Distribution:
-    """The distribution with other rows `index [M]`: those of `part`, which `take` gave and a correction changed."""
-    if isinstance(distribution, Board) and isinstance(part, Board):
-        more = part.index.shape[1] - distribution.index.shape[1]
-        touched = F.pad(distribution.index, (0, more), value=-1).index_copy(0, index, part.index)
-        logits = F.pad(distribution.logits, (0, 0, 0, more)).index_copy(0, index, part.logits)
-        return Board(part.feature, distribution.known.index_copy(0, index, part.known), touched, logits)
-    if isinstance(distribution, Normal) and isinstance(part, Normal):
-        unbounded = torch.full_like(distribution.mean, math.inf)
-        low = part.low if part.low is None else (
-            -unbounded if distribution.low is None else distribution.low).index_copy(0, index, part.low)
-        high = part.high if part.high is None else (
-            unbounded if distribution.high is None else distribution.high).index_copy(0, index, part.high)
-        return Normal(part.feature, distribution.mean.index_copy(0, index, part.mean),
-                      distribution.std.index_copy(0, index, part.std), low, high)
-    assert isinstance(distribution, Categorical)
-    assert isinstance(part, Categorical)
-    return Categorical(part.feature, distribution.logits.index_copy(0, index, part.logits))
-
-
 def encode(feature: Feature, value: Tensor) -> Tensor:
     """Values to codes, int64, clamped to the codes there are."""
     codes = value.long() - feature.offset

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gedanken.world.distributions import CERTAIN, FLOOR, Board, Categorical, Normal, decode, encode, put, take
+from gedanken.world.distributions import CERTAIN, FLOOR, Board, Categorical, Normal, decode, encode
 from gedanken.world.schema import Feature
 
 torch.set_num_threads(1)
@@ -117,14 +117,6 @@ def test_tilt_multiplies_the_odds_by_the_exponential_of_the_weight(seed: int, we
     d = Categorical(COLOR, randn(1, 4, seed=seed))
     p, q = d.log_probs().exp()[0], probabilities(d.tilt(every, torch.tensor([[weight, 0, 0, 0]])))[0]
     assert (q[0] / q[1]).item() == pytest.approx((p[0] / p[1]).item() * math.exp(weight), rel=1e-3)
-
-
-def test_rows_that_are_taken_and_put_back_are_as_they_were() -> None:
-    bounded = Normal(HEAT, torch.zeros(3), torch.ones(3)).clip(torch.tensor([True, False, True]), -1.0, 1.0)
-    for d in (Categorical(COLOR, randn(3, 4, seed=0)), bounded):
-        back = put(d, torch.tensor([2, 0]), take(d, torch.tensor([2, 0])))
-        assert torch.equal(back.mode(), d.mode())
-        assert torch.equal(back.sample(rng()), d.sample(rng()))
 
 
 # --- board ---

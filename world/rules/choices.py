@@ -256,8 +256,8 @@ def _settled(score: Tensor, cells: Tensor, firings: Firings, table: Lines) -> Te
     start, count = firings.start[cells, None], firings.count[cells, None]
     slots = torch.arange(int(count.amax()))
     firing = (start + slots).clamp_max_(len(firings.line) - 1)
-    kept = slots < count                                                                                   # [M, K]
-    asked = F.embedding(firings.line[firing].masked_fill_(~kept, 0), table.scores)                                    # [M, K, V]
+    kept = slots < count                                                                         # [M, K]
+    asked = F.embedding(firings.line[firing].masked_fill_(~kept, 0), table.scores)               # [M, K, V]
     excluded, order, k = asked == -torch.inf, slots[:, None].int(), len(slots)
     is_there = kept.clone()
     while True:

@@ -1,9 +1,10 @@
 """Rules compiled for the imagination path: one object that corrects a whole imagined step.
 
-All guards are evaluated together (`guards`), then all claims on one place together (`stage`, `choices`, `quantities`): no loop
-over rows, and none over rules that say the same kind of thing of one place. Rules whose guard speaks of the next state
-come after the others, `always` comes last. The order of the rules does not matter: where two hard rules contradict
-each other on a row, the one with the higher priority (then the more specific) wins, and the other is reported.
+All guards are evaluated together (`guards`), then all claims on one place together (`stage`, `choices`, `quantities`):
+no loop over rows, and none over rules that say the same kind of thing of one place. Rules whose guard speaks of the
+next state come after the others, `always` comes last. The order of the rules does not matter: where two hard rules
+contradict each other on a row, the one with the higher priority (then the more specific) wins, and the other is
+reported.
 
 On a CPU it is read back a few times a step whether anything fired and whether anything is contradicted, because the
 work that this saves is worth it; nothing else waits for a tensor.

@@ -1,7 +1,7 @@
 """What an `expect` or `always` says of the next state: a conjunction of claims, each an `Atom` or a `Tie`.
 
-An atom speaks of one place (a feature, or a cell of an array) and is corrected in closed form (`choices`, `quantities`); a tie
-speaks of several next features together and goes through particles (`ties`).
+An atom speaks of one place (a feature, or a cell of an array) and is corrected in closed form (`choices`,
+`quantities`); a tie speaks of several next features together and goes through particles (`ties`).
 
 N rows, V values of a feature.
 """

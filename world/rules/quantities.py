@@ -63,8 +63,12 @@ class Quantities:
         hit = fired.view(len(own), -1).any(1).tolist()
         new, lost = self._product(self.stacked(own), fired, self._values(own, rows))
         parts = [[None] * len(own) if x is None else x.unbind() for x in (new.mean, new.std, new.low, new.high)]
-        out = [Normal(d.feature, *(p[g] for p in parts)) if hit[g] else d for g, d in enumerate(own)]
-        return out, None if lost is None else lost.flatten(0, 1).t().nonzero(as_tuple=True)
+        out = [Normal(d.feature, *(p[g] for p in parts)) if hit[g] else d    # type: ignore[arg-type]
+               for g, d in enumerate(own)]
+        if lost is None:
+            return out, None
+        row, claim = lost.flatten(0, 1).t().nonzero(as_tuple=True)
+        return out, (row, claim)
 
     def intervals(self, own: Sequence[Normal], rows: Rows) -> tuple[Tensor, Tensor]:
         """The least and the greatest value that each claim allows, both `[G, K, N]`; NaN where it says nothing."""

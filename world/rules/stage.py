@@ -64,7 +64,8 @@ class Round:
                 predicted[name] = whole.correct(predicted[name], mine, rows)
         for groups, expert in self.parts:
             own, at, mine = read_places(groups, expert, predicted, rows, fired)
-            new, lost = expert.correct(own, mine, rows)  # type: ignore[arg-type]
+            corrected, lost = expert.correct(own, mine, rows)  # type: ignore[arg-type]
+            new: Sequence[Distribution] = corrected
             for group, index, old, cell in zip(groups, at, own, new, strict=True):
                 if cell is not old:
                     whole_now = predicted[group.target]
