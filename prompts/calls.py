@@ -193,7 +193,8 @@ class Gateway:
 
         return self._within_limits(attempt, messages, purpose, lambda scores: json.dumps(scores))
 
-    def read(self, sentence: str, items: Sequence[Item], say: Say, purpose: str) -> list[Reading]:
+    def read(self, sentence: str, items: Sequence[Item], say: Say, purpose: str, also: Sequence[str] = ()
+             ) -> list[Reading]:
         """Return what a sentence may mean in a world of these items, the likeliest first, of a model that can read;
         see `LocalChatModel.read`.
 
@@ -202,7 +203,7 @@ class Gateway:
         """
 
         def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
-            return model.read(sentence, items, say), None
+            return model.read(sentence, items, say, also), None
 
         readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
             [[reading.text, round(reading.confidence, 4)] for reading in found]))

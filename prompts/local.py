@@ -80,9 +80,10 @@ class LocalChatModel(BaseChatModel):
         """Whether `read` is there: of the embedded model, with which a trained reader is shipped."""
         return self.model == LOCAL
 
-    def read(self, sentence: str, items: Sequence[Item], say: Say) -> list[Reading]:
+    def read(self, sentence: str, items: Sequence[Item], say: Say, also: Sequence[str] = ()) -> list[Reading]:
         """Return what a sentence may mean in a world of these items, the likeliest first, with calibrated confidence.
-        `say` puts rule lines into plain words, which are compared with the sentence; what it cannot is left out.
+        `say` puts rule lines into plain words, which are compared with the sentence; what it cannot is left out. The
+        rule lines `also` are weighed as readings, too.
 
         Raises:
             GedankenError: the reader's weights are not installed.
@@ -90,7 +91,8 @@ class LocalChatModel(BaseChatModel):
         from .reader.reader import load_reader
         from .translation import Reading
 
-        return [Reading("\n".join(heard.lines), heard.confidence) for heard in load_reader().read(sentence, items, say)]
+        found = load_reader().read(sentence, items, say, also)
+        return [Reading("\n".join(heard.lines), heard.confidence) for heard in found]
 
     @property
     def can_propose(self) -> bool:

@@ -62,6 +62,7 @@ def translate(
     asking: Asking | None = None,
     items: Sequence[Item] = (),
     say: Say | None = None,
+    also: Sequence[str] = (),
 ) -> list[Reading]:
     """Return different readings of a sentence, the likeliest first; empty if none is whole.
 
@@ -78,12 +79,13 @@ def translate(
         asking: how often and how freely to ask.
         items: the world's features, actions and values, for a model that reads.
         say: puts a reading into plain words, for a model that reads.
+        also: rule lines that a model that reads shall weigh as readings, too.
 
     Raises:
         ModelUnavailable: no model answers.
     """
     if say is not None and gateway.can_read:
-        return gateway.read(sentence, items, say, "translate")
+        return gateway.read(sentence, items, say, "translate", also)
     asking = asking or Asking()
     variables = {"schema": schema_text, "examples": list(examples), "sentence": sentence}
     messages = render("translate", asking.templates, **variables)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .checking import Evidence, measure
 from .rules import syntax as s
-from .rules.syntax import Rule
+from .rules.syntax import N, Rule
 from .schema import Schema
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 HOLDS = 0.95
 """How often the claim of a hard rule that was meant holds: people allow for exceptions."""
-MOST, LEAST = 5.0, -7.0
-"""Bounds of what the data may say of one reading, in nats: they refute more surely than they confirm."""
+DAMPED = 4.0
+"""Nats from which evidence counts less and less, as transitions of one world are not independent witnesses."""
 RECENT = 2_000
 """Transitions looked at, the latest."""
 _NEITHER = 0.05    # what is left for a meaning that is not among the readings
@@ -42,15 +42,17 @@ def judged(readings: Sequence[Sequence[Rule]], priors: Sequence[float], schema: 
 
 
 def weight_of_evidence(rules: Sequence[Rule], schema: Schema, transitions: Transitions) -> float:
-    """Log likelihood ratio of the transitions, in nats, bounded: the rules are meant against something else is."""
+    """Log likelihood ratio of the transitions, in nats, damped: the rules are meant against something else is."""
     claims = [rule for rule in rules if isinstance(rule.statement, s.Expect | s.Always | s.Reward | s.End)]
     if not claims:
         return 0.0
+    claims = [rule.model_copy(update={"statement": _within_bounds(rule.statement, schema)}) for rule in claims]
     everywhere = [rule.model_copy(update={"statement": _unguarded(rule.statement)}) for rule in claims]
     counted = measure([*claims, *everywhere], schema, transitions)
     each = [_ratio(rule, inside, whole) for rule, inside, whole
             in zip(claims, counted[: len(claims)], counted[len(claims) :], strict=True)]
-    return max(LEAST, min(MOST, sum(each)))
+    total = sum(each)
+    return math.copysign(DAMPED * math.log1p(abs(total) / DAMPED), total)
 
 
 def _ratio(rule: Rule, inside: Evidence, whole: Evidence) -> float:
@@ -59,7 +61,12 @@ def _ratio(rule: Rule, inside: Evidence, whole: Evidence) -> float:
     hits, misses = whole.hits - inside.hits, whole.violations - inside.violations
     usual = (hits + 0.5) / (hits + misses + 1) if hits + misses else 0.5
     usual = min(max(usual, 0.02), 0.98)
-    return inside.hits * math.log(rate / usual) + inside.violations * math.log((1 - rate) / (1 - usual))
+    told, else_ = (inside.hits * math.log(p) + inside.violations * math.log1p(-p) for p in (rate, usual))
+    if probability is None:
+        return told - else_
+    h, v = inside.hits + 1, inside.violations + 1
+    some = math.lgamma(h) + math.lgamma(v) - math.lgamma(h + v)    # any rate whatever, all alike
+    return told - max(else_, some)
 
 
 def _unguarded(statement: s.Statement) -> s.Statement:
@@ -67,3 +74,20 @@ def _unguarded(statement: s.Statement) -> s.Statement:
     if isinstance(statement, s.End):
         return statement.model_copy(update={"guard": s.Boolean(value=True)})
     return statement.model_copy(update={"guard": None}) if hasattr(statement, "guard") else statement
+
+
+def _within_bounds(node: N, schema: Schema) -> N:
+    """The same with the bounds kept that nobody mentions: what adds one to a full tank leaves it full."""
+    changes: dict[str, object] = {}
+    for name, value in node:
+        if isinstance(value, s.Node):
+            changes[name] = _within_bounds(value, schema)
+        elif isinstance(value, tuple) and value and isinstance(value[0], s.Node):
+            changes[name] = tuple(_within_bounds(v, schema) for v in value)
+    match node:
+        case s.Compare(operators=("==",), operands=(s.Name(name=target, primed=True) as own, s.Arithmetic() as sum_)):
+            feature = schema.base.get(target)
+            if feature is not None and math.isfinite(feature.low + feature.high):
+                bounds = s.Number(value=feature.low), s.Number(value=feature.high)
+                return node.model_copy(update={"operands": (own, s.Call(function="clip", arguments=(sum_, *bounds)))})
+    return node.model_copy(update=changes) if changes else node

@@ -17,7 +17,8 @@ from ..prompts import Gateway, ModelUnavailable, Reading, translate
 from ..prompts.reader.links import strange_word
 from ..prompts.reader.scoring import Said
 from .items import items_of
-from .judging import judged
+from .judging import RECENT, judged
+from .miner import mine
 from .remembering import recalled
 from .rules import syntax as s
 from .rules.check import warnings
@@ -65,6 +66,7 @@ class Translator:
         self.schema, self.gateway = schema, gateway
         self._items = items_of(schema)
         self._grammar: str | None = None
+        self._mined: tuple[Transitions, tuple[str, ...]] | None = None
 
     def understood(self, sentence: str, told: Sequence[tuple[str, str]], ask: Ask | None, confidence: float,
                    transitions: Transitions | None = None) -> Understanding:
@@ -110,14 +112,14 @@ class Translator:
         if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
             self._grammar = decoding_grammar(self.schema)
         answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar,
-                            items=self._items, say=self.said_back)
+                            items=self._items, say=self.said_back, also=self._explaining(transitions))
         alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
         found: dict[str, Candidate] = {}
         for answer in [*alike, *answers]:
             rules = [_checked(line, self.schema) for line in answer.text.splitlines()]
             if None in rules:
                 continue
-            kept = tuple(rule for rule in rules if rule is not None)
+            kept = tuple({to_text(rule): rule for rule in rules if rule is not None}.values())
             text = "\n".join(map(to_text, kept))
             before = found[text].reading.confidence if text in found else 0.0
             plainly = " ".join(to_words(rule, self.schema) for rule in kept)
@@ -126,6 +128,15 @@ class Translator:
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
         return sorted(candidates, key=lambda c: -c.reading.confidence)
+
+    def _explaining(self, transitions: Transitions | None) -> Sequence[str]:
+        """Rule lines that explain the transitions: what somebody may well be saying of this world."""
+        if transitions is None or not len(transitions) or not self.gateway.can_read:
+            return ()
+        if self._mined is None or self._mined[0] is not transitions:
+            recent = transitions.take(slice(max(len(transitions) - RECENT, 0), None))
+            self._mined = transitions, tuple(to_text(rule) for rule in mine(self.schema, recent))
+        return self._mined[1]
 
     def said_back(self, lines: Sequence[str]) -> Said | None:
         """Rule lines in plain words, and whether they are doubtful; None where they do not parse or check."""

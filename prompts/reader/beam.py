@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import torch
@@ -34,6 +35,20 @@ def search(network: Network, question: Question, width: int, best: int) -> list[
             break
         alive = grown
     return done
+
+
+@torch.inference_mode()
+def likelihoods(network: Network, question: Question, outputs: Sequence[Sequence[int]]) -> list[float]:
+    """The log-probability of each of some whole outputs for a question of one row."""
+    if not outputs:
+        return []
+    memory = network.read(question)
+    rows = [[WORD_ID[START], *ids, WORD_ID[STOP]] for ids in outputs]
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [WORD_ID[STOP]] * (longest - len(row)) for row in rows])
+    logp = network.write(_repeated(memory, len(rows)), ids[:, :-1]).float().log_softmax(-1)
+    each = logp.gather(-1, ids[:, 1:, None])[..., 0]
+    return [float(each[i, : len(row) - 1].sum()) for i, row in enumerate(rows)]
 
 
 def _repeated(memory: Memory, n: int) -> Memory:

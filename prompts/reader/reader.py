@@ -20,7 +20,7 @@ from torch import Tensor
 from ...errors import GedankenError
 from ..embeddings import load_encoder
 from ..weights import LOCAL
-from .beam import search
+from .beam import likelihoods, search
 from .items import Item
 from .network import Network, parameters
 from .reading import Preparer, collate
@@ -52,15 +52,22 @@ class Reader:
         self.scoring = scoring or Scoring()
         self._lock = threading.Lock()
 
-    def read(self, sentence: str, items: Sequence[Item], say: Say, best: int = 8) -> list[Heard]:
-        """Up to `best` readings of a sentence, the likeliest first: different texts, each said back by `say`."""
-        return [heard for heard, _ in self.scored(sentence, items, say)][:best]
+    def read(self, sentence: str, items: Sequence[Item], say: Say, also: Sequence[str] = (), best: int = 8
+             ) -> list[Heard]:
+        """Up to `best` readings of a sentence, the likeliest first: different texts, each said back by `say`. The rule
+        lines `also` are weighed as readings, too."""
+        return [heard for heard, _ in self.scored(sentence, items, say, also)][:best]
 
-    def scored(self, sentence: str, items: Sequence[Item], say: Say) -> list[tuple[Heard, list[float]]]:
+    def scored(self, sentence: str, items: Sequence[Item], say: Say, also: Sequence[str] = ()
+               ) -> list[tuple[Heard, list[float]]]:
         """All readings found with the features that they were scored by."""
         with self._lock:
             prepared = self.preparer.prepare(sentence, items)
-            found = search(self.network, collate([prepared]), WIDTH, WIDTH)
+            question = collate([prepared])
+            found = search(self.network, question, WIDTH, WIDTH)
+            known = {tuple(ids) for ids, _ in found}
+            more = [ids for ids in map(prepared.encoded, also) if ids is not None and tuple(ids) not in known]
+            found += zip(more, likelihoods(self.network, question, more), strict=True)
             readings: dict[tuple[str, ...], tuple[list[int], float, Said]] = {}
             for ids, score in found:
                 lines = tuple(prepared.codec.decode(ids))

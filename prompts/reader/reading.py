@@ -14,7 +14,7 @@ from torch import Tensor
 from .codec import Codec
 from .items import Item
 from .links import CHANNELS, links, words
-from .network import Question
+from .network import MAX_OUTPUT, Question
 from .numerals import FORMS, numerals
 
 MAX_TOKENS = 128
@@ -35,6 +35,14 @@ class Prepared:
     """`[L, M, CHANNELS]`."""
     places: np.ndarray
     forms: np.ndarray
+
+    def encoded(self, line: str) -> list[int] | None:
+        """The ids of a rule line; None where they cannot be written of this sentence."""
+        try:
+            ids = self.codec.encode([line])
+        except ValueError:
+            return None
+        return ids if len(ids) < MAX_OUTPUT - 1 else None
 
 
 class Preparer:
