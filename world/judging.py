@@ -1,8 +1,9 @@
 """Judging readings: what the transitions in memory say of what a sentence may mean.
 
-A reading that the data refute goes down, one that explains what would else be unlikely goes up. Where a rule applies,
-its claim either holds or not; were the sentence about something else, the claim would hold as often there as it does
-where the rule does not apply. The likelihood ratio of the two multiplies what the language model believes.
+A reading that the data refute goes down, one that explains what would else be unlikely comes first. Where a rule
+applies, its claim either holds or not; were the sentence about something else, the claim would hold as often there as
+it does where the rule does not apply. The likelihood ratio of the two ranks the readings. It makes none of them surer
+than what is left when the refuted ones are gone: much is true of a world that a sentence does not say.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ _NEITHER = 0.05    # what is left for a meaning that is not among the readings
 
 
 def judged(readings: Sequence[Sequence[Rule]], priors: Sequence[float], schema: Schema, transitions: Transitions
-           ) -> list[float]:
-    """The readings' probabilities after the data: Bayes' rule with `weight_of_evidence` as log likelihood ratios."""
+           ) -> list[tuple[float, float]]:
+    """Of each reading its weight after the data, to rank it by, and its probability among what they leave standing."""
     recent = transitions.take(slice(max(len(transitions) - RECENT, 0), len(transitions)))
     logs = [weight_of_evidence(rules, schema, recent) for rules in readings]
     if not any(logs):
-        return list(priors)
+        return [(p, p) for p in priors]
     rest = max(1.0 - sum(priors), _NEITHER * max(priors, default=1.0))
-    weights = [p * math.exp(log) for p, log in zip(priors, logs, strict=True)]
-    total = sum(weights) + rest
-    return [w / total for w in weights]
+    left = [p * math.exp(min(log, 0.0)) for p, log in zip(priors, logs, strict=True)]
+    total = sum(left) + rest
+    return [(p * math.exp(log), one / total) for p, log, one in zip(priors, logs, left, strict=True)]
 
 
 def weight_of_evidence(rules: Sequence[Rule], schema: Schema, transitions: Transitions) -> float:

@@ -124,10 +124,10 @@ class Translator:
             before = found[text].reading.confidence if text in found else 0.0
             plainly = " ".join(to_words(rule, self.schema) for rule in kept)
             found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0), plainly))
-        candidates = list(found.values())
+        candidates = sorted(found.values(), key=lambda c: -c.reading.confidence)
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
-        return sorted(candidates, key=lambda c: -c.reading.confidence)
+        return candidates
 
     def _explaining(self, transitions: Transitions | None) -> Sequence[str]:
         """Rule lines that explain the transitions: what somebody may well be saying of this world."""
@@ -154,11 +154,12 @@ class Translator:
             len(set(map(to_text, n.operands))) < len(n.operands) for n in itself)
 
     def _weighed(self, candidates: Sequence[Candidate], transitions: Transitions) -> list[Candidate]:
-        """The candidates with their confidence after the data have spoken."""
+        """The candidates in their order and with their confidence after the data have spoken."""
         priors = [c.reading.confidence for c in candidates]
         posterior = judged([c.rules for c in candidates], priors, self.schema, transitions)
-        return [replace(c, reading=replace(c.reading, confidence=p))
-                for c, p in zip(candidates, posterior, strict=True)]
+        found = [(weight, replace(c, reading=replace(c.reading, confidence=p)))
+                 for c, (weight, p) in zip(candidates, posterior, strict=True)]
+        return [c for _, c in sorted(found, key=lambda pair: -pair[0])]
 
     def _unsayable(self, sentence: str) -> str:
         """Why a sentence is refused, with the word that the world has nothing for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from gedanken.memory.record import Transitions
 from gedanken.world.judging import judged, weight_of_evidence
@@ -35,11 +34,12 @@ def test_what_holds_goes_up_and_what_fails_goes_down() -> None:
     assert weight_of_evidence(wrong, SCHEMA, seen) < -5
     assert weight_of_evidence(idle, SCHEMA, seen) == 0
     before = [0.2, 0.6, 0.1]
-    after = judged([right, wrong, idle], before, SCHEMA, seen)
-    assert after[0] > 0.9
-    assert after[1] < 0.05
-    assert sum(after) <= 1
+    weights, confidence = zip(*judged([right, wrong, idle], before, SCHEMA, seen), strict=True)
+    assert weights[0] > weights[2] > weights[1]
+    assert confidence[0] > 2 * before[0]    # one of the others is gone
+    assert confidence[1] < 0.05
+    assert sum(confidence) <= 1
 
 
 def test_data_that_say_nothing_change_nothing() -> None:
-    assert judged([[parse("avoid lit", SCHEMA)]], [0.4], SCHEMA, pressed()) == pytest.approx([0.4])
+    assert judged([[parse("avoid lit", SCHEMA)]], [0.4], SCHEMA, pressed()) == [(0.4, 0.4)]
