@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -68,13 +69,23 @@ class Symbols:
         return found + [v for v in self._unchanged.values() if v.get_id() in used]
 
     def in_words(self, model: Any, *formulas: Any) -> str:
-        """The values that a model gives the present state and the action in the formulas."""
+        """The values that a model gives the present state and the action in the formulas; of an array's cells only
+        those that differ from most."""
         used = {v.get_id() for f in formulas for v in variables_of(f)}
-        parts = []
+        parts: list[str] = []
+        cells: dict[str, dict[str, str]] = {}
         for (name, primed, _), v in self._variables.items():
-            value = model.eval(v, model_completion=True)
             if v.get_id() in used and not primed:
-                parts.append(f"{v} = {self._value(self.schema.named[name], value)}")
+                feature = self.schema.named[name]
+                value = str(self._value(feature, model.eval(v, model_completion=True)))
+                if feature.shape:
+                    cells.setdefault(name, {})[str(v)] = value
+                else:
+                    parts.append(f"{v} = {value}")
+        for name, values in cells.items():
+            usual, times = Counter(values.values()).most_common(1)[0]
+            parts += [f"{cell} = {value}" for cell, value in values.items() if value != usual or times == 1]
+            parts += [f"{name} = {usual} in {times} cells"] if times > 1 else []
         return ", ".join(sorted(parts))
 
     # --- expressions --------------------------------------------------------------------------------------------------
