@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from gedanken.prompts.embeddings import load_encoder
 from gedanken.prompts.reader.network import Network
 from gedanken.prompts.reader.proposer import readings, save
@@ -27,18 +25,13 @@ from gedanken.world.rules.syntax import Rule
 from gedanken.world.schema import Schema
 from gedanken.world.schema_file import schema_from
 
-from ..translator.train import domains, example, options, train
+from ..translator.train import domains, options, prepared, train
 from .generate import examples as surprising
 
 
 def examples(seed: int) -> Iterator[tuple[Prepared, list[int]]]:
     """Prepared surprises of the domains to learn from."""
-    torch.set_num_threads(1)
-    preparer = Preparer(load_encoder("local"))
-    for one in surprising(domains(), seed):
-        made = example(preparer, one.schema, one.text, one.rules)
-        if made is not None:
-            yield made
+    return prepared((one.schema, one.text, one.rules) for one in surprising(domains(), seed))
 
 
 def right(network: Network, n: int, seed: int) -> tuple[float, float]:

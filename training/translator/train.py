@@ -12,7 +12,7 @@ import argparse
 import copy
 import multiprocessing as mp
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +72,19 @@ def example(preparer: Preparer, schema: dict[str, Any], sentence: str, rules: tu
     return (p, ids) if len(ids) < MAX_OUTPUT - 2 else None
 
 
-def examples(seed: int) -> Iterator[tuple[Prepared, list[int]]]:
+def prepared(raw: Iterable[tuple[dict[str, Any], str, tuple[str, ...]]]) -> Iterator[tuple[Prepared, list[int]]]:
+    """Of (schema, text, rules) those that can be written, prepared."""
     torch.set_num_threads(1)
     preparer = Preparer(load_encoder("local"))
-    for pair in pairs(domains(), seed):
-        made = example(preparer, pair.schema, pair.sentence, pair.rules)
+    for schema, text, rules in raw:
+        made = example(preparer, schema, text, rules)
         if made is not None:
             yield made
+
+
+def examples(seed: int) -> Iterator[tuple[Prepared, list[int]]]:
+    """Prepared sentences of the domains to learn from."""
+    return prepared((pair.schema, pair.sentence, pair.rules) for pair in pairs(domains(), seed))
 
 
 def batch(made: list[tuple[Prepared, list[int]]]) -> tuple[Question, torch.Tensor]:
