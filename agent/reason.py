@@ -9,13 +9,12 @@ from torch import Tensor
 
 from .mind import Mind
 from .planning.plan import Budget, Planner
-from .planning.search import Search
 
 
 def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
     """The action to take now, `[1, A]`.
 
-    Searched plans are executed as far as the world follows them; a shooting planner plans anew at every step.
+    A plan to commit to is executed as far as the world follows it; a shooting planner plans anew at every step.
     A search that reached nothing is expensive and its plan only the best guess: it is followed to its end, and the
     next one gets a smaller budget until something is reached.
     """
@@ -23,12 +22,12 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
     assert pursuit is not None
     assert mind.belief is not None
     plan = pursuit.plan
-    if isinstance(planner, Search) and plan is not None and pursuit.at < len(plan.sequence):
+    if planner.commits and plan is not None and pursuit.at < len(plan.sequence):
         action = plan.sequence[pursuit.at]
         pursuit.at += 1
         return action
     objective = pursuit.objective.resumed(pursuit.carry)
-    if isinstance(planner, Search):
+    if planner.commits:
         if pursuit.failed_searches and budget.transitions:
             budget = replace(budget, transitions=max(1_000, budget.transitions >> (2 * pursuit.failed_searches)))
         plan = planner.plan(mind.imagining, mind.belief, objective, None, mind.rng, budget)

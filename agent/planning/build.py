@@ -1,28 +1,35 @@
-"""Planners by name."""
+"""Planners by name, and which of them fits a world."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from ...errors import UserError, nearest
 from ...world.schema import Schema
 from .plan import Planner
 
-NAMES = ("auto", "search", "cem")
+PLANNERS = {
+    "search": ("search", "Search"),
+    "cem": ("cem", "CEM"),
+}
+"""name -> (module beside this one, class)."""
+NAMES = ("auto", *PLANNERS)
 
 
 def planner_for(planner: str | Planner, schema: Schema) -> Planner:
     """The planner called `planner`, or the given one itself: "auto" searches where features and actions are all
-    discrete, and shoots (CEM) elsewhere. Raises `UserError` for an unknown name or a search over real features."""
-    if not isinstance(planner, str):
-        return planner
-    if planner not in NAMES:
-        raise UserError(f"unknown planner '{planner}'{nearest(planner, NAMES)}; choose one of {', '.join(NAMES)}")
-    discrete = schema.discrete_actions and all(f.is_discrete for f in schema.features)
-    if planner == "search" and not discrete:
-        raise UserError("search needs discrete features and actions; choose planner='cem'")
-    if planner == "search" or (planner == "auto" and discrete):
-        from .search import Search
-
-        return Search()
-    from .cem import CEM
-
-    return CEM()
+    discrete, and shoots (CEM) elsewhere. Raises `UserError` for an unknown name or a world the planner cannot plan in.
+    """
+    if isinstance(planner, str):
+        if planner not in NAMES:
+            raise UserError(f"unknown planner '{planner}'{nearest(planner, NAMES)}; choose one of {', '.join(NAMES)}")
+        if planner == "auto":
+            discrete = schema.discrete_actions and all(f.is_discrete for f in schema.features)
+            planner = "search" if discrete else "cem"
+        module, kind = PLANNERS[planner]
+        made: Planner = getattr(import_module(f".{module}", __package__), kind)()
+    else:
+        made = planner
+    if reason := made.unfit(schema):
+        raise UserError(reason)
+    return made

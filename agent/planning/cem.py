@@ -140,8 +140,15 @@ class Carry:
 class CEM:
     """Plans by the cross-entropy method (`Planner`), for all B states at once."""
 
+    commits = False
+
     def __init__(self, config: CEMConfig | None = None) -> None:
         self.config = config or CEMConfig()
+
+    def unfit(self, schema: Schema) -> str | None:
+        if schema.discrete_actions or not any(a.is_discrete for a in schema.actions):
+            return None
+        return f"'{schema.name}' mixes discrete and continuous actions, which CEM cannot plan; use one kind"
 
     def initial(self, n: int) -> Carry | None:
         """None: the first plan begins with the widest belief, whatever the actions are."""
@@ -153,6 +160,8 @@ class CEM:
         """Plan for each of the B states. Within `budget.transitions` there are fewer iterations, then fewer candidates
         (at least one); another iteration begins only if one like the last fits into `budget.seconds`."""
         c, schema, budget, began = self.config, model.schema, budget or Budget(), time.perf_counter()
+        if reason := self.unfit(schema):
+            raise UserError(reason)
         rows, device, futures_each = tree.size(state), tree.leaves(state)[0].device, max(c.particles, 1)
         n, iterations = c.samples, c.iterations
         if budget.transitions is not None:
@@ -191,8 +200,6 @@ class CEM:
 def _widest(schema: Schema, config: CEMConfig, n: int, device: torch.device) -> Sequences:
     if schema.discrete_actions:
         return Discrete.widest(schema, config, n, device)
-    if any(a.is_discrete for a in schema.actions):
-        raise UserError(f"'{schema.name}' mixes discrete and continuous actions, which CEM cannot plan; use one kind")
     return Gaussian.widest(schema, config, n, device)
 
 

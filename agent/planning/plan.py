@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...world.model import State, WorldModel
+from ...world.schema import Schema
 from .objective import Objective
 
 
@@ -43,7 +44,15 @@ class Plan:
 
 
 class Planner(Protocol):
-    """Plans actions in imagination. All state between calls is in the carry; the object never changes."""
+    """Plans actions in imagination. All state between calls is in the carry; planning never changes the object.
+
+    `commits` says whether a plan is followed as far as the world does (search), or made anew at every step (shooting).
+    """
+
+    commits: bool
+
+    def unfit(self, schema: Schema) -> str | None:
+        """Why this planner cannot plan in a world of `schema`, and what to use instead; None where it can."""
 
     def initial(self, n: int) -> Any:
         """The carry before the first plan of an episode, for `n` states."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...world import tree
 from ...world.fingerprint import fingerprint
 from ...world.model import State, WorldModel
+from ...world.schema import Schema
 from .novelty import Novelty
 from .objective import Objective, Transition
 from .plan import Budget, Plan, rank_nan_last
@@ -56,8 +57,15 @@ class _Nodes:
 class Search:
     """The planner; see the module's text."""
 
+    commits = True
+
     def __init__(self, config: SearchConfig | None = None) -> None:
         self.config = config or SearchConfig()
+
+    def unfit(self, schema: Schema) -> str | None:
+        if schema.discrete_actions and all(f.is_discrete for f in schema.features):
+            return None
+        return "search needs discrete features and actions; choose planner='cem'"
 
     def initial(self, n: int) -> Any:
         return None

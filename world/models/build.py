@@ -1,13 +1,21 @@
-"""World models by name."""
+"""World models by name, and at which size: "recurrent", "rssm-1m"."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from ...errors import UserError, nearest
 from ..model import WorldModel
 from ..schema import Schema
-from .persistence import Persistence
 
-NAMES = ("auto", "slots", "recurrent", "none")
+MODELS = {
+    "slots": ("slots", "Slots"),
+    "recurrent": ("recurrent", "Recurrent"),
+    "none": ("persistence", "Persistence"),
+}
+"""name -> (module beside this one, class). A class is made from a schema, and by `sized(schema, size)` where it comes
+in several sizes; it raises `UserError` for a schema it cannot serve."""
+NAMES = ("auto", *MODELS)
 
 
 def build(model: str | WorldModel, schema: Schema) -> WorldModel:
@@ -18,18 +26,19 @@ def build(model: str | WorldModel, schema: Schema) -> WorldModel:
     """
     if not isinstance(model, str):
         return model
-    if model not in NAMES:
-        raise UserError(f"unknown world model '{model}'{nearest(model, NAMES)}; choose one of {', '.join(NAMES)}")
-    if model == "none":
-        return Persistence(schema)
-    if model == "auto":
-        in_grid = schema.grid.arrays if schema.grid else ()
-        slots = all(f.cardinality and (not f.shape or f.name in in_grid) for f in (*schema.features, *schema.actions))
-        model = "slots" if slots else "recurrent"
-    if model == "slots":
-        from .slots import Slots
+    name, _, size = model.partition("-")
+    if name not in NAMES:
+        raise UserError(f"unknown world model '{model}'{nearest(name, NAMES)}; choose one of {', '.join(NAMES)}")
+    module, kind = MODELS[_suited(schema) if name == "auto" else name]
+    made = getattr(import_module(f".{module}", __package__), kind)
+    if not size:
+        return made(schema)
+    if not hasattr(made, "sized"):
+        raise UserError(f"the world model '{name}' comes in one size; write model='{name}'")
+    return made.sized(schema, size)
 
-        return Slots(schema)
-    from .recurrent import Recurrent
 
-    return Recurrent(schema)
+def _suited(schema: Schema) -> str:
+    in_grid = schema.grid.arrays if schema.grid else ()
+    slots = all(f.cardinality and (not f.shape or f.name in in_grid) for f in (*schema.features, *schema.actions))
+    return "slots" if slots else "recurrent"
