@@ -11,6 +11,7 @@ from ..schema import Schema
 MODELS = {
     "slots": ("slots", "Slots"),
     "recurrent": ("recurrent", "Recurrent"),
+    "ensemble": ("ensemble", "Ensemble"),
     "none": ("persistence", "Persistence"),
 }
 """name -> (module beside this one, class). A class is made from a schema, and by `sized(schema, size)` where it comes

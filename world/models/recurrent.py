@@ -229,7 +229,7 @@ class Recurrent(Scaled):
         if rng is not None and draws_features:
             reals = mean + std * torch.empty_like(mean).normal_(generator=rng)
             odds = logits - torch.empty_like(logits).exponential_(generator=rng).log()  # Gumbel: argmax is a draw
-        after = Belief(hidden, latent, reals, self.chosen(odds, before.codes))
+        after = Belief(hidden, latent, reals, self.chosen(odds))
         return after, (mean, std), logits, *self._outlook(after, inputs)
 
 

@@ -102,11 +102,11 @@ class Scaled(nn.Module):
             return self.act_layout.onehot(action.long())
         return torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
 
-    def chosen(self, odds: Tensor, codes: Tensor) -> Tensor:
-        """The codes `[N, C]` that logits `[N, V]` favour; `codes [N, C]` are those of the step before."""
+    def chosen(self, odds: Tensor) -> Tensor:
+        """The codes `[N, C]` that logits `[N, V]` favour."""
         parts = zip(self.layout.split(odds), self.layout.code_sizes, strict=True)
         best = [part.argmax(-1).reshape(len(part), size) for part, size in parts]
-        return torch.cat([*best, codes[:, :0]], -1)
+        return torch.cat([*best, self.layout.base.new_empty(len(odds), 0)], -1)
 
     def surprise(self, logits: Tensor, codes: Tensor) -> Tensor:
         """Cross entropy of `codes [N, C]` under `logits [N, V]`, summed over the codes: `[N]`."""
