@@ -85,6 +85,12 @@ def test_it_is_called_by_name_and_answers_the_seam() -> None:
     assert model.provides >= {"reward", "end", "uncertainty"}
 
 
+def test_auto_takes_it_for_few_numbers_that_are_not_all_discrete() -> None:
+    assert isinstance(build("auto", sled()), Ensemble)
+    wide = Schema("wide", (Feature("signal", shape=(200,)),), sled().actions, lambda o, e: o, lambda a: a)
+    assert not isinstance(build("auto", wide), Ensemble)
+
+
 def test_held_out_imagination_follows_the_world(trained: Ensemble) -> None:
     held_out = drive(200, 10, torch.Generator().manual_seed(9), most=0.8)
     future = rollout(trained, begin(trained, at(held_out, 0)), held_out.action.transpose(0, 1))
