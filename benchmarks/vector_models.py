@@ -37,7 +37,8 @@ def main() -> None:
             found: dict[str, list[float]] = {}
             for seed in range(args.seed, args.seed + (1 if args.quick else args.seeds)):
                 for model in MODELS:
-                    agent, began = gedanken.Agent(gym.make(world), llm=None, model=model, seed=seed), time.perf_counter()
+                    agent = gedanken.Agent(gym.make(world), llm=None, model=model, seed=seed)
+                    began = time.perf_counter()
                     agent.learn(size)
                     found.setdefault(f"{model}, learning", []).append(time.perf_counter() - began)
                     for k, error in errors(agent, test).items():

@@ -26,7 +26,8 @@ def build(model: str | WorldModel, schema: Schema) -> WorldModel:
     """The world model called `model` for `schema`, or the given one itself.
 
     "auto" takes slots where every feature is discrete and bounded, the ensemble for at most `FEW` numbers, which it
-    takes for the whole state, and the recurrent model elsewhere; "none" knows nothing, so that rules alone decide. Raises `UserError` for an unknown name or a schema the model cannot serve.
+    takes for the whole state, and the recurrent model elsewhere; "none" knows nothing, so that rules alone decide.
+    Raises `UserError` for an unknown name or a schema the model cannot serve.
     """
     if not isinstance(model, str):
         return model

@@ -206,7 +206,7 @@ class Ensemble(Scaled):
     def _average(self, p: Predicted) -> Predicted:
         """The mixture of the members, as one normal or categorical a feature."""
         odds = [part.log_softmax(-1).exp().mean(0).log().flatten(1) for part in self._factors(p.logits)]
-        return Predicted(p.mean.mean(0), p.variance.mean(0) + p.mean.var(0, correction=0),
+        return Predicted(p.mean.mean(0), p.variance.mean(0) + _variance(p.mean),
                          torch.cat([*odds, p.logits[0, :, :0]], -1), p.reward.mean(0), p.cont.sigmoid().mean(0).logit())
 
     def _disagreement(self, p: Predicted) -> Tensor:
@@ -214,8 +214,8 @@ class Ensemble(Scaled):
         features, reward and end: `[N]`. Of normals by their variances, of discrete ones by their entropies."""
         least = self.config.least_std**2
         noise = p.variance.mean(0) / self.change.square() + least
-        nats = 0.5 * torch.log1p((p.mean / self.change).var(0, correction=0) / noise).sum(-1)
-        nats = nats + 0.5 * torch.log1p(p.reward.var(0, correction=0) / least)
+        nats = 0.5 * torch.log1p(_variance(p.mean / self.change) / noise).sum(-1)
+        nats = nats + 0.5 * torch.log1p(_variance(p.reward) / least)
         nats = nats + _information(torch.stack([p.cont, torch.zeros_like(p.cont)], -1))
         for odds in self._factors(p.logits):
             nats = nats + _information(odds).sum(1)
@@ -251,6 +251,11 @@ def _drawn(member: Tensor, members: int, rng: torch.Generator) -> Tensor:
     undrawn = member == UNDRAWN
     first = torch.randint(members, (1,), generator=rng)
     return torch.where(undrawn, (undrawn.cumsum(0) + first) % members, member)
+
+
+def _variance(x: Tensor) -> Tensor:
+    """The variance of `x [E, ...]` over the members."""
+    return (x - x.mean(0)).square().mean(0)
 
 
 def _information(logits: Tensor) -> Tensor:
