@@ -1,12 +1,12 @@
 """Mechanisms: what writes an output, and the slots it reads. A gated network of them, and the causal graph it learned.
 
-Under each joint action every output has a mechanism: a small network over the slots whose gates are open. N rows, A joint
-actions, O outputs, R slots read, D numbers a slot, H hidden units, K numbers an output.
+Under each joint action every output has a mechanism: a small network over the slots whose gates are open. N rows,
+A joint actions, O outputs, R slots read, D numbers a slot, H hidden units, K numbers an output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..schema import Schema
-from .elimination import eliminate
 from .gates import CLOSED, Gates
 
 
@@ -42,7 +41,7 @@ class Mechanisms(nn.Module):
     """`actions` x `outputs` gated networks of one hidden layer, computed together.
 
     Gates pass deviations from the average read: a read that never varied can then not serve as a bias, which would keep
-    its gate open and decide wherever it does vary. While training, the average is a batch's own; `settle` fixes it to
+    its gate open and decide wherever it does vary. While training, the average is a batch's own, and when it ends
     that of all data. The constants `bias` learn as fast as gates, so that no read is needed to make up for a slow one.
     """
 
@@ -61,7 +60,8 @@ class Mechanisms(nn.Module):
         """What `reads [N, R, D]` write under the joint action `[N]`, through `gates [A, O, R]`: `[N, O, K]`."""
         n, r, d = reads.shape
         average = reads.detach().mean(0) if average is None else average
-        gated = ((reads - average)[:, None] * gates[action][..., None]).view(n, -1, r * d).transpose(0, 1)  # [O, N, R * D]
+        gated = (reads - average)[:, None] * gates[action][..., None]  # [N, O, R, D]
+        gated = gated.view(n, -1, r * d).transpose(0, 1)
         hidden = torch.bmm(gated, self.first) + self.of_action.index_select(0, action).transpose(0, 1)
         return torch.bmm(F.silu(hidden), self.second).transpose(0, 1) + self.bias[action]
 
@@ -77,10 +77,9 @@ class Mechanisms(nn.Module):
         self.gates.log_alpha.clamp_min_(0.0)
 
     @torch.no_grad()
-    def settle(self, average: Tensor, cost: Callable[[Tensor], Tensor], price: Tensor | float) -> None:
-        """Fix the average read, and close every gate that the data do not ask for (see `eliminate`)."""
-        self.average.copy_(average)
-        self.gates.log_alpha.masked_fill_(eliminate(self.gates(), cost, price), CLOSED)
+    def close(self, which: Tensor) -> None:
+        """Close gates `[A, O, R]` for good."""
+        self.gates.log_alpha.masked_fill_(which, CLOSED)
 
     def graph(self, actions: Sequence[str], effects: Sequence[tuple[str, tuple[str, ...]]], causes: Sequence[str]
               ) -> tuple[Mechanism, ...]:

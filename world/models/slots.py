@@ -22,6 +22,7 @@ from ..distributions import Board, Categorical, decode, encode
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
 from ..training import TrainingConfig
+from .elimination import eliminate
 from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides
 from .pointer import AROUND, Pointer
 from .slot_code import SlotCode
@@ -214,13 +215,13 @@ class Slots(nn.Module):
         )
         state, joint = self._encode(now), self._joint(action)
         index = self.pointer.around(*self.pointer.read(now))[0]
-        average = self._reads(state.cells, state.scalars, index).mean(0)
+        self.mechanisms.average.copy_(self._reads(state.cells, state.scalars, index).mean(0))
 
         def cost(gates: Tensor) -> Tensor:
             errors = self._errors(state.cells, state.scalars, now, action, after, reward, terminated, gates)[2]
             return errors.new_zeros(gates.shape[:2]).index_add_(0, joint, errors)
 
-        self.mechanisms.settle(average, cost, self.config.price)
+        self.mechanisms.close(eliminate(self.mechanisms.gates(), cost, self.config.price))
 
     def _errors(
         self,
