@@ -10,6 +10,7 @@ from ..schema import Schema
 
 MODELS = {
     "slots": ("slots", "Slots"),
+    "factors": ("factors", "Factors"),
     "recurrent": ("recurrent", "Recurrent"),
     "none": ("persistence", "Persistence"),
 }
