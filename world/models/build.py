@@ -11,6 +11,7 @@ from ..schema import Schema
 
 MODELS = {
     "slots": ("slots", "Slots"),
+    "factors": ("factors", "Factors"),
     "recurrent": ("recurrent", "Recurrent"),
     "ensemble": ("ensemble", "Ensemble"),
     "none": ("persistence", "Persistence"),
