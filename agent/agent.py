@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
-from .planning.objective import Objective, Return, Term
+from .planning.objective import Curiosity, Objective, Return, Term
 from .planning.plan import Budget, Planner
 from .reason import explore, reason
 from .remembered import Failures, Remembered
@@ -51,14 +51,18 @@ if TYPE_CHECKING:
 class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
+    `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
+    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
+    instead of whole trainings."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
     train_every: int = 250
     surprising: float = 3.0
     holdout: float = 0.1
+    exploration: Literal["random", "curious"] = "random"
+    curiosity: float = 0.1
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
 
@@ -176,8 +180,9 @@ class Agent:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits)
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
 
-    def objective(self) -> Objective:
-        """What the agent is after: its goals, the return, its preferences, less what its limits exclude."""
+    def objective(self, exploring: bool = False) -> Objective:
+        """What the agent is after: its goals, the return, its preferences, less what its limits exclude; and, curious
+        and `exploring`, what its model does not know."""
         kb = self.mind.knowledge
         goals: list[Term] = [
             Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
@@ -185,12 +190,13 @@ class Agent:
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
+        curious = [Curiosity(self.config.curiosity)] if exploring and self.config.exploration == "curious" else []
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *curious])
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
-    def reset(self, observation: Any) -> None:
-        """Begin an episode at `observation`."""
+    def reset(self, observation: Any, exploring: bool = False) -> None:
+        """Begin an episode at `observation`, to explore or to do well."""
         mind = self.mind
         self.end_episode()
         if self.config.adapting and self.deployment is None and self.trained_on:
@@ -201,7 +207,7 @@ class Agent:
         mind.decisions, mind.imagined_steps, mind.departures, mind.broken, mind.conflicts = [], 0, 0, 0, 0
         mind.features = self.schema.batch([seen])
         mind.belief, mind.predicted = begin(mind.imagining, mind.features), None
-        objective = self.objective()
+        objective = self.objective(exploring)
         mind.pursuit = Pursuit(objective, objective.start(mind.features))
         self._pending = None
         self._seen = seen
@@ -275,15 +281,17 @@ class Agent:
         accuracy.
 
         Every transition is durable at once, so that an interrupt loses nothing; the shield guards random actions
-        too. As planned, the model is trained again every `train_every` steps.
+        too. As planned, the model is trained again every `train_every` steps; a curious agent plans for what it does
+        not know, once there is a trained model to ask.
         """
-        done = 0
+        done, is_curious = 0, self.config.exploration == "curious"
         while done < steps:
             observation, _ = self.env.reset(seed=self._next_seed())
-            self.reset(observation)
+            self.reset(observation, exploring=True)
             reward, terminated, truncated, here = 0.0, False, False, 0
             while True:
-                native = self.step(observation, reward, terminated, truncated, random=random)
+                at_random = random or (is_curious and not self.trained_on)
+                native = self.step(observation, reward, terminated, truncated, random=at_random)
                 done += here > 0
                 if progress:
                     progress(min(done, steps), steps)
