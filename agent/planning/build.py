@@ -11,6 +11,8 @@ from .plan import Planner
 PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
+    "mppi": ("mppi", "MPPI"),
+    "random": ("random_shooting", "RandomShooting"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)
