@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from .shooting import Carry, Imagination, Shooting, ShootingConfig
 
@@ -49,7 +50,7 @@ class CEM(Shooting[CEMConfig]):
         return Carry(belief, kept, imagine.phase)
 
 
-def shares(value: torch.Tensor) -> torch.Tensor:
+def shares(value: Tensor) -> Tensor:
     """Equal weights of the elites `[B, E]`, summing to one; a broken rollout is no elite unless all are."""
-    honest = value.isfinite() | ~value.isfinite().any(1, keepdim=True)
+    honest = value.isfinite() + 1e-9
     return honest / honest.sum(1, keepdim=True)

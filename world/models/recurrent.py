@@ -251,11 +251,14 @@ class Recurrent(nn.Module):
         return torch.cat([(known - self.mean) / self.std, self.layout.onehot(codes)], -1)
 
     def _act(self, action: Tensor) -> Tensor:
-        """Actions `[..., A]` one-hot, or scaled to -1 .. 1 where they have bounds."""
+        """Actions `[..., A]` as the nets take them: numbers scaled to -1 .. 1 where they have bounds, codes one-hot."""
         low, high = self.act_layout.low, self.act_layout.high
         if self.schema.discrete_actions:
             return self.act_layout.onehot(action.long())
-        return torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
+        is_code = torch.tensor([a.is_discrete for a in self.schema.actions], device=action.device)
+        amount, codes = action[..., ~is_code], action[..., is_code].long()
+        scaled = torch.where((high - low).isfinite(), 2 * (amount - low) / (high - low) - 1, amount)
+        return torch.cat([scaled, self.act_layout.onehot(codes)], -1) if codes.shape[-1] else scaled
 
     def _advance(self, hidden: Tensor, latent: Tensor, inputs: Tensor) -> Tensor:
         return self.cell(self.embed(torch.cat([latent, inputs], -1)), hidden)
