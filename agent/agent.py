@@ -67,8 +67,9 @@ class Agent:
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
-    None. `model` is "auto", "slots", "recurrent", "none" (rules alone), or a world model of your own; `planner`
-    likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary one).
+    None. `model` is "auto", "slots", "recurrent", "ensemble", "none" (rules alone), or a world model of your own;
+    `planner` likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary
+    one).
     """
 
     def __init__(
