@@ -1,4 +1,4 @@
-"""The random generators that an environment keeps: where they are, how to begin them anew, whether they were drawn from."""
+"""The random generators that an environment keeps: where they are, how to begin them anew, whether they were used."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ class Simulator:
             raise UserError(
                 f"the simulator of '{self.schema.name}' cannot be made to show another {', '.join(changed)}: its "
                 "schema has no `restore` that writes features into the environment. Give it one (dataclasses.replace("
-                "schema, restore=...)), take back the rule that changes them, or perceive with the simulator's own schema"
+                "schema, restore=...)), take back the rule that changes them, or perceive with the simulator's schema"
             )
         env = self.cloning.load(clone.saved)
         ended = self._world.restore(env, {f.name: row[f.name].numpy() for f in self.schema.features})
