@@ -144,7 +144,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "floats for feasible": (changed(lambda o, a, r: replace(o, feasible=o.reward)), "Outcome.feasible is .*torch.bool"),
     "too many values": (changed(lambda o, a, r: replace(o, features=_half(o))), "3 values, the schema lists 2"),
     "a normal of a category": (
-        changed(lambda o, a, r: replace(o, features={**o.features, "door": Normal(ROOM.features[0], o.reward, o.cont)})),
+        changed(lambda o, a, r: replace(o, features={**o.features, "door": Normal(ROOM.features[0], o.cont, o.cont)})),
         "'door' has listed values: use Categorical"),
     "another order": (changed(lambda o, a, r: replace(o, features=dict(reversed(o.features.items())))), "that order"),
     "a reward nobody hears of": (changed(lambda o, a, r: replace(o, reward=o.reward + 1)), "predicts 'reward'"),
