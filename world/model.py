@@ -65,7 +65,8 @@ class Batch:
 @runtime_checkable
 class WorldModel(Protocol):
     """A model of a world described by `schema`. `provides` names what it can do beyond stepping:
-    "reward", "end", "uncertainty", "value", "policy", "stochastic". Methods change nothing on the object."""
+    "reward", "end", "uncertainty", "value", "policy", "stochastic", "exact" (it is the world itself). Methods
+    change nothing on the object."""
 
     schema: Schema
     provides: frozenset[str]
@@ -89,6 +90,14 @@ class WorldModel(Protocol):
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """Named losses whose sum is minimised."""
+
+
+@runtime_checkable
+class Reconsiders(Protocol):
+    """What a model may offer that knows how reward and end hang on the next features: simulators do."""
+
+    def reconsider(self, state: State, outcome: Outcome) -> Outcome:
+        """`outcome` with the reward and the end of the step into `state` as it was assimilated."""
 
 
 Policy = Callable[[State, int], Tensor]
