@@ -11,6 +11,7 @@ from .plan import Planner
 PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
+    "mcts": ("mcts", "MCTS"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)
