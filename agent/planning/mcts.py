@@ -1,11 +1,9 @@
 """Monte Carlo tree search, for B states side by side: one imagined step for all of them a simulation.
 
 A simulation goes down each tree by the rule of `selection` (PUCT, or Gumbel's root with sequential halving) to an edge
-that was not imagined yet, imagines it, and takes what it brought back up. Priors and values are the guide's (a policy
-and a critic), else the model's own where it provides them; else the prior is even and a new state is worth what random
-steps from it bring (`rollout`), or nothing: what a goal's milestones pay on the way still counts. What is infeasible,
-and what leads only to that, is ruled out where it is found. Continuous actions are a few samples a node (Hubert et al.
-2021, "Sampled MuZero").
+that was not imagined yet, imagines it, and takes what it brought back up; `first_guess` says what new states are worth.
+What is infeasible, and what leads only to that, is ruled out where it is found. Where nothing is feasible, any action is
+taken.
 
 Letters: B states, A actions a node, D numbers an action, H steps of the plan.
 """
@@ -13,7 +11,6 @@ Letters: B states, A actions a node, D numbers an action, H steps of the plan.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,16 +20,13 @@ from torch import Tensor
 from ...errors import UserError
 from ...world import tree
 from ...world.fingerprint import fingerprint
-from ...world.model import Outcome, State, WorldModel
+from ...world.model import State, WorldModel
 from ...world.schema import Schema
 from . import selection
-from .objective import Carry, Objective, Transition
+from .first_guess import advice, choices, first_guess
+from .objective import Objective, Transition
 from .plan import Budget, Plan, rank_nan_last
 from .search_tree import SearchTree
-
-Guide = Callable[[State], tuple[Tensor, Tensor]]
-"""state of N rows -> their values `[N]` and the logits of all joint actions `[N, A]`, in `Schema.all_actions` order."""
-
 
 ENDED = 0.05
 """An episode that goes on with less than this probability is over, for the search."""
@@ -47,7 +41,7 @@ class MCTSConfig:
     considered: int = 16  # actions that Gumbel's root begins with
     gumbel: float = 1.0  # scale of its noise; 0: the best by prior and value, always
     depth: int = 60  # steps a simulation goes down at most
-    rollout: int = 0  # random steps from a new state, where neither guide nor model values it
+    rollout: int = 0  # random steps from a new state, where the model does not value it
     outcomes: int = 8  # of an edge, for chancy models
     samples: int = 8  # actions a node, where actions are continuous
     warmth: float = 0.5  # share of the last plan's improved policy in this one's prior; 0: begin afresh
@@ -55,8 +49,8 @@ class MCTSConfig:
 
 @dataclass(frozen=True)
 class Improved:
-    """What a plan leaves: the root's improved policy `policy [B, A]` (the target a network learns from), and that of the
-    state it expects next, `following [B, A]`, from which the next plan starts. Empty for continuous actions."""
+    """What a plan leaves: the root's improved policy `policy [B, A]` (the target a network learns from), and that of
+    the state it expects next, `following [B, A]`, from which the next plan starts (`[B, 0]` for sampled actions)."""
 
     policy: Tensor
     following: Tensor
@@ -67,8 +61,8 @@ class MCTS:
 
     commits = False
 
-    def __init__(self, config: MCTSConfig | None = None, guide: Guide | None = None) -> None:
-        self.config, self.guide = config or MCTSConfig(), guide
+    def __init__(self, config: MCTSConfig | None = None) -> None:
+        self.config = config or MCTSConfig()
         if self.config.root not in ("gumbel", "puct"):
             raise UserError(f"MCTS has no root '{self.config.root}'; choose root='gumbel' or root='puct'")
 
@@ -86,12 +80,12 @@ class MCTS:
     @torch.no_grad()
     def plan(self, model: WorldModel, state: State, objective: Objective, carry: Improved | None,
              rng: torch.Generator, budget: Budget | None = None) -> Plan:
-        """Plan for each of the B states, by the first of the budget's limits and the number of simulations; one
-        simulation is always made. Raises `UserError` where `unfit` does not hold its peace."""
+        """Plan for each of the B states, within the budget and the number of simulations; one is always made. Raises
+        `UserError` where the actions do not fit."""
         if reason := self.unfit(model.schema):
             raise UserError(reason)
         began, budget, c = time.perf_counter(), budget or Budget(), self.config
-        cost, simulations = 1 + (0 if self._values(model) else c.rollout), c.simulations
+        cost, simulations = 1 + (0 if "value" in model.provides else c.rollout), c.simulations
         trees, spent = self._rooted(model, state, objective, carry, rng, budget.transitions, cost)
         if budget.transitions is not None:
             simulations = max(1, min(simulations, (budget.transitions - spent) // cost))
@@ -140,7 +134,7 @@ class MCTS:
             fresh[rows] = child < 0
             live[rows] = trees.goes_on(rows, edge)
             at[rows] = child.clamp_min(0)
-        returns = trees.worth(torch.arange(trees.batch), at)  # where it goes no deeper: as much as is known of the place
+        returns = trees.worth(torch.arange(trees.batch), at)  # where it goes no deeper: what is known of the place
         rows = fresh.nonzero()[:, 0]
         if len(rows):
             returns[rows], feasible = self._grow(model, objective, trees, rows, last[:, rows], slot, rng)
@@ -161,8 +155,8 @@ class MCTS:
             return selection.interior(visits, weights)
         return selection.halving(visits, weights, gumbel, self.config.considered, simulations)
 
-    def _grow(self, model: WorldModel, objective: Objective, trees: SearchTree, rows: Tensor, edge: Tensor, slot: int,
-              rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _grow(self, model: WorldModel, objective: Objective, trees: SearchTree, rows: Tensor, edge: Tensor,
+              slot: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Imagine one edge `[3, N]` in each of the trees `rows`: what the new states are worth, and whether the steps
         are feasible (those that are not are ruled out)."""
         before = trees.state(rows, edge[0])
@@ -175,8 +169,8 @@ class MCTS:
             model.decode(before), taken, seen, out.reward, out.cont, out.feasible, out.uncertainty, ones, 0))
         feasible = out.feasible & gain.isfinite()
         trees.logits[rows[~feasible], edge[0, ~feasible], edge[1, ~feasible]] = -torch.inf
-        actions = self._actions(model.schema, len(rows), rng)
-        value, logits = self._guess(model, objective, after, carry, out, actions, rng)
+        actions = choices(model.schema, len(rows), self.config.samples, rng)
+        value, logits = first_guess(model, objective, after, carry, out, actions, self.config.rollout, rng)
         key = fingerprint(seen, *objective.key(carry))
         is_exact = sure and all(f.is_discrete for f in model.schema.features)
         known = trees.find(rows, key) if is_exact else torch.full_like(rows, -1)
@@ -192,16 +186,12 @@ class MCTS:
             trees.closed[rows, edge[0], edge[1]] = ~trees.goes_on(rows, edge)
         return torch.where(new, value, trees.worth(rows, known.clamp_min(0))), feasible
 
-    # --- priors, values, actions ----------------------------------------------------------------------------------
-
     def _rooted(self, model: WorldModel, state: State, objective: Objective, carry: Improved | None,
                 rng: torch.Generator, limit: int | None, cost: int) -> tuple[SearchTree, int]:
         """The trees with their roots, whose infeasible actions are ruled out where the budget lasts for looking."""
         b, features = tree.size(state), model.decode(state)
-        actions = self._actions(model.schema, b, rng)
-        value, logits = torch.zeros(b), torch.zeros(actions.shape[:2])
-        if self.guide:
-            value, logits = self.guide(state)
+        actions = choices(model.schema, b, self.config.samples, rng)
+        value, logits = advice(model, state, actions)
         if carry is not None and carry.following.shape == logits.shape:
             known = carry.following.sum(1, keepdim=True) > 0
             mixed = logits.softmax(1).lerp(carry.following, self.config.warmth).log()
@@ -216,56 +206,10 @@ class MCTS:
         trees.key[:, 0] = fingerprint(features, *objective.key(start))
         return trees, spent
 
-    def _actions(self, schema: Schema, n: int, rng: torch.Generator) -> Tensor:
-        """The actions of `n` new nodes, `[n, A, D]`: all of them, or samples within their bounds."""
-        if schema.discrete_actions:
-            return schema.all_actions().expand(n, -1, -1)
-        low, high = (torch.tensor([getattr(a, side) for a in schema.actions]) for side in ("low", "high"))
-        low, high = low.nan_to_num(neginf=-1.0), high.nan_to_num(posinf=1.0)
-        return low + torch.rand(n, self.config.samples, len(low), generator=rng) * (high - low)
-
-    def _values(self, model: WorldModel) -> bool:
-        return self.guide is not None or "value" in model.provides
-
-    def _guess(self, model: WorldModel, objective: Objective, state: State, carry: Carry, out: Outcome, actions: Tensor,
-               rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What new states are worth `[N]`, and the prior over their `actions [N, A, D]`."""
-        even = torch.zeros(actions.shape[:2])
-        if self.guide:
-            value, logits = self.guide(state)
-            return value, logits if model.schema.discrete_actions else even
-        logits = even
-        if "policy" in model.provides and model.schema.discrete_actions and out.action_logits is not None:
-            if out.action_logits.shape != even.shape:
-                raise UserError(f"the model's policy speaks of {out.action_logits.shape[1]} actions, the world "
-                                f"'{model.schema.name}' has {even.shape[1]}; return a logit for each joint action")
-            logits = out.action_logits
-        if "value" in model.provides and out.value is not None:
-            return out.value, logits
-        return self._random_return(model, objective, state, carry, actions.shape[1], rng), logits
-
-    def _random_return(self, model: WorldModel, objective: Objective, state: State, carry: Carry, choices: int,
-                       rng: torch.Generator) -> Tensor:
-        """What `rollout` random steps bring, discounted `[N]`; an infeasible step is skipped."""
-        n = tree.size(state)
-        total, running = torch.zeros(n), torch.ones(n)
-        for _ in range(self.config.rollout):
-            actions = self._actions(model.schema, n, rng)
-            taken = actions[torch.arange(n), torch.randint(choices, (n,), generator=rng)]
-            after, out = model.step(state, taken, rng)
-            went, gain, _ = objective.advance(carry, Transition(
-                model.decode(state), taken, model.decode(after), out.reward, out.cont, out.feasible, out.uncertainty,
-                torch.ones(n), 0))
-            total = total + running * torch.where(out.feasible, gain, 0.0)
-            running = running * torch.where(out.feasible, objective.discount * out.cont, 1.0)
-            state, carry = tree.choose(out.feasible, after, state), tree.choose(out.feasible, went, carry)
-        return total
-
     # --- what is made of the trees --------------------------------------------------------------------------------
 
     def _decide(self, trees: SearchTree, gumbel: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The action to take `[B]`, and the root's improved policy `[B, A]`: of the most visited actions the best. Where
-        nothing is feasible, any."""
+        """The action to take `[B]`: of the most visited the best; and the root's improved policy `[B, A]`."""
         rows, root = torch.arange(trees.batch), torch.zeros(trees.batch, dtype=torch.int64)
         visits, q, logits = trees.visits[:, 0], trees.q(rows, root), trees.logits[:, 0]
         visits = visits.masked_fill(logits.isneginf(), -1)
@@ -289,12 +233,12 @@ class MCTS:
             weights = torch.where(tried.sum(1, keepdim=True) > 0, tried.log(), logits)
         return weights.softmax(1).nan_to_num(0.0)
 
-    def _trace(self, model: WorldModel, trees: SearchTree, action: Tensor, policy: Tensor, transitions: int, began: float,
-               statistics: dict[str, float]) -> Plan:
+    def _trace(self, model: WorldModel, trees: SearchTree, action: Tensor, policy: Tensor, transitions: int,
+               began: float, statistics: dict[str, float]) -> Plan:
         """The plan along the most visited edges; a shorter sequence repeats its last action."""
         rows = torch.arange(trees.batch)
         value, choice = trees.q(rows, torch.zeros_like(rows))[rows, action], action
-        slots, sequence = [torch.zeros_like(rows)], []
+        slots, sequence = [torch.zeros_like(rows)], list[Tensor]()
         reached, live = torch.zeros(trees.batch, dtype=torch.bool), torch.ones(trees.batch, dtype=torch.bool)
         while len(sequence) < self.config.depth:
             at = slots[-1]

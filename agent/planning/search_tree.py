@@ -1,4 +1,4 @@
-"""The arrays of B search trees that grow side by side: what was imagined where, how often it was tried, what it brought.
+"""The arrays of B search trees that grow side by side: what was imagined where, how often, and what it brought.
 
 Slot 0 of each tree is its root; simulation n may fill slot n + 1. Statistics are kept an edge (state, action), not a
 node, so that two ways into one state can share it: where features are discrete and the model is sure, a state that was
@@ -51,17 +51,15 @@ class SearchTree:
             room[:, 0] = leaf
             return room.flatten(0, 1)
 
-        floats = {"dtype": torch.float32, "device": logits.device}
-        edges = (b, slots, a, outcomes)
+        def full(value: float, *shape: int) -> Tensor:
+            return torch.full((b, *shape), float(value))
+
+        edge, edges = (slots, a), (slots, a, outcomes)
         grown = SearchTree(
             tree.tree_map(roomy, state), tree.tree_map(roomy, carry), actions.new_zeros(b, slots, a, d),
-            torch.full(edges, -1, device=logits.device), torch.zeros(edges, **floats), torch.ones(edges, **floats),
-            torch.zeros(edges, dtype=torch.bool, device=logits.device), torch.zeros(edges[:3], **floats),
-            torch.zeros(edges[:3], **floats), torch.zeros(edges[:3], **floats),
-            torch.zeros(edges[:3], dtype=torch.bool, device=logits.device), torch.zeros(b, slots, **floats),
-            torch.zeros(b, slots, dtype=torch.int64, device=logits.device),
-            torch.zeros(b, slots, dtype=torch.int64, device=logits.device),
-            torch.full((b,), torch.inf, **floats), torch.full((b,), -torch.inf, **floats))
+            full(-1, *edges).long(), full(0, *edges), full(1, *edges), full(0, *edges).bool(), full(0, *edge),
+            full(0, *edge), full(0, *edge), full(0, *edge).bool(), full(0, slots), full(0, slots).long(),
+            full(0, slots).long(), full(torch.inf), full(-torch.inf))
         grown.actions[:, 0], grown.logits[:, 0], grown.value[:, 0] = actions, logits, value
         return grown
 
@@ -107,8 +105,8 @@ class SearchTree:
         return torch.where(same.any(1), same.long().argmax(1), -1)
 
     def goes_on(self, rows: Tensor, edge: Tensor) -> Tensor:
-        """Whether a way leads on beyond `edge [3, N]` (node, action, outcome): what follows was imagined, is not the end,
-        and is deeper than the node. A link back to where the search has been is not followed, or it went in circles.
+        """Whether a way leads on beyond `edge [3, N]` (node, action, outcome): what follows was imagined, is not the
+        end, and is deeper than the node. A link back to where the search has been is not followed: it goes in circles.
         """
         child = self.child[rows, *edge]
         deeper = self.depth[rows, child.clamp_min(0)] > self.depth[rows, edge[0]]

@@ -39,7 +39,8 @@ def completed(visits: Tensor, q: Tensor, logits: Tensor, value: Tensor) -> Tenso
     return torch.where(tried, q, ((value + total * weighted) / (1 + total))[:, None])
 
 
-def improved(visits: Tensor, q: Tensor, logits: Tensor, value: Tensor, scale: float = 0.1, init: float = 50.0) -> Tensor:
+def improved(visits: Tensor, q: Tensor, logits: Tensor, value: Tensor, scale: float = 0.1,
+             init: float = 50.0) -> Tensor:
     """Log-weights of the improved policy (eq. 11): logits + sigma(completed q), where sigma grows with the visits and q
     is moved to 0..1 among the actions of the node that are not ruled out. Where the returns are
     right, their softmax is no worse a policy than the prior.
@@ -73,15 +74,15 @@ def halving(visits: Tensor, weights: Tensor, gumbel: Tensor, considered: int, si
 @lru_cache(maxsize=64)
 def schedule(considered: int, simulations: int) -> Tensor:
     """Sequential halving (Karnin et al. 2013): how many visits the action has whose turn is at simulation n, when m
-    actions are considered, `[considered + 1, simulations]`. All m get equal visits, then the better half of them, and so
-    on down to two."""
+    actions are considered, `[considered + 1, simulations]`. All m get equal visits, then the better half of them, and
+    so on down to two."""
     return torch.tensor([_turns(m, simulations) for m in range(considered + 1)])
 
 
 def _turns(m: int, simulations: int) -> list[int]:
     if m <= 1:
         return list(range(simulations))
-    rounds, turns, visits, left = math.ceil(math.log2(m)), [], [0] * m, m
+    rounds, turns, visits, left = math.ceil(math.log2(m)), list[int](), [0] * m, m
     while len(turns) < simulations:
         for _ in range(max(1, simulations // (rounds * left))):
             turns += visits[:left]

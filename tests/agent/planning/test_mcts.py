@@ -226,16 +226,21 @@ def test_chance_is_averaged() -> None:
     assert sure.value.item() == pytest.approx(10.0)
 
 
-def test_a_models_values_and_a_guides_prior_are_used() -> None:
+def test_a_models_values_and_its_advice_are_used() -> None:
     model = Table([[1, 2], [1, 1], [2, 2]], {}, values={2: 1.0})
     assert plan(model, states(0), simulations=2, gumbel=0.0).action.item() == 1
 
-    def guide(state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        n = len(state["s"])
-        return torch.zeros(n), torch.tensor([[0.0, 9.0]]).repeat(n, 1)
+    class Advised(Table):
+        width = 2
 
-    guided = MCTS(MCTSConfig(simulations=1), guide)
-    assert guided.plan(Table(model.to, {}), states(0), RETURN, None, seeded()).action.item() == 1
+        def advice(self, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+            return torch.zeros(len(state["s"])), torch.tensor([[0.0, 9.0, 0.0][: self.width]])
+
+    advised = Advised(model.to, {})
+    assert plan(advised, states(0), simulations=1).action.item() == 1
+    advised.width = 3
+    with pytest.raises(UserError, match="3 actions"):
+        plan(advised, states(0))
 
 
 def test_random_steps_value_what_lies_beyond() -> None:
