@@ -12,6 +12,7 @@ PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
     "mcts": ("mcts", "MCTS"),
+    "dyna": ("dyna", "DynaQ"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)

@@ -1,9 +1,9 @@
 """Monte Carlo tree search, for B states side by side: one imagined step for all of them a simulation.
 
 A simulation goes down each tree by the rule of `selection` (PUCT, or Gumbel's root with sequential halving) to an edge
-that was not imagined yet, imagines it, and takes what it brought back up; `first_guess` says what new states are worth.
-What is infeasible, and what leads only to that, is ruled out where it is found. Where nothing is feasible, any action is
-taken.
+that was not imagined yet, imagines it, and takes what it brought back up. `first_guess` says what new states are worth.
+Infeasible actions, and those that only lead to such, are ruled out where they are found; where nothing is feasible, any
+action is taken.
 
 Letters: B states, A actions a node, D numbers an action, H steps of the plan.
 """
