@@ -11,6 +11,8 @@ from .plan import Planner
 PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
+    "mcts": ("mcts", "MCTS"),
+    "dyna": ("dyna", "DynaQ"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)
