@@ -11,6 +11,7 @@ from .plan import Planner
 PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
+    "actor_critic": ("actor_critic", "ActorCritic"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)
