@@ -33,6 +33,7 @@ from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
+from .planning.learner import Learner
 from .planning.objective import Objective, Return, Term
 from .planning.plan import Budget, Planner
 from .reason import explore, reason
@@ -65,7 +66,7 @@ class Agent:
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
     None. `model` is "auto", "slots", "recurrent", "none" (rules alone), or a world model of your own; `planner`
-    likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary one).
+    likewise "auto", "search", "cem", "actor_critic" or your own. `memory` is a file for the experience (None: a temporary one).
     """
 
     def __init__(
@@ -294,17 +295,29 @@ class Agent:
         return self.train(training) if train else {}
 
     def train(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
-        """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy."""
+        """Train the world model on all of memory, calibrate the limits, check the rules, and improve a planner that
+        learns; the held-out accuracy of the model."""
         if self.trainer is None:
             self.trained_on = len(self.mind.memory)
             self.check(effects=False)
+            self.improve(progress)
             return {}
         try:
             self.trainer.run(self.experience, steps, progress)
         finally:
             self.trained_on = len(self.mind.memory)
             self.check(effects=False)
+        self.improve(progress)
         return learning.accuracy(self.mind, self.experience)
+
+    def improve(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
+        """Let a planner that learns do so: in imagination, as refined by the rules, under the agent's own objective,
+        from states it has been in. Returns what that came to ({} for any other planner); `train` does it too."""
+        if not isinstance(self.planner, Learner):
+            return {}
+        self.mind.failures.clear()  # the model has learned from them
+        return self.planner.improve(self.mind.imagining, self.experience, self.objective(), self.mind.rng, steps,
+                                    progress)
 
     def run(
         self,

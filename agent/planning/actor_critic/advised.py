@@ -78,6 +78,9 @@ class Advised:
                    rng: torch.Generator | None = None) -> AdvisedState:
         return replace(state, inner=self.inner.assimilate(state.inner, features, rows, rng))
 
+    def latent(self, state: AdvisedState) -> Tensor:
+        return self.inner.latent(state.inner)  # type: ignore[attr-defined, no-any-return]
+
     def decode(self, state: AdvisedState) -> dict[str, Tensor]:
         return self.inner.decode(state.inner)
 
