@@ -17,6 +17,13 @@ PLANNERS = {
 NAMES = ("auto", *PLANNERS)
 
 
+def planner_name(planner: Planner) -> str | None:
+    """The name that a planner's kind goes by, or None for one of a user's own."""
+    kind = (type(planner).__module__, type(planner).__name__)
+    return next((name for name, (module, made) in PLANNERS.items()
+                 if kind[0].startswith(f"{__package__}.{module}") and kind[1] == made), None)
+
+
 def planner_for(planner: str | Planner, schema: Schema) -> Planner:
     """The planner called `planner`, or the given one itself: "auto" searches where features and actions are all
     discrete, and shoots (CEM) elsewhere. Raises `UserError` for an unknown name or a world the planner cannot plan in.
