@@ -69,7 +69,8 @@ class Agent:
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
     None. `model` is "auto", "slots", "recurrent", "none" (rules alone), or a world model of your own; `planner`
-    likewise "auto", "search", "cem", "actor_critic" or your own. `memory` is a file for the experience (None: a temporary one).
+    likewise "auto", "search", "cem", "actor_critic" or your own. `memory` is a file for the experience (None: a
+    temporary one).
     """
 
     def __init__(

@@ -10,7 +10,7 @@ _TENSOR, _ITEMS = "$tensor", "$items"
 
 
 def pack(state: Any, name: str) -> tuple[dict[str, Tensor], Any]:
-    """Nested dictionaries and lists of tensors and JSON data to tensors, whose names begin with `name`, and JSON data."""
+    """Nested dictionaries and lists of tensors and JSON data to tensors, named from `name` on, and JSON data."""
     if isinstance(state, Tensor):
         return {name: state.detach().contiguous()}, {_TENSOR: name}
     if isinstance(state, dict):

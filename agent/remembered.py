@@ -58,7 +58,7 @@ class Remembered:
         return self.inner.assimilate(state, features, rows, rng)
 
     def latent(self, state: State) -> Tensor:
-        return self.inner.latent(state)  # type: ignore[attr-defined, no-any-return]
+        return self.inner.latent(state)  # type: ignore[attr-defined]
 
     def decode(self, state: State) -> dict[str, Tensor]:
         return self.inner.decode(state)

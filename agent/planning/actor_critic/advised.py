@@ -79,7 +79,7 @@ class Advised:
         return replace(state, inner=self.inner.assimilate(state.inner, features, rows, rng))
 
     def latent(self, state: AdvisedState) -> Tensor:
-        return self.inner.latent(state.inner)  # type: ignore[attr-defined, no-any-return]
+        return self.inner.latent(state.inner)  # type: ignore[attr-defined]
 
     def decode(self, state: AdvisedState) -> dict[str, Tensor]:
         return self.inner.decode(state.inner)

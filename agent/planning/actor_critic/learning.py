@@ -86,5 +86,5 @@ def losses(networks: Networks, dream: Dream, config: ActorCriticConfig, scale: R
     towards = networks.twohot.loss(odds, returns) + config.slow_weight * networks.twohot.loss(odds, slow)
     chased = advantage * policy.log_prob(dream.chosen) + config.entropy * entropy
     found = {"actor": -(share * chased).sum(), "critic": (share * towards).sum()}
-    return found, {"return": returns[0, dream.valid].mean().item(), "entropy": entropy.mean().item(), "scale": spread.item(),
-                   "infeasible": 1 - dream.feasible.float().mean().item()}
+    return found, {"return": returns[0, dream.valid].mean().item(), "entropy": entropy.mean().item(),
+                   "scale": spread.item(), "infeasible": 1 - dream.feasible.float().mean().item()}

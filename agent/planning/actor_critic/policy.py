@@ -64,7 +64,7 @@ class Policy:
         return total
 
     def joint(self) -> Tensor:
-        """Log-probabilities of all joint actions of a discrete world, in the order of `Schema.all_actions`: `[N, M]`."""
+        """Log-probabilities `[N, M]` of all joint actions of a discrete world, ordered as `Schema.all_actions`."""
         total = self.logs[0]
         for log in self.logs[1:]:
             total = (total[..., :, None] + log[..., None, :]).flatten(-2)

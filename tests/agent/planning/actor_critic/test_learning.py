@@ -1,4 +1,4 @@
-"""The actor-critic learns what is best in small exact worlds, goes on after a restart, and says what it cannot learn."""
+"""The actor-critic learns what is best in small exact worlds, goes on after a restart, says what it cannot learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gedanken.world.training import Progress
 from ..exact_worlds import Corridor, Exact, Lives, Nothing, OneWay, Tuning, seeded
 
 torch.set_num_threads(1)
-SMALL = ActorCriticConfig(horizon=6, sequences=16, length=8, steps=60, width=32, bins=63, rate=3e-3)
+SMALL = ActorCriticConfig(horizon=6, sequences=16, length=8, steps=60, width=32, bins=63)
 ONE = replace(SMALL, horizon=1, rate=1e-2)
 RETURN = Objective([Return()], discount=0.9)
 
@@ -46,7 +46,7 @@ def test_a_corridor_is_learned_and_its_values_are_the_discounted_ways() -> None:
     right = made.policy(model, state, ()).joint().exp()[:, 2]
     assert right[3:].min() > 0.9
     wanted = 0.9 ** torch.arange(8, -1, -1)
-    assert (made.values(model, state, ()) - wanted)[4:].abs().max() < 0.25
+    assert (made.values(model, state, ()) - wanted)[4:].abs().max() < 0.15
 
 
 def test_a_continuous_action_is_learned_from_where_it_is_best() -> None:
@@ -72,14 +72,12 @@ def test_a_goal_in_two_stages_is_pursued_by_what_the_policy_reads_of_it() -> Non
     """The best way in a cell depends on the stage: first back to 3, then on to 6."""
     model = Corridor()
     objective = Objective([goal(model.schema, "achieve cell == 3 then cell == 6")], discount=0.9)
-    made = trained(model, replace(SMALL, horizon=10), objective, steps=200)
-    cell = {"cell": torch.tensor([4, 4, 5], dtype=torch.int32)}
-    stages = torch.tensor([[0.0, 0.0], [1.0, 2.0], [1.0, 2.0]])
+    made = trained(model, replace(SMALL, horizon=8), objective, steps=120)
+    cell = {"cell": torch.tensor([4, 4], dtype=torch.int32)}
+    stages = torch.tensor([[0.0, 0.0], [1.0, 2.0]])
     odds = made.policy(model, cell, (stages,)).joint().exp()
     assert odds[0, 0] > 0.6
     assert odds[1, 2] > 0.6
-    values = made.values(model, cell, (stages,))
-    assert values[2] > values[0]
 
 
 def test_what_must_not_be_done_is_unlearned() -> None:
