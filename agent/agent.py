@@ -70,7 +70,7 @@ class Agent:
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
     None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
     the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
-    "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: a temporary one).
+    "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
     """
 
     def __init__(
