@@ -28,8 +28,7 @@ class Outcome:
     """What one imagined step brings. `cont` is the probability that the episode goes on; `feasible` is False where
     the step must not be taken; `uncertainty` is in nats; `fired` says which rules corrected the row, and `conflict`
     which of them lost there against a stronger one. `value` is what the state that the step leads to is worth, and
-    `action_logits` what the model's policy would do there: the logits of each discrete action, the mean and the log
-    standard deviation of each continuous one, side by side."""
+    `action_logits` what the model's policy would do there, of all M joint actions (`Schema.all_actions`)."""
 
     features: dict[str, Distribution]
     reward: Tensor  # [N]
@@ -37,7 +36,7 @@ class Outcome:
     feasible: Tensor  # [N] bool
     uncertainty: Tensor  # [N]
     value: Tensor | None = None  # [N]
-    action_logits: Tensor | None = None  # [N, P]
+    action_logits: Tensor | None = None  # [N, M]
     fired: Tensor | None = None  # [N, R] bool
     conflict: Tensor | None = None  # [N, R] bool
 
@@ -68,7 +67,9 @@ class Batch:
 @runtime_checkable
 class WorldModel(Protocol):
     """A model of a world described by `schema`. `provides` names what it can do beyond stepping:
-    "reward", "end", "uncertainty", "value", "policy", "stochastic". Methods change nothing on the object."""
+    "reward", "end", "uncertainty", "value", "policy", "stochastic", "exact" (it is the world itself); "latent" where it
+    has a further method `latent(state) -> [N, Z]`, numbers for a policy to read. Methods change nothing on the object.
+    """
 
     schema: Schema
     provides: frozenset[str]
@@ -92,6 +93,14 @@ class WorldModel(Protocol):
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """Named losses whose sum is minimised."""
+
+
+@runtime_checkable
+class Reconsiders(Protocol):
+    """What a model may offer that knows how reward and end hang on the next features: simulators do."""
+
+    def reconsider(self, state: State, outcome: Outcome) -> Outcome:
+        """`outcome` with the reward and the end of the step into `state` as it was assimilated."""
 
 
 Policy = Callable[[State, int], Tensor]

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from ...world import tree
-from ...world.schema import Schema
 from .sequences import Belief
 from .shooting import Carry, Imagination, Shooting, ShootingConfig
 
@@ -55,17 +54,20 @@ class MPPI(Shooting[MPPIConfig]):
         """Sequences that the model's policy takes from first actions of the belief, `[K, B, G, A]`."""
         c, model = self.config, imagine.model
         steps, cost = c.length, c.length * c.repeat * c.guided
-        count = c.guided if "policy" in model.provides and imagine.affords(4 * cost) else 0
+        has_policy = "policy" in model.provides and model.schema.discrete_actions
+        count = c.guided if has_policy and imagine.affords(4 * cost) else 0
         actions = belief.sample(count, rng)
         if not count:
             return actions
         imagine.spent += cost
+        every = model.schema.all_actions(imagine.device)
         state = tree.repeat(imagine.state, count)
         for k in range(steps - 1):
             for _ in range(c.repeat):
                 state, out = model.step(state, actions[k].flatten(0, 1), rng)
             assert out.action_logits is not None
-            actions[k + 1] = drawn(model.schema, out.action_logits, rng).view_as(actions[k])
+            chosen = torch.multinomial(out.action_logits.softmax(1), 1, generator=rng)[:, 0]
+            actions[k + 1] = every[chosen].view_as(actions[k])
         return actions
 
 
@@ -76,16 +78,3 @@ def weights(value: Tensor, temperature: float) -> Tensor:
     scale = filled.std(1, keepdim=True, correction=0).clamp_min(1e-6) * temperature
     odds = torch.where(honest | ~honest.any(1, keepdim=True), filled / scale, -torch.inf)
     return odds.softmax(1)
-
-
-def drawn(schema: Schema, parameters: Tensor, rng: torch.Generator) -> Tensor:
-    """Actions `[N, A]` of a policy (see `Outcome.action_logits`): `parameters [N, P]` are the logits of each discrete
-    action, the mean and the log standard deviation of each continuous one, side by side."""
-    parts = parameters.split([a.cardinality or 2 for a in schema.actions], 1)
-    columns = []
-    for a, part in zip(schema.actions, parts, strict=True):
-        if a.is_discrete:
-            columns.append(torch.multinomial(part.softmax(1), 1, generator=rng)[:, 0])
-        else:
-            columns.append(part[:, 0] + part[:, 1].exp() * torch.empty_like(part[:, 0]).normal_(generator=rng))
-    return schema.clamp(torch.stack([c.to(schema.action_dtype) for c in columns], 1))

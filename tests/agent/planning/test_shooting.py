@@ -346,26 +346,27 @@ def test_the_most_likely_sequence_is_what_path_integrals_follow() -> None:
     assert weights(torch.full((1, 4), -torch.inf), 0.5).tolist() == [[0.25] * 4]
 
 
-class Guided(PointMass):
-    """The point mass with a policy that pushes as hard as it can to the right, and a value that likes the right."""
+class Advising(Corridor):
+    """The corridor with a policy that walks to the right, and a value that likes the right."""
 
     provides = frozenset({"reward", "policy", "value"})
 
     def step(self, state: Features, action: Tensor,
              rng: torch.Generator | None = None) -> tuple[dict[str, Tensor], Outcome]:
         after, out = super().step(state, action, rng)
-        policy = torch.tensor([[1.0, -9.0]]).expand(len(action), -1)
-        return after, dataclasses.replace(out, value=100 * after["x"], action_logits=policy)
+        logits = torch.where((self.schema.all_actions() == torch.tensor([2, 1])).all(1), 9.0, -9.0)
+        return after, dataclasses.replace(out, value=after["cell"].float(), action_logits=logits.expand(len(action), -1))
 
 
 def test_a_models_policy_and_value_guide_the_plan() -> None:
-    state, planner = {"x": torch.full((1,), 3.0)}, MPPI(MPPIConfig(samples=8, iterations=1, horizon=5, guided=6))
-    free = planner.plan(PointMass(), state, RETURN, None, seeded())
-    led = planner.plan(Guided(), state, RETURN, None, seeded())
-    assert (free.sequence < 0.5).all()  # home is to the left
-    assert (led.sequence[1:] > 0.7).all()  # but the value says right, and the policy goes there
-    assert led.value > 200
-    assert led.transitions == free.transitions + 5 * 6
+    state = {"cell": torch.zeros(2, dtype=torch.int32)}  # too far from the end to see it
+    planner = MPPI(MPPIConfig(samples=8, iterations=1, horizon=6, guided=6))
+    free = planner.plan(Corridor(), state, RETURN, None, seeded())
+    led = planner.plan(Advising(), state, RETURN, None, seeded())
+    assert (free.value == 0).all()
+    assert (led.imagined["cell"][-1] >= 5).all()
+    assert (led.value > 4).all()
+    assert led.transitions == free.transitions + 2 * 6 * 6
 
 
 def test_a_budget_of_a_few_transitions_is_kept_by_looking_less_far() -> None:
