@@ -96,11 +96,14 @@ class Scaled(nn.Module):
         return torch.cat([(known - self.mean) / self.std, self.layout.onehot(codes)], -1)
 
     def act(self, action: Tensor) -> Tensor:
-        """Actions `[..., A]` one-hot, or scaled to -1 .. 1 where they have bounds."""
+        """Actions `[..., A]` as a network reads them: numbers with bounds scaled to -1 .. 1, codes one-hot."""
         low, high = self.act_layout.low, self.act_layout.high
         if self.schema.discrete_actions:
             return self.act_layout.onehot(action.long())
-        return torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
+        is_code = torch.tensor([a.is_discrete for a in self.schema.actions], device=action.device)
+        amount, codes = action[..., ~is_code], action[..., is_code].long()
+        scaled = torch.where((high - low).isfinite(), 2 * (amount - low) / (high - low) - 1, amount)
+        return torch.cat([scaled, self.act_layout.onehot(codes)], -1)
 
     def chosen(self, odds: Tensor) -> Tensor:
         """The codes `[N, C]` that logits `[N, V]` favour."""
