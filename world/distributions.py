@@ -229,7 +229,8 @@ class Normal:
                        std=torch.where(wide, std, self.std))
 
     def _typed(self, value: Tensor) -> Tensor:
-        return value.round().to(self.feature.dtype) if self.feature.is_discrete else value
+        f = self.feature
+        return value.round().clamp(f.low, f.high).to(f.dtype) if f.is_discrete else value
 
 
 Distribution = Categorical | Board | Normal

@@ -11,6 +11,7 @@ from ..schema import Schema
 MODELS = {
     "slots": ("slots", "Slots"),
     "recurrent": ("recurrent", "Recurrent"),
+    "rssm": ("rssm", "RSSM"),
     "none": ("persistence", "Persistence"),
 }
 """name -> (module beside this one, class). A class is made from a schema, and by `sized(schema, size)` where it comes
@@ -21,8 +22,8 @@ NAMES = ("auto", *MODELS)
 def build(model: str | WorldModel, schema: Schema) -> WorldModel:
     """The world model called `model` for `schema`, or the given one itself.
 
-    "auto" takes slots where every feature is discrete and bounded, the recurrent model elsewhere; "none" knows
-    nothing, so that rules alone decide. Raises `UserError` for an unknown name or a schema the model cannot serve.
+    "auto" takes slots where every feature is discrete and bounded, the recurrent state space model where there are
+    images, the recurrent model elsewhere; "none" knows nothing, so that rules alone decide. Raises `UserError` for an unknown name or a schema the model cannot serve.
     """
     if not isinstance(model, str):
         return model
@@ -39,6 +40,8 @@ def build(model: str | WorldModel, schema: Schema) -> WorldModel:
 
 
 def _suited(schema: Schema) -> str:
+    if any(f.is_image for f in schema.features):
+        return "rssm"
     in_grid = schema.grid.arrays if schema.grid else ()
     slots = all(f.cardinality and (not f.shape or f.name in in_grid) for f in (*schema.features, *schema.actions))
     return "slots" if slots else "recurrent"

@@ -21,12 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import UserError
 from .. import tree
 from ..distributions import Categorical, Distribution, Normal
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
 from ..training import TrainingConfig
 from .layout import Layout
+from .scaled import Scaled
 
 _LEAST_LATENT_STD = 0.1
 
@@ -70,22 +72,19 @@ def _plain(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, 1))
 
 
-class Recurrent(nn.Module):
+class Recurrent(Scaled):
     """A world model of named feature vectors (`WorldModel`). Call `fit_normaliser` on the data before training."""
 
     provides = frozenset({"reward", "end", "uncertainty"})
-    mean: Tensor
-    std: Tensor
-    change: Tensor
-    least: Tensor
-    most: Tensor
     reward_mean: Tensor
     reward_std: Tensor
 
     def __init__(self, schema: Schema, config: RecurrentConfig | None = None) -> None:
-        super().__init__()
+        if images := [f.name for f in schema.features if f.is_image]:
+            raise UserError(f"the recurrent model cannot see the image '{images[0]}'; use model='rssm'")
+        super().__init__(Layout(schema.features))
         self.schema, self.config = schema, config or RecurrentConfig()
-        c, self.layout, self.act_layout = self.config, Layout(schema.features), Layout(schema.actions)
+        c, self.act_layout = self.config, Layout(schema.actions)
         reals, codes, places = self.layout.reals, self.layout.codes, self.layout.places
         seen = reals + places
         inputs = seen + self.act_layout.reals + self.act_layout.places
@@ -96,9 +95,6 @@ class Recurrent(nn.Module):
         self.heads = _mlp(c.hidden + c.latent + inputs, c.width, 2 * reals + places + 3 * codes)
         self.reward_head = _plain(c.latent + inputs + seen + reals, c.width)
         self.cont_head = _plain(c.latent + inputs + seen + reals, c.width)
-        scales = {"mean": 0.0, "std": 1.0, "change": 1.0, "least": -math.inf, "most": math.inf}
-        for name, value in scales.items():
-            self.register_buffer(name, torch.full((reals,), value))
         self.register_buffer("reward_mean", torch.zeros(()))
         self.register_buffer("reward_std", torch.ones(()))
 
@@ -107,41 +103,15 @@ class Recurrent(nn.Module):
         """The training that suits this model: sequences long enough to be imagined open loop."""
         return TrainingConfig(steps=600, min_steps=400, batch=32, length=16, rate=3e-3, patience=4)
 
-    def prepare(self, everything: Batch, is_first: bool) -> None:
-        """Before the first training, take the scales from the data; later ones keep them and only widen the range."""
-        if is_first:
-            self.fit_normaliser(everything.features, everything.mask, everything.reward)
-        elif self.layout.reals:
-            values, _ = self._moves(everything.features, everything.mask)
-            self.least.copy_(self.least.minimum(values.amin(0)))
-            self.most.copy_(self.most.maximum(values.amax(0)))
-
-    def settle(self, everything: Batch) -> None:
-        """Nothing is left to decide when training ends."""
-
     @torch.no_grad()
     def fit_normaliser(self, features: Features, mask: Tensor | None = None, reward: Tensor | None = None) -> None:
-        """Take the scales of values, changes and rewards, and the range of values, from `features [B, T + 1, *shape]`
-        where `mask [B, T]` holds; `reward [B, T]`. What never moves keeps the scale it has."""
-        if self.layout.reals:
-            values, changes = self._moves(features, mask)
-            std, change = values.std(0, correction=0), changes.std(0, correction=0)
-            self.mean.copy_(values.mean(0))
-            self.least.copy_(values.amin(0))
-            self.most.copy_(values.amax(0))
-            self.std.copy_(torch.where(std > 1e-6, std, self.std))
-            self.change.copy_(torch.where(change > 1e-6, change, 1e-2 * self.std))
+        """Take the scales of values and changes as `Scaled` does, and the scale of `reward [B, T]`."""
+        super().fit_normaliser(features, mask)
         if reward is not None:
             paid = reward.to(self.reward_mean) if mask is None else reward.to(self.reward_mean)[mask]
             self.reward_mean.copy_(paid.mean())
             # What always paid the same is predicted closely: a planner would chase the noise of a wider scale.
             self.reward_std.copy_(paid.std(correction=0).clamp_min(0.03))
-
-    def _moves(self, features: Features, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The real features of all real steps `[M, R]`, and their changes."""
-        reals, _ = self.layout.pack(features)
-        real = torch.ones(reals.shape[0], reals.shape[1] - 1, dtype=torch.bool) if mask is None else mask
-        return reals[torch.cat([real[:, :1], real], 1)], (reals[:, 1:] - reals[:, :-1])[real]
 
     def initial(self, n: int) -> Belief:
         zeros = self.mean.new_zeros
@@ -245,10 +215,7 @@ class Recurrent(nn.Module):
                 {"params": [p for p in every if p.dim() <= 1], "weight_decay": 0.0}]
 
     def _seen(self, reals: Tensor, codes: Tensor) -> Tensor:
-        # Beyond what was seen, the nets are asked about its edge: their own extrapolation is three times further off
-        # (CartPole after random data, one step at four times its usual speeds).
-        known = torch.maximum(torch.minimum(reals, self.most), self.least)
-        return torch.cat([(known - self.mean) / self.std, self.layout.onehot(codes)], -1)
+        return torch.cat([self.scaled(reals), self.layout.onehot(codes)], -1)
 
     def _act(self, action: Tensor) -> Tensor:
         """Actions `[..., A]` one-hot, or scaled to -1 .. 1 where they have bounds."""
