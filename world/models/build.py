@@ -23,7 +23,8 @@ def build(model: str | WorldModel, schema: Schema) -> WorldModel:
     """The world model called `model` for `schema`, or the given one itself.
 
     "auto" takes slots where every feature is discrete and bounded, the recurrent state space model where there are
-    images, the recurrent model elsewhere; "none" knows nothing, so that rules alone decide. Raises `UserError` for an unknown name or a schema the model cannot serve.
+    images, the recurrent model elsewhere; "none" knows nothing, so that rules alone decide. Raises
+    `UserError` for an unknown name or a schema the model cannot serve.
     """
     if not isinstance(model, str):
         return model

@@ -66,19 +66,20 @@ class Dynamics(nn.Module):
 
     def filtered(self, tokens: Tensor, given: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
         """Observed sequences: `tokens [T + 1, B, H]` and `given [T, B, H]` to the deterministic part
-        `[T + 1, B, D]`, the posterior `[T + 1, B, S, K]` and its draws `[T + 1, B, S * K]`, which let gradients pass."""
+        `[T + 1, B, D]`, the posterior `[T + 1, B, S, K]` and its draws `[T + 1, B, S * K]`, which let gradients
+        pass."""
         c, batch = self.config, tokens.shape[1]
         uniform = uniforms(len(tokens), batch, c.latents, rng=rng, like=tokens)
-        deter = tokens.new_zeros(batch, c.deter)
-        deters, posteriors, draws = [deter], [], []
+        deters: list[Tensor] = [tokens.new_zeros(batch, c.deter)]
+        posteriors: list[Tensor] = []
+        draws: list[Tensor] = []
         for t in range(len(tokens)):
-            if t:
-                deter = self.advance(deter, self.read_stoch.dense(draws[-1]), given[t - 1], read)
-                deters.append(deter)
-            read, for_posterior = self.read_deter(deter).split(c.hidden, -1)
-            posteriors.append(self.conditioned(for_posterior, tokens[t]))
-            codes = draw(posteriors[-1], None if uniform is None else uniform[t])
-            draws.append(straight_through(codes, posteriors[-1]))
+            read, for_posterior = self.read_deter(deters[-1]).split(c.hidden, -1)
+            probs = self.conditioned(for_posterior, tokens[t])
+            draws.append(straight_through(draw(probs, None if uniform is None else uniform[t]), probs))
+            posteriors.append(probs)
+            if t < len(given):
+                deters.append(self.advance(deters[-1], self.read_stoch.dense(draws[-1]), given[t], read))
         return torch.stack(deters), torch.stack(posteriors), torch.stack(draws)
 
     def _probs(self, logits: Tensor) -> Tensor:

@@ -18,6 +18,14 @@ from .layers import Lookup, Norm, Reader
 from .twohot import TwoHot, symexp
 
 
+class _Zero(nn.Linear):
+    """A linear layer that starts at zero."""
+
+    def reset_parameters(self) -> None:
+        for p in self.parameters():
+            nn.init.zeros_(p)
+
+
 class Heads(nn.Module):
     """The heads; every output layer starts at zero."""
 
@@ -29,13 +37,10 @@ class Heads(nn.Module):
         self.read_before = Reader(layout, c.units)
         self.read_after = Reader(layout, 2 * c.units, 2 * layout.reals)
         self.features_norm, self.outlook_norm = Norm(c.units), Norm(2, c.units)
-        self.features = nn.Linear(c.units, 2 * layout.reals + layout.places + 3 * layout.codes)
+        self.features = _Zero(c.units, 2 * layout.reals + layout.places + 3 * layout.codes)
         self.twohot = TwoHot()
-        self.reward = nn.Linear(c.units, len(self.twohot.values))
-        self.cont = nn.Linear(c.units, 1)
-        for out in (self.features, self.reward, self.cont):
-            nn.init.zeros_(out.weight)
-            nn.init.zeros_(out.bias)
+        self.reward = _Zero(c.units, len(self.twohot.values))
+        self.cont = _Zero(c.units, 1)
 
     def read(self, deter: Tensor, stoch: Tensor) -> tuple[Tensor, Tensor]:
         """The part of the hidden layers that reads `deter [N, D]`; `stoch [N, 3 U]` is the read of the latents. The

@@ -6,6 +6,7 @@ Letters: Y x X pixels of P channels; 64 x 64 x 3 is usual. Pixels are bytes outs
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class ImageEncoder(nn.Module):
         self.feature = feature
         y, x, channels = (*feature.shape, 1)[:3]
         sizes = [channels, *(depth * k for k in _CHANNELS)]
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(Norm(b) for b in sizes[1:])
         self.read = nn.Linear(math.prod((y, x)) // 4**_STAGES * sizes[-1], units, bias=False)
 
@@ -61,7 +62,7 @@ class ImageDecoder(nn.Module):
         sizes = [*(depth * k for k in reversed(_CHANNELS)), channels]
         self.write = nn.Linear(units, math.prod(self.least))
         self.norms = nn.ModuleList(Norm(a) for a in sizes[:-1])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(sizes))
         self.log_std = nn.Parameter(torch.tensor(math.log(25.0)))
 
     def forward(self, units: Tensor) -> Tensor:

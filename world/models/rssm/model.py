@@ -160,7 +160,7 @@ class RSSM(Scaled):
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """`dyn` and `rep`, the two sides of the KL; `features`, `images`, `reward` and `cont`: equations 4 and 5 of the
-        paper, each a mean over the transitions that `batch.mask` holds for. Without `rng` latents are the most likely."""
+        paper, each a mean over the transitions that `batch.mask` holds for. Without `rng` latents are the likeliest."""
         c, device = self.config, self.mean.device
         reals, codes = (x.transpose(0, 1) for x in self._pack(batch.features))  # [T + 1, B, ...]
         images = {f.name: batch.features[f.name].to(device).transpose(0, 1) for f in self.image_features}
@@ -187,6 +187,7 @@ class RSSM(Scaled):
             "cont": F.binary_cross_entropy_with_logits(cont, 1 - ended.flatten().to(cont.dtype), reduction="none"),
         }
         for name, decoder in self.image_decoders.items():
+            assert isinstance(decoder, ImageDecoder)
             pixels = images[name][1:].flatten(0, 1)
             terms["images"] = terms.get("images", 0.0) + decoder.loss(decoder(hidden), pixels)
         here = mask.flatten().to(deter.dtype)
@@ -234,6 +235,7 @@ class RSSM(Scaled):
             features[f.name] = Categorical(f, odds)
         for f in self.image_features:
             decoder = self.image_decoders[f.name]
+            assert isinstance(decoder, ImageDecoder)
             pixels = decoder(hidden)
             features[f.name] = Normal(f, pixels, decoder.log_std.exp().expand_as(pixels))
         return {f.name: features[f.name] for f in self.schema.features}
