@@ -55,13 +55,12 @@ class Dynamics(nn.Module):
         """The prior `[..., S, K]` of the latents."""
         return self._probs(self.prior(deter))
 
-    def seen(self, deter: Tensor, tokens: Tensor) -> Tensor:
-        """The posterior `[..., S, K]` given the linear read `tokens [..., H]` of what was seen."""
-        h = self.config.hidden
-        return self.conditioned(F.linear(deter, self.read_deter.weight[h:], self.read_deter.bias[h:]), tokens)
+    def posterior_read(self, deter: Tensor) -> Tensor:
+        """The posterior's linear read `[..., H]` of the deterministic part."""
+        return F.linear(deter, self.read_deter.weight[self.config.hidden :], self.read_deter.bias[self.config.hidden :])
 
     def conditioned(self, read: Tensor, tokens: Tensor) -> Tensor:
-        """The same from the linear read `[..., H]` of the deterministic part."""
+        """The posterior `[..., S, K]` from the linear reads `[..., H]` of the deterministic part and of what is seen."""
         return self._probs(self.posterior(read + tokens))
 
     def filtered(self, tokens: Tensor, given: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:

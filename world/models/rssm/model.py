@@ -100,10 +100,10 @@ class RSSM(Scaled):
         if action is not None:
             after = self._advance(state, action)
             deter = after if reset is None else torch.where(reset[:, None], deter, after)
-        reals, codes = self._pack(features)
-        images = {f.name: features[f.name] for f in self.image_features}
-        probs = self.dynamics.seen(deter, self._tokens(self._seen(reals), codes, images))
-        return Belief(deter, self._drawn(probs, rng), reals, codes, images)
+        told = replace(state, deter=deter, **self._features(features))
+        tokens = self._tokens(self._seen(told.reals), told.codes, told.images)
+        probs = self.dynamics.conditioned(self.dynamics.posterior_read(deter), tokens)
+        return replace(told, stoch=self._drawn(probs, rng))
 
     @torch.no_grad()
     def step(self, state: Belief, action: Tensor, rng: torch.Generator | None = None) -> tuple[Belief, Outcome]:
@@ -116,13 +116,12 @@ class RSSM(Scaled):
         mean, std = moved(state.reals, move, spread, self.change)
         features = self._distributions(mean.clamp(self.layout.low, self.layout.high), std, logits, hidden)
         values = {k: d.mode() if rng is None else d.sample(rng) for k, d in features.items()}
-        reals, codes = self._pack(values)
-        reward, cont = self.heads.outlook(outlook, self._seen(reals), codes)
+        after = Belief(deter, stoch, **self._features(values))
+        reward, cont = self.heads.outlook(outlook, self._seen(after.reals), after.codes)
         # Nats above the surest prediction there can be, summed over the features.
         uncertainty = (std / (self.change * self.config.least_std)).log().sum(-1)
         for odds in self.layout.split(logits):
             uncertainty = uncertainty + _entropy(odds)
-        after = Belief(deter, stoch, reals, codes, {f.name: values[f.name] for f in self.image_features})
         return after, Outcome(features, self.heads.twohot.mean(reward), cont.sigmoid(),
                               torch.ones_like(cont, dtype=torch.bool), uncertainty)
 
@@ -131,18 +130,16 @@ class RSSM(Scaled):
         """The posterior given `features` at the step the state stands for. Only rows that differ from what they stood
         for change; on them the features are replaced, `deter` stays, and of the latents only those change that the
         difference says something of (`coupled`): what is hidden and unrelated is kept."""
-        reals, codes = self._pack(features)
-        images = {f.name: features[f.name] for f in self.image_features}
-        new = replace(state, reals=reals, codes=codes, images=images)
-        at = (rows & _differs(new, state)).nonzero()[:, 0]
+        told = replace(state, **self._features(features))
+        rows = rows & _differs(told, state)
+        at = rows.nonzero()[:, 0]
         if len(at) == 0:
             return state
-        old, new = tree.take(state, at), tree.take(new, at)
-        pair = tree.concatenate([old, new])
-        tokens = self._tokens(self._seen(pair.reals), pair.codes, pair.images)
-        before, after = self.dynamics.seen(pair.deter, tokens).chunk(2)
-        new = replace(new, stoch=coupled(old.stoch, before, after, rng))
-        return tree.tree_map(lambda whole, part: whole.index_copy(0, at, part), state, new)
+        new = tree.choose(rows, told, state) if len(at) < len(rows) else told
+        read = self.dynamics.posterior_read(state.deter[at])
+        old_probs, new_probs = (self.dynamics.conditioned(read, self._tokens(
+            self._seen(b.reals[at]), b.codes[at], {k: v[at] for k, v in b.images.items()})) for b in (state, told))
+        return replace(new, stoch=state.stoch.index_copy(0, at, coupled(state.stoch[at], old_probs, new_probs, rng)))
 
     def decode(self, state: Belief) -> dict[str, Tensor]:
         """The features the state stands for: exactly those observed or assimilated last, else the imagined ones."""
@@ -194,6 +191,11 @@ class RSSM(Scaled):
         return {name: (term * here).sum() / here.sum().clamp_min(1) for name, term in terms.items()}
 
     # --- its parts ------------------------------------------------------------------------------------------------
+
+    def _features(self, features: Features) -> dict[str, Any]:
+        """The part of a belief that is features."""
+        reals, codes = self._pack(features)
+        return {"reals": reals, "codes": codes, "images": {f.name: features[f.name] for f in self.image_features}}
 
     def _pack(self, features: Features) -> tuple[Tensor, Tensor]:
         if self.layout.features:
