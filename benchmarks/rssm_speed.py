@@ -26,10 +26,11 @@ from gedanken.world.models.rssm import RSSM
 from gedanken.world.models.rssm.twohot import symexp, symlog
 from gedanken.world.refine import Refined
 from gedanken.world.rules.compile import Compiled
+from gedanken.world.schema import Features
 
 
 class Hand:
-    """The equations of `RSSM` written out: every input one-hot, every layer one product, one time step after another."""
+    """The equations of `RSSM` written out: every input one-hot, every layer one product, one step after another."""
 
     def __init__(self, model: RSSM) -> None:
         self.m, self.c, self.d, self.h = model, model.config, model.dynamics, model.heads
@@ -84,7 +85,8 @@ class Hand:
         r, v, c = layout.reals, layout.places, layout.codes
         move, spread, logits, bonus = F.linear(hidden, h.features.weight, h.features.bias).split([r, r, v, 3 * c], -1)
         at = torch.cat([part.argmax(-1, keepdim=True) for part in onehot.split(layout.count.tolist(), -1)], -1)
-        return move, F.softplus(spread - 1) + self.c.least_std, logits + layout.moved(at, bonus.view(-1, 3, c)), x[:, u:]
+        logits = logits + layout.moved(at, bonus.view(-1, 3, c))
+        return move, F.softplus(spread - 1) + self.c.least_std, logits, x[:, u:]
 
     def outlook(self, part: Tensor, seen: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor]:
         h = self.h
@@ -190,7 +192,7 @@ def imagination(figures: Figures, seeds: range, budget: float, size: str, n: int
         def act(latent: Tensor, actor: nn.Sequential = actor) -> Tensor:
             return actor(latent).argmax(-1, keepdim=True)
 
-        def run(world: RSSM | Refined, model: RSSM = model, state: object = state) -> None:
+        def run(world: RSSM | Refined, model: RSSM = model, now: Features = now) -> None:
             start, random = begin(world, now), torch.Generator().manual_seed(0)
             for _ in range(horizon):
                 inner = start.inner if isinstance(world, Refined) else start

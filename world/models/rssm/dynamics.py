@@ -60,7 +60,7 @@ class Dynamics(nn.Module):
         return F.linear(deter, self.read_deter.weight[self.config.hidden :], self.read_deter.bias[self.config.hidden :])
 
     def conditioned(self, read: Tensor, tokens: Tensor) -> Tensor:
-        """The posterior `[..., S, K]` from the linear reads `[..., H]` of the deterministic part and of what is seen."""
+        """The posterior `[..., S, K]` from the linear reads of the deterministic part and of what is seen."""
         return self._probs(self.posterior(read + tokens))
 
     def filtered(self, tokens: Tensor, given: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
