@@ -54,6 +54,7 @@ class AgentConfig:
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
     `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
     also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings."""
 
@@ -64,6 +65,7 @@ class AgentConfig:
     holdout: float = 0.1
     exploration: Literal["random", "curious"] = "random"
     curiosity: float = 0.1
+    violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
 
@@ -179,7 +181,7 @@ class Agent:
             if isinstance(e.rule.statement, Avoid | Maintain)
         ]
         if self.trained_on:
-            mind.limits = learning.calibrate(mind, self.experience, mind.limits)
+            mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
 
     def objective(self, exploring: bool = False) -> Objective:

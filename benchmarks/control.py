@@ -3,17 +3,17 @@
     python benchmarks/control.py [--quick] [--parts pendulum,cartpole,car,acrobot] [--seed 0] [--seeds 5]
                                  [--results FILE] [--json PATH]
 
-One agent a seed (`model="ensemble"`, CEM) lives `interactions` steps of the environment, the first few at random, the rest
-as planned, with its model trained again every so often. Reward and end are learned; nothing is told. Then it plays 20
-episodes from seeds of their own, planned for side by side, without learning. `--results` keeps what each (part, seed)
-came to, one JSON object a line; what stands there is not run again.
+One agent a seed (`model="ensemble"`, CEM) lives `interactions` steps of the environment, the first few at random, the
+rest as planned, with its model trained again every so often. Reward and end are learned; nothing is told. Then it plays
+20 episodes from seeds of their own, planned for side by side, without learning. `--results` keeps what each part and
+seed came to, one JSON object a line; what stands there is not run again.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from common import Figures, options
 import gedanken
 from gedanken.agent.planning.cem import CEM, CEMConfig
 from gedanken.world.model import begin
+from gedanken.world.training import TrainingConfig
 
 TEST_SEED = 80_000_000
 
@@ -41,13 +42,14 @@ class Part:
     agent: dict[str, Any] = field(default_factory=dict)
 
 
+TRAINING = TrainingConfig(steps=500, min_steps=300, batch=128, length=1, rate=3e-3, patience=3)
 PARTS = {
-    "pendulum": Part("Pendulum-v1", -200, 2_000, 200, 200, CEMConfig(horizon=25, samples=96, iterations=3)),
-    "cartpole": Part("CartPole-v1", 475, 1_500, 250, 250, CEMConfig(horizon=20, samples=48, iterations=2)),
-    "car": Part("MountainCarContinuous-v0", 90, 5_000, 250, 250,
-                CEMConfig(horizon=80, repeat=8, samples=64, iterations=3, spread=1.0),
+    "pendulum": Part("Pendulum-v1", -200, 1_000, 200, 200, CEMConfig(horizon=20, samples=64, iterations=2, colour=1.0)),
+    "cartpole": Part("CartPole-v1", 475, 1_000, 250, 250, CEMConfig(horizon=16, samples=32, iterations=2)),
+    "car": Part("MountainCarContinuous-v0", 90, 2_000, 250, 250,
+                CEMConfig(horizon=80, repeat=8, samples=48, iterations=2, spread=1.0),
                 {"exploration": "curious", "curiosity": 0.3, "holdout": 0.0}),
-    "acrobot": Part("Acrobot-v1", -100, 5_000, 500, 500, CEMConfig(horizon=64, repeat=4, samples=96, iterations=2),
+    "acrobot": Part("Acrobot-v1", -100, 3_000, 500, 500, CEMConfig(horizon=64, repeat=4, samples=64, iterations=2),
                     {"exploration": "curious", "curiosity": 0.1}),
 }
 
@@ -66,13 +68,14 @@ def main() -> None:
     for name in ("cartpole",) if args.quick else args.parts.split(","):
         part, found = PARTS[name], []
         for seed in range(args.seed, args.seed + (1 if args.quick else args.seeds)):
-            kept = [r for r in done if (r["part"], r["seed"]) == (name, seed) and r["settings"] == json.loads(settings(part))]
-            if not kept or args.quick:
-                kept = [{"part": name, "seed": seed, "settings": json.loads(settings(part))} | run(part, seed, args.quick)]
-                if args.results and not args.quick:
+            key = {"part": name, "seed": seed, "settings": repr(part), "quick": args.quick}
+            result = next((r for r in done if key.items() <= r.items()), None)
+            if result is None:
+                result = key | run(part, seed, args.quick)
+                if args.results:
                     with args.results.open("a") as file:
-                        file.write(json.dumps(kept[0]) + "\n")
-            found.append(kept[0])
+                        file.write(json.dumps(result) + "\n")
+            found.append(result)
         goal = f">= {part.goal:g}"
         figures.add(f"{part.world}: return after {part.interactions}", [r["return"] for r in found], "", goal)
         figures.add(f"{part.world}: seeds that reach it", [float(r["return"] >= part.goal) for r in found], "share")
@@ -81,13 +84,9 @@ def main() -> None:
     figures.write(args.json)
 
 
-def settings(part: Part) -> str:
-    return json.dumps(asdict(part), sort_keys=True)
-
-
 def run(part: Part, seed: int, quick: bool = False) -> dict[str, Any]:
     """Learn, then play: the mean return, the returns, and the seconds both took."""
-    config = gedanken.AgentConfig(train_every=part.every, **part.agent)
+    config = gedanken.AgentConfig(train_every=part.every, training=TRAINING, **part.agent)
     agent = gedanken.Agent(gym.make(part.world), llm=None, model="ensemble", planner=CEM(part.planner), config=config,
                            seed=seed)
     began, lived = time.perf_counter(), min(part.first, part.interactions)
