@@ -1,12 +1,12 @@
 """Classic control learned while acting: the return of 20 episodes after a fixed number of interactions.
 
     python benchmarks/control.py [--quick] [--parts pendulum,cartpole,car,acrobot] [--seed 0] [--seeds 5]
-                                 [--results FILE] [--json PATH]
+                                 [--folder DIR] [--json PATH]
 
 One agent a seed (`model="ensemble"`, CEM) lives `interactions` steps of the environment, the first few at random, the
 rest as planned, with its model trained again every so often. Reward and end are learned; nothing is told. Then it plays
-20 episodes from seeds of their own, planned for side by side, without learning. `--results` keeps what each part and
-seed came to, one JSON object a line; what stands there is not run again.
+20 episodes from seeds of their own, planned for side by side, without learning. With `--folder`, the agent is saved
+after every training and the result at the end: a run that was broken off goes on, what is done is not done again.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Part:
 
 TRAINING = TrainingConfig(steps=500, min_steps=300, batch=128, length=1, rate=3e-3, patience=3)
 PARTS = {
-    "pendulum": Part("Pendulum-v1", -200, 1_000, 200, 200, CEMConfig(horizon=20, samples=64, iterations=2, colour=1.0)),
-    "cartpole": Part("CartPole-v1", 475, 1_000, 250, 250, CEMConfig(horizon=16, samples=32, iterations=2)),
+    "pendulum": Part("Pendulum-v1", -200, 1_000, 200, 200,
+                     CEMConfig(horizon=20, samples=96, iterations=1, colour=1.0)),
+    "cartpole": Part("CartPole-v1", 475, 1_000, 250, 250, CEMConfig(horizon=16, samples=48, iterations=1)),
     "car": Part("MountainCarContinuous-v0", 90, 2_000, 250, 250,
                 CEMConfig(horizon=80, repeat=8, samples=48, iterations=2, spread=1.0),
                 {"exploration": "curious", "curiosity": 0.3, "holdout": 0.0}),
@@ -59,23 +60,14 @@ def main() -> None:
         __doc__ or "",
         parts=(str, ",".join(PARTS), "which ones, comma between them"),
         seeds=(int, 5, "training seeds"),
-        results=(Path, None, "a file of results to go on with"),
+        folder=(Path, None, "where agents and results are kept"),
     )
     torch.set_num_threads(1)
-    done = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results and \
-        args.results.exists() else []
     figures = Figures()
     for name in ("cartpole",) if args.quick else args.parts.split(","):
         part, found = PARTS[name], []
         for seed in range(args.seed, args.seed + (1 if args.quick else args.seeds)):
-            key = {"part": name, "seed": seed, "settings": repr(part), "quick": args.quick}
-            result = next((r for r in done if key.items() <= r.items()), None)
-            if result is None:
-                result = key | run(part, seed, args.quick)
-                if args.results:
-                    with args.results.open("a") as file:
-                        file.write(json.dumps(result) + "\n")
-            found.append(result)
+            found.append(result(name, seed, args.folder, args.quick))
         goal = f">= {part.goal:g}"
         figures.add(f"{part.world}: return after {part.interactions}", [r["return"] for r in found], "", goal)
         figures.add(f"{part.world}: seeds that reach it", [float(r["return"] >= part.goal) for r in found], "share")
@@ -84,20 +76,34 @@ def main() -> None:
     figures.write(args.json)
 
 
-def run(part: Part, seed: int, quick: bool = False) -> dict[str, Any]:
-    """Learn, then play: the mean return, the returns, and the seconds both took."""
+def result(name: str, seed: int, folder: Path | None, quick: bool) -> dict[str, Any]:
+    """What a part comes to with a seed: the mean return, the returns, and the seconds it took; kept in `folder`."""
+    if folder is None or quick:
+        return run(PARTS[name], seed, None, quick)
+    kept = folder / f"{name}-{seed}.json"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(run(PARTS[name], seed, folder / f"{name}-{seed}", quick)) + "\n")
+    return json.loads(kept.read_text())
+
+
+def run(part: Part, seed: int, folder: Path | None, quick: bool) -> dict[str, Any]:
+    """Learn, then play."""
     config = gedanken.AgentConfig(train_every=part.every, training=TRAINING, **part.agent)
-    agent = gedanken.Agent(gym.make(part.world), llm=None, model="ensemble", planner=CEM(part.planner), config=config,
-                           seed=seed)
-    began, lived = time.perf_counter(), min(part.first, part.interactions)
-    agent.learn(lived)
-    while lived < (part.first if quick else part.interactions):
-        more = min(part.every, part.interactions - lived)
-        agent.learn(more, random=False)
-        lived += more
-        paid = agent.mind.memory.transitions().reward
-        print(f"    seed {seed}: {lived} steps, {time.perf_counter() - began:.0f} s, paid {paid[-more:].sum():.1f}, "
-              f"most {paid[-more:].max():.1f}", flush=True)
+    shared: dict[str, Any] = {"llm": None, "planner": CEM(part.planner), "config": config}
+    if folder is not None and folder.exists():
+        agent = gedanken.Agent.load(folder, gym.make(part.world), **shared)
+    else:
+        agent = gedanken.Agent(gym.make(part.world), model="ensemble", seed=seed, **shared)
+    began = time.perf_counter()
+    while (lived := len(agent.mind.memory)) < (part.first if quick else part.interactions):
+        more = min(part.every if lived else part.first, part.interactions - lived)
+        agent.learn(more, random=not lived)
+        if folder is not None:
+            agent.save(folder)
+        paid = agent.mind.memory.transitions().reward[-more:]
+        print(f"    seed {seed}: {lived + more} steps, {time.perf_counter() - began:.0f} s, paid {paid.sum():.1f}, "
+              f"most {paid.max():.1f}", flush=True)
     learning, began = time.perf_counter() - began, time.perf_counter()
     returns = play(agent, part.world, 4 if quick else 20)
     print(f"    seed {seed}: {[round(r) for r in returns]}", flush=True)
