@@ -54,11 +54,12 @@ def _play(
 ) -> EpisodeResult:
     began, layout, mind = time.perf_counter(), agent.layout, agent.mind
     reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
+    limit = agent.config.episode_steps if max_steps is None else max_steps
     while True:
         native = agent.step(observation, reward, terminated, truncated)
         if frame:
             frame(agent)
-        if native is None or agent.has_reached_goals() or (max_steps is not None and steps >= max_steps):
+        if native is None or agent.has_reached_goals() or steps >= limit:
             break
         observation, reward, terminated, truncated = agent.interact(native)
         total, steps = total + reward, steps + 1

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 def learn(
     env: Annotated[str, typer.Option("--env", metavar="ID", help="The Gymnasium environment.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Interactions with the environment.")] = 1_000,
+    envs: Annotated[
+        int, typer.Option("--envs", metavar="N", min=1, help="Copies of the environment, lived in side by side.")
+    ] = 1,
     rules: options.Rules = None,
     as_planned: Annotated[
         bool,
@@ -84,7 +87,7 @@ def learn(
                     f"{rules}: {len(refused)} of {len(told)} sentences are not understood; "
                     "write their rule lines indented below them"
                 )
-        accuracy = _planned(agent, steps) if as_planned else _random(agent, steps)
+        accuracy = (_planned if as_planned else _random)(agent, steps, envs, resume)
         agent.save(folder)
         total = len(agent.mind.memory)
     except KeyboardInterrupt:
@@ -113,14 +116,14 @@ def learn(
     )
 
 
-def _random(agent: Agent, steps: int) -> dict[str, float]:
+def _random(agent: Agent, steps: int, envs: int, resume: bool) -> dict[str, float]:
     with bar("acting at random", steps) as advance:
-        agent.learn(steps, train=False, progress=advance)
+        agent.learn(steps, envs=envs, train=False, progress=advance, resume=resume)
     with training_bar() as show:
         return agent.train(show)
 
 
-def _planned(agent: Agent, steps: int) -> dict[str, float]:
+def _planned(agent: Agent, steps: int, envs: int, resume: bool) -> dict[str, float]:
     with bar("acting as planned", steps) as advance:
         done = 0
 
@@ -132,4 +135,4 @@ def _planned(agent: Agent, steps: int) -> dict[str, float]:
         def trained(p: Progress) -> None:
             advance(done, None, f"training {p.step} of {p.steps}  {training_line(p)}")
 
-        return agent.learn(steps, random=False, progress=acted, training=trained)
+        return agent.learn(steps, envs=envs, random=False, progress=acted, training=trained, resume=resume)
