@@ -146,7 +146,8 @@ class Agent(Advised):
 
     def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
         """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
-        seen = perceive(self.schema, observation, self.env)
+        with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "at its first observation"):
+            seen = perceive(self.schema, observation, self.env)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
             self.end_episode()
@@ -190,6 +191,7 @@ class Agent(Advised):
         progress: Callable[[int, int], None] | None = None,
         training: Callable[[Progress], None] | None = None,
         resume: bool = False,
+        save_to: str | Path | None = None,
     ) -> dict[str, float]:
         """Collect `steps` transitions (at random, or as planned with `random=False`), store, train, check; returns the
         held-out accuracy.
@@ -197,7 +199,8 @@ class Agent(Advised):
         `envs` copies of the environment (or the given ones) are lived in side by side; `steps` is rounded up to whole
         rounds of them. Every transition is durable at once, so that an interrupt loses nothing; the shield guards
         random actions too. As planned, the model is trained again every `train_every` steps. `resume` goes on with
-        episodes that a killed process left open. Raises `UserError` where the environment cannot be copied or gives
+        the training and the episodes that a killed process left open; `save_to` is a folder to save in while training
+        and after it. Raises `UserError` where the environment cannot be copied or gives
         what cannot be used, `EnvironmentFailed` where it raises.
         """
         every = steps if random or not train else min(steps, self.config.train_every)
@@ -207,25 +210,40 @@ class Agent(Advised):
             if progress:
                 progress(min(done, steps), steps)
 
+        if resume and self.trainer is not None and self.trainer.running is not None:
+            report = self.train(training, save_to=save_to)
         with Collector(self, envs, random, resume) as collector:
             while collector.lived < steps:
                 collector.collect(min(every, steps - collector.lived), tell)
                 if train:
-                    report = self.train(training)
+                    report = self.train(training, save_to=save_to)
         return report
 
-    def train(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
-        """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy."""
-        if self.trainer is None:
-            self.trained_on = len(self.mind.memory)
-            self.check(effects=False)
-            return {}
-        try:
-            self.trainer.run(self.experience, steps, progress)
-        finally:
-            self.trained_on = len(self.mind.memory)
-            self.check(effects=False)
-        return learning.accuracy(self.mind, self.experience)
+    def train(
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        steps: int | None = None,
+        save_to: str | Path | None = None,
+    ) -> dict[str, float]:
+        """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy.
+
+        A training that was broken off goes on where it was if memory is as it was. `save_to` is a folder to save in
+        every `save_every` steps and at the end."""
+        if self.trainer is not None:
+            save = None if save_to is None else lambda: self.save(save_to)
+            try:
+                self.trainer.run(self.experience, steps, progress, save)
+            finally:
+                self._trained()
+        else:
+            self._trained()
+        if save_to is not None:
+            self.save(save_to)
+        return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+
+    def _trained(self) -> None:
+        self.trained_on = len(self.mind.memory)
+        self.check(effects=False)
 
     def run(
         self,

@@ -23,12 +23,14 @@ from torch import Tensor
 
 from ..memory import Step
 from ..memory.long_term import Episode
-from ..world import tree
+from ..world import processes, tree
 from ..world.fingerprint import fingerprint
 from ..world.interrupts import deferred
 from ..world.model import Outcome, State, begin
+from ..world.seeding import mixed
 from ..world.training import exact
 from . import learn as learning
+from .act import within
 from .environment import Perceived, several
 from .planning.objective import Carry
 from .reason import explore
@@ -82,16 +84,22 @@ class Collector:
 
     def collect(self, steps: int, progress: Callable[[int], None] | None = None) -> None:
         """Live at least `steps` more transitions, in whole rounds of N; `progress` is told after each round how many
-        there are now (`lived`). Raises what `Perceived` raises; what was lived is in memory."""
+        there are now (`lived`). Raises what `Perceived` raises; what was lived is in memory.
+
+        Of several processes the first one lives, and the others wait for what it brings."""
         until = self.lived + steps
-        self._think_anew()
-        with deferred() as check:
-            while self.lived < until:
-                self._round()
-                self.lived += len(self.lives)
-                if progress:
-                    progress(self.lived)
-                check()
+        if processes.state().is_main_process:
+            self._think_anew()
+            with deferred() as check:
+                while self.lived < until:
+                    self._round()
+                    self.lived += len(self.lives)
+                    if progress:
+                        progress(self.lived)
+                    check()
+        else:
+            self.lived += -(-steps // len(self.lives)) * len(self.lives)
+        processes.wait()
 
     def close(self, truncated: bool = False) -> None:
         """Close the episodes, and the environments that are not the agent's own."""
@@ -109,7 +117,7 @@ class Collector:
         mind, now = self.agent.mind, self.features
         intended = self._random() if self.random else self._planned()
         action, decisions = mind.shield.guard_rows(
-            self.schema.clamp(intended), now, mind.imagining, self.belief, [life.rng for life in self.lives]
+            within(self.schema, intended), now, mind.imagining, self.belief, [life.rng for life in self.lives]
         )
         mind.decisions += decisions
         predicted = None
@@ -132,7 +140,7 @@ class Collector:
 
     def _random(self) -> Tensor:
         for life in self.lives:
-            life.rng.manual_seed(_mixed(life.seed, life.t))
+            life.rng.manual_seed(mixed(life.seed, life.t))
         return torch.cat([explore(self.schema, life.rng) for life in self.lives])
 
     def _planned(self) -> Tensor:
@@ -280,11 +288,3 @@ def _length(imagined: dict[str, Tensor], row: int) -> int:
     while n > 1 and all(torch.equal(v[n, row], v[n - 1, row]) for v in imagined.values()):
         n -= 1
     return max(n, 1)
-
-
-def _mixed(seed: int, t: int) -> int:
-    """A seed for step t of an episode; neighbours have nothing in common (the finaliser of splitmix64)."""
-    x = (seed * 0x9E3779B97F4A7C15 + (t + 1) * 0xD1B54A32D192ED03) % 2**64
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> shift)) * factor % 2**64
-    return (x ^ (x >> 31)) % 2**63

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import GedankenError
+from .environment import blamed
 from .learn import known_layouts
 from .results import EpisodeResult, RunResult
 
@@ -35,11 +36,15 @@ def run(
     for number in seeds if seeds is not None else range(first, first + TRIES * episodes):
         if len(results) >= episodes:
             break
-        observation, _ = agent.env.reset(seed=int(number))
-        agent.reset(observation)
+        with blamed(f"at reset(seed={number})"):
+            observation, _ = agent.env.reset(seed=int(number))
+            agent.reset(observation)
         if agent.layout in known:
             continue
-        results.append(_play(agent, int(number), observation, max_steps, frame))
+        try:
+            results.append(_play(agent, int(number), observation, max_steps, frame))
+        finally:
+            agent.end_episode()
         if train and len(agent.mind.memory) - agent.trained_on >= agent.config.train_every:
             agent.train()
         if watch:
@@ -76,7 +81,6 @@ def _play(
         time.perf_counter() - began,
         mind.conflicts,
     )
-    agent.end_episode()
     return result
 
 

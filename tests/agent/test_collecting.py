@@ -145,13 +145,17 @@ def test_a_killed_episode_is_lived_again_and_gone_on_with(tmp_path: Any) -> None
 
 
 def test_a_killed_episode_of_a_world_that_does_not_repeat_itself_is_closed(tmp_path: Any) -> None:
-    agent = corridor(memory=tmp_path / "m.db")
+    class Moody(Corridor):
+        def reset(self, **options: Any) -> tuple[int, dict[str, Any]]:
+            seen, info = super().reset(**options)
+            self.at = seen % 5 + 1
+            return self.at, info
+
+    agent = corridor(memory=tmp_path / "m.db", seed=2)
     Collector(agent).collect(1)
+    assert not lived(agent).terminated[0]
     agent.mind.memory.close()
-    env = Corridor()
-    reset = env.reset
-    env.reset = lambda **options: ((lambda seen, info: ((seen % 5) + 1, info))(*reset(**options)))  # type: ignore[method-assign]
-    again = gedanken.Agent(env, llm=None, config=BRIEF, model="recurrent", memory=tmp_path / "m.db")
+    again = gedanken.Agent(Moody(), llm=None, config=BRIEF, model="recurrent", memory=tmp_path / "m.db", seed=2)
     again.learn(5, train=False, resume=True)
     first = again.mind.memory.episodes()[0]
     assert (first.length, first.ended) == (1, True)
