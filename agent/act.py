@@ -15,8 +15,8 @@ from .mind import Mind
 def within(schema: Schema, intended: Tensor) -> Tensor:
     """Intended actions `[N, A]` inside their bounds. Raises `GedankenError` where one is not a number."""
     if intended.is_floating_point() and bool(intended.isnan().any()):
-        raise GedankenError(f"the planner's action {intended.tolist()} is not a number; a model or an objective gives NaN "
-                            "there: plan with another, or train the model on more data")
+        raise GedankenError(f"the planner's action {intended.tolist()} is not a number: a model or an objective gives "
+                            "NaN there; plan with another, or train the model on more data")
     return schema.clamp(intended)
 
 

@@ -146,7 +146,7 @@ class Agent(Advised):
 
     def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
         """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
-        with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "at its first observation"):
+        with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "where it begins"):
             seen = perceive(self.schema, observation, self.env)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
