@@ -12,8 +12,8 @@ from gedanken.agent.planning.objective import Curiosity
 from gedanken.world.training import TrainingConfig
 
 pytest.importorskip("gymnasium.envs.classic_control")
-BRIEF = TrainingConfig(steps=150, min_steps=150, batch=64, length=1, check_every=150)
-PLANNER = CEMConfig(horizon=32, repeat=8, samples=24, iterations=1, spread=1.0)
+BRIEF = TrainingConfig(steps=60, min_steps=60, batch=64, length=1, rate=1e-2, check_every=60)
+PLANNER = CEMConfig(horizon=16, repeat=8, samples=12, iterations=1, spread=1.0)
 
 
 def car(exploration: str, **options: float) -> gedanken.Agent:
@@ -35,12 +35,12 @@ def test_curiosity_is_part_of_the_objective_only_where_it_explores() -> None:
 
 def test_before_there_is_a_model_it_acts_at_random_and_then_goes_farther() -> None:
     curious, random = car("curious", curiosity=1.0), car("random")
-    curious.learn(100, random=False)
-    random.learn(100, train=False)
+    curious.learn(60, random=False)
+    random.learn(60, train=False)
     np.testing.assert_array_equal(*(a.mind.memory.transitions().action for a in (curious, random)))
-    curious.learn(80, random=False, train=False)
-    random.learn(80, train=False)
-    reach = [np.ptp(a.mind.memory.transitions().next_features["position"][100:]) for a in (curious, random)]
+    curious.learn(50, random=False, train=False)
+    random.learn(50, train=False)
+    reach = [np.ptp(a.mind.memory.transitions().next_features["position"][60:]) for a in (curious, random)]
     assert reach[0] > 2 * reach[1]
 
 
@@ -49,6 +49,6 @@ def test_a_margin_is_as_wide_as_the_share_of_violations_is_small() -> None:
     for violations in (0.01, 0.3):
         agent = car("random", violations=violations)
         agent.tell("avoid position > 0.2")
-        agent.learn(120)
+        agent.learn(60)
         margins.append(agent.mind.limits[0].margins[0])
     assert margins[0] > margins[1]
