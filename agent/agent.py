@@ -25,7 +25,8 @@ from ..world.models.persistence import Persistence
 from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.training import Progress, Trainer, TrainingConfig
+from ..world.teaching import Taught, TeachingConfig
+from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
@@ -52,7 +53,8 @@ class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
     `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
+    is learned by a few gradient steps an episode (test-time training) instead of whole trainings. With `teaching` the
+    accepted rules train the model, so that it predicts in time what it was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -61,6 +63,7 @@ class AgentConfig:
     holdout: float = 0.1
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
+    teaching: TeachingConfig | None = None
 
 
 class Agent:
@@ -315,12 +318,19 @@ class Agent:
             self.check(effects=False)
             return {}
         try:
-            self.trainer.run(self.experience, steps, progress)
+            self.trainer.run(self._lessons(self.experience), steps, progress)
         finally:
             self.trained_on = len(self.mind.memory)
             self.check(effects=False)
             self.deployment = None  # what is known now is old; a deployment begins with the next episode
         return learning.accuracy(self.mind, self.experience)
+
+    def _lessons(self, lived: Source) -> Source:
+        """What the model trains on: what was lived, and what the accepted rules teach."""
+        if self.config.teaching is None:
+            return lived
+        mind = self.mind
+        return Taught(lived, mind.learned, mind.knowledge.compiled(), self.config.teaching)
 
     def run(
         self,

@@ -125,7 +125,7 @@ class Trainer:
         finally:
             if best_weights is not None:
                 self.model.load_state_dict(best_weights)
-            self.model.settle(everything)
+            self.model.settle(source.everything())
         return best if best_weights is not None else float("nan")
 
     def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
