@@ -56,8 +56,9 @@ def torchrl(network: Network, seed: int) -> Plan:
             x, reward, cont = network(tensordict["x"].flatten(0, -2), tensordict["action"].flatten(0, -2))
             alive = tensordict["alive"]
             done = torch.zeros(*shape, 1, dtype=torch.bool)
-            return TensorDict({"x": x.view(*shape, -1), "alive": 0.99 * alive * cont.view(*shape, 1),
-                               "reward": alive * reward.view(*shape, 1), "done": done, "terminated": done.clone()}, shape)
+            following = {"x": x.view(*shape, -1), "alive": 0.99 * alive * cont.view(*shape, 1)}
+            paid = {"reward": alive * reward.view(*shape, 1), "done": done, "terminated": done.clone()}
+            return TensorDict(following | paid, shape)
 
         def _reset(self, tensordict: TensorDictBase) -> TensorDictBase:
             return tensordict

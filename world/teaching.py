@@ -26,11 +26,10 @@ from .training import Source
 
 @dataclass(frozen=True)
 class TeachingConfig:
-    """`share` of a batch that are lessons. `pool` imagined steps are drawn at once, and anew every `refresh` batches."""
+    """`share` of a batch that are lessons; `tries` steps are imagined for each, for a rule does not always apply."""
 
     share: float = 0.25
-    pool: int = 2_048
-    refresh: int = 100
+    tries: int = 2
 
 
 class Taught:
@@ -41,8 +40,6 @@ class Taught:
         self.lived, self.model, self.rules, self.config = lived, model, rules, config or TeachingConfig()
         taught = (Expect, Always, Reward, End)
         self.taught = [r for r in rules.rules if isinstance(r.statement, taught)]
-        self._pool: Batch | None = None
-        self._drawn = 0
 
     def batch(self, size: int, length: int, rng: torch.Generator, held_out: bool = False) -> Batch | None:
         """`size` sequences, the last of them lessons: one transition, padded to `length`. Held-out ones are lived."""
@@ -50,37 +47,26 @@ class Taught:
         lived = self.lived.batch(size - lessons, length, rng, held_out)
         if lived is None or not lessons:
             return lived
-        if self._pool is None or self._drawn % self.config.refresh == 0:
-            self._pool = self._imagined(rng)
-        self._drawn += 1
-        if self._pool is None:
-            return lived
-        chosen = torch.randint(len(self._pool.mask), (lessons,), generator=rng)
-        return tree.concatenate([lived, _padded(tree.take(self._pool, chosen), length)])
+        return tree.concatenate([lived, _padded(self._imagined(lessons, rng), length)])
 
     def everything(self) -> Batch | None:
         """What was lived, and lessons to their share: a sparse model may then not close what only a rule needs."""
         lived = self.lived.everything()
         if lived is None or not self.taught:
             return lived
-        lessons = self._imagined(torch.Generator().manual_seed(0))
-        if lessons is None:
-            return lived
         count = round(len(lived.mask) * self.config.share / (1 - self.config.share))
-        return tree.concatenate([lived, tree.take(lessons, torch.arange(min(count, len(lessons.mask))))])
+        return tree.concatenate([lived, self._imagined(count, torch.Generator().manual_seed(0))])
 
     @torch.no_grad()
-    def _imagined(self, rng: torch.Generator) -> Batch | None:
-        """Imagined transitions as the rules correct them, sequences of one, where a rule applies."""
-        now, action = self._situations(rng)
+    def _imagined(self, count: int, rng: torch.Generator) -> Batch:
+        """`count` imagined transitions as the rules correct them, sequences of one; masked where no rule applies."""
+        now, action = self._situations(count * self.config.tries, rng)
         _, predicted = self.model.step(begin(self.model, now), action, rng)
         out = self.rules.correct(now, action, predicted, rng)
         assert out.fired is not None
         told = out.fired.any(1) | (out.reward != predicted.reward) | (out.cont != predicted.cont)
-        told |= bool(self.rules.always)
-        rows = (told & out.feasible).nonzero()[:, 0]
-        if not len(rows):
-            return None
+        told = (told | bool(self.rules.always)) & out.feasible
+        rows = told.int().argsort(descending=True, stable=True)[:count]  # those on which a rule applies come first
         after = {k: d.sample(rng) for k, d in out.features.items()}
         everywhere = torch.ones_like(told)
         drawn = replace(predicted, features={k: d.set(everywhere, after[k]) for k, d in out.features.items()})
@@ -91,12 +77,12 @@ class Taught:
             action[rows, None],
             out.reward[rows, None],
             ended[rows, None],
-            torch.ones(len(rows), 1, dtype=torch.bool),
+            told[rows, None],
         )
 
-    def _situations(self, rng: torch.Generator) -> tuple[Features, torch.Tensor]:
+    def _situations(self, n: int, rng: torch.Generator) -> tuple[Features, torch.Tensor]:
         """States `[N, *shape]` and actions `[N, A]`, each steered towards the guard of one rule."""
-        n, schema = self.config.pool, self.rules.schema
+        schema = self.rules.schema
         sample = Sample(schema, self.taught, n, rng)
         lived = self.lived.batch(n, 1, rng)
         if lived is not None:  # drawn states of real features would lie far from all that can happen

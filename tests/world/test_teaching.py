@@ -16,7 +16,8 @@ from gedanken.world.teaching import Taught, TeachingConfig
 from gedanken.world.training import Trainer, TrainingConfig
 from gedanken.world.tree import take
 
-LAMP = Schema("lamp", (Feature("lamp", "boolean"), Feature("fuse", "boolean"), Feature("dial", "integer", low=0, high=4)),
+LAMP = Schema("lamp", (Feature("lamp", "boolean"), Feature("fuse", "boolean"),
+                       Feature("dial", "integer", low=0, high=4)),
               (Feature("action", "category", values=("wait", "press", "turn")),), lambda o, e: o, lambda a: a)
 """Pressing toggles the lamp, turning moves the dial on. That a lamp without fuse stays dark only a rule knows."""
 TANK = Schema("tank", (Feature("level", low=0.0, high=10.0), Feature("valve", "boolean")),
@@ -63,7 +64,7 @@ def compiled(schema: Schema, *lines: str) -> Compiled:
 
 
 def trained(model: Slots | Recurrent, source: object, steps: int) -> None:
-    config = TrainingConfig(steps=steps, min_steps=steps, batch=64, length=1)
+    config = TrainingConfig(steps=steps, min_steps=steps, batch=48, length=1)
     Trainer(model, config, seed=0).run(source)  # type: ignore[arg-type]
 
 
@@ -75,7 +76,7 @@ def test_a_model_predicts_a_rule_that_no_data_showed() -> None:
     for name in ("lived", "taught"):
         torch.manual_seed(0)
         model, lived = Slots(LAMP), Lived(*lamps(300, 0))
-        trained(model, lived if name == "lived" else Taught(lived, model, rules), 300)
+        trained(model, lived if name == "lived" else Taught(lived, model, rules), 200)
         told = ~model.step(begin(model, dark), action)[1].mode["lamp"]
         rest = model.step(begin(model, now), action)[1].mode
         right[name] = (float(told.float().mean()), min(float((rest[k] == after[k]).float().mean()) for k in after))
@@ -92,7 +93,7 @@ def test_a_dense_model_of_reals_is_taught_too() -> None:
     for name in ("lived", "taught"):
         torch.manual_seed(0)
         model, lived = Recurrent(TANK, RecurrentConfig(hidden=32, width=32)), Lived(*tanks(300, 0))
-        trained(model, lived if name == "lived" else Taught(lived, model, rules), 300)
+        trained(model, lived if name == "lived" else Taught(lived, model, rules), 200)
         rise[name] = float((model.step(begin(model, shut), action)[1].mode["level"] - now["level"]).abs().mean())
         error[name] = float((model.step(begin(model, now), action)[1].mode["level"] - after["level"]).abs().mean())
     assert rise["taught"] < 0.1 < rise["lived"]
@@ -101,7 +102,7 @@ def test_a_dense_model_of_reals_is_taught_too() -> None:
 
 def test_lessons_are_what_the_rules_make_of_imagined_steps() -> None:
     rules = compiled(LAMP, "expect not lamp' if not fuse", "end if dial' == 4", "reward +2 if lamp'")
-    taught = Taught(Lived(*lamps(50, 0)), Slots(LAMP), rules, TeachingConfig(share=0.5, pool=256))
+    taught = Taught(Lived(*lamps(50, 0)), Slots(LAMP), rules, TeachingConfig(share=0.5, tries=8))
     batch = taught.batch(40, 1, torch.Generator().manual_seed(0))
     assert batch is not None
     assert batch.mask.shape == (40, 1)
