@@ -23,7 +23,8 @@ from ..world.models.build import build
 from ..world.models.persistence import Persistence
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.training import Progress, Trainer, TrainingConfig
+from ..world.teaching import Taught, TeachingConfig
+from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
@@ -53,7 +54,8 @@ class AgentConfig:
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
     `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
+    is learned by a few gradient steps an episode (test-time training) instead of whole trainings. With `teaching` the
+    accepted rules train the model, so that it predicts in time what it was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -63,6 +65,7 @@ class AgentConfig:
     holdout: float = 0.1
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
+    teaching: TeachingConfig | None = None
 
 
 class Agent(Advised):
@@ -251,7 +254,7 @@ class Agent(Advised):
         if self.trainer is not None:
             save = None if save_to is None else lambda: self.save(save_to)
             try:
-                self.trainer.run(self.experience, steps, progress, save)
+                self.trainer.run(self.lessons(), steps, progress, save)
             finally:
                 self._trained()
         else:
@@ -260,6 +263,12 @@ class Agent(Advised):
         if save_to is not None:
             self.save(save_to)
         return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+
+    def lessons(self) -> Source:
+        """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""
+        if self.config.teaching is None:
+            return self.experience
+        return Taught(self.experience, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
 
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)
