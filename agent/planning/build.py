@@ -12,6 +12,7 @@ PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
     "actor_critic": ("actor_critic", "ActorCritic"),
+    "deep_dyna": ("deep_dyna", "DeepDyna"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -69,12 +71,15 @@ def test_states_repeat_and_roll_out_like_any_others(advisor: ActorCritic) -> Non
     assert future.features["cell"][-1].tolist() == [5, 5, 5, 6, 6, 6]
 
 
-def test_continuous_worlds_are_advised_on_values_alone() -> None:
-    advised = Advised(Tuning(), ActorCritic(SMALL), Objective([Return()]))
-    _, out = advised.step(advised.enter({"x": torch.zeros(2)}), torch.zeros(2, 1))
-    assert out.action_logits is None
-    assert out.value is not None
-    assert "policy" not in advised.provides
+def test_mixed_actions_are_advised_in_their_own_units() -> None:
+    advised = Advised(Tuning(mixed=True), ActorCritic(SMALL), Objective([Return()]))
+    state, out = advised.step(advised.enter({"x": torch.zeros(2)}), torch.zeros(2, 2))
+    assert out.action_logits is not None
+    off, on, mean, log_std = out.action_logits[0].tolist()
+    assert off == on
+    assert mean == 1.0  # the middle of -1 .. 3
+    assert 1.5 < math.exp(log_std) < 2.0
+    assert advised.advice(state)[1] is None
 
 
 def test_a_guided_planner_plans_and_learns() -> None:
