@@ -54,7 +54,7 @@ class DeepDynaConfig:
     slow_rate: float = 0.02
     epsilon: float = 0.1  # share of random actions, in branches and in plans
     infeasible: float = 10.0
-    lookahead: int = 10
+    lookahead: int = 1  # imagined steps of a plan: one shows whether the action may be taken
 
 
 class QNetwork(nn.Module):

@@ -79,7 +79,8 @@ def test_joint_actions_are_numbered_as_the_schema_lists_them() -> None:
 
 
 def test_plans_walk_to_the_end_and_before_learning_at_random() -> None:
-    plan = trained(Corridor()).plan(Corridor(), {"cell": torch.tensor([6])}, RETURN, None, seeded())
+    made = trained(Corridor(), replace(SMALL, lookahead=4))
+    plan = made.plan(Corridor(), {"cell": torch.tensor([6])}, RETURN, None, seeded())
     assert plan.action.tolist() == [[2]]
     assert plan.reached.tolist() == [True]
     fresh = DeepDyna().plan(Corridor(), {"cell": torch.full((300,), 4)}, RETURN, None, seeded())
