@@ -68,9 +68,9 @@ class Agent:
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
-    None. `model` is "auto", "slots", "recurrent", "none" (rules alone), or a world model of your own; `planner`
-    likewise "auto", "search", "cem", "actor_critic" or your own. `memory` is a file for the experience (None: a
-    temporary one).
+    None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
+    the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
+    "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
     """
 
     def __init__(
@@ -87,9 +87,10 @@ class Agent:
     ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
         self.config = config or AgentConfig()
-        self.schema = schema or Schema.from_env(env)
         torch.manual_seed(seed)
-        learned = build(model, self.schema)
+        own = None if isinstance(model, str) else model.schema
+        learned = build(model, schema or own or Schema.from_env(env), env)
+        self.schema = learned.schema  # a simulator's binds it to the environment
         self.planner = planner_for(planner, self.schema)
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))

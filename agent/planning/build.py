@@ -11,6 +11,10 @@ from .plan import Planner
 PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
+    "mppi": ("mppi", "MPPI"),
+    "random": ("random_shooting", "RandomShooting"),
+    "mcts": ("mcts", "MCTS"),
+    "dyna": ("dyna", "DynaQ"),
     "actor_critic": ("actor_critic", "ActorCritic"),
     "deep_dyna": ("deep_dyna", "DeepDyna"),
 }
