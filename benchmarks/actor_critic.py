@@ -1,6 +1,6 @@
 """Planners that learn in imagination: learning curves, what a decision costs, and what a told limit does to a policy.
 
-    python benchmarks/actor_critic.py [--quick] [--seed 0] [--seeds 3] [--only curve] [--json PATH]
+    python benchmarks/actor_critic.py [--quick] [--seed 0] [--seeds 3] [--only curve] [--folder F] [--json PATH]
 
 - curve: CartPole-v1, an actor-critic trained in the recurrent model: 500 random interactions, then 500 and 500 more as
   planned, trained after each; the likeliest actions are scored over 20 episodes that nothing learns from.
@@ -12,9 +12,12 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium as gym
 import torch
@@ -28,6 +31,7 @@ from gedanken.agent.planning.dream import dream, starts
 from gedanken.agent.planning.plan import Planner
 from gedanken.agent.planning.search import Search
 from gedanken.world.model import begin
+from gedanken.world.models.recurrent import Recurrent
 from gedanken.world.training import TrainingConfig
 
 TEST_SEED = 70_000_000
@@ -36,37 +40,43 @@ RULE = f"avoid abs(cart_position) > {LIMIT}"
 
 
 def main() -> None:
-    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), only=(str, "", "one part: curve, grid, ..."))
+    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), only=(str, "", "one part: curve, grid, ..."),
+                   folder=(Path, None, "where the agents of the curve are kept, to go on with after an interrupt"))
     torch.set_num_threads(1)
     figures, seeds = Figures(), range(args.seed, args.seed + (1 if args.quick else args.seeds))
-    parts = {"curve": curve, "grid": grid, "planners": planners, "avoid": avoid, "speed": speed}
-    for name, part in parts.items():
-        if args.only in ("", name):
-            part(figures, list(seeds), args.quick)
+    parts = {"grid": grid, "planners": planners, "avoid": avoid, "speed": speed}
+    with tempfile.TemporaryDirectory() as aside:
+        if args.only in ("", "curve"):
+            curve(figures, list(seeds), args.quick, args.folder or Path(aside))
+        for name, part in parts.items():
+            if args.only in ("", name):
+                part(figures, list(seeds), args.quick)
     figures.write(args.json)
 
 
-def curve(figures: Figures, seeds: list[int], quick: bool) -> None:
-    """Return after so many real interactions."""
-    stages = (100, 50, 50) if quick else (500, 500, 500)
+def curve(figures: Figures, seeds: list[int], quick: bool, folder: Path) -> None:
+    """Return after so many real interactions. A seed whose agent is in `folder` goes on from there."""
+    stages = (100, 150, 200) if quick else (500, 1_000, 1_500)
     rows: dict[int, list[float]] = {}
-    taken: list[float] = []
     for seed in seeds:
-        began = time.perf_counter()
-        agent = cartpole(seed, ActorCritic(ActorCriticConfig(steps=20 if quick else 300)), quick)
-        for k, steps in enumerate(stages):
-            agent.learn(steps, random=k == 0, train=False)
-            agent.train()
-            if k == len(stages) - 1:
-                agent.improve()
-            lived = sum(stages[:k + 1])
-            rows.setdefault(lived, []).append(score(agent)[0])
-            print(f"    seed {seed}: {lived} interactions, return {rows[lived][-1]:.0f}", flush=True)
-        taken.append(time.perf_counter() - began)
-    for lived, returns in rows.items():
-        goal = ">= 475" if lived == sum(stages) else ""
-        figures.add(f"CartPole, actor-critic: return after {lived}", returns, "steps", goal)
-    figures.add("CartPole, actor-critic: all of it", taken, "s")
+        home = folder / f"curve-{seed}"
+        home.mkdir(parents=True, exist_ok=True)
+        known = home / "returns.json"
+        returns: dict[str, float] = json.loads(known.read_text()) if known.exists() else {}
+        agent = (gedanken.Agent.load(home, gym.make("CartPole-v1"), config=settings(quick)) if returns
+                 else cartpole(seed, ActorCritic(ActorCriticConfig(steps=20 if quick else 250)), quick, home))
+        for lived in stages:
+            if str(lived) not in returns:
+                agent.learn(lived - len(agent.mind.memory), random=lived == stages[0], train=False)
+                agent.train()
+                agent.save(home)
+                known.write_text(json.dumps(returns := returns | {str(lived): score(agent)[0]}))
+            rows.setdefault(lived, []).append(returns[str(lived)])
+            print(f"    seed {seed}: {lived} interactions, return {returns[str(lived)]:.0f}", flush=True)
+        agent.close()
+    for lived, found in rows.items():
+        figures.add(f"CartPole, actor-critic: return after {lived}", found, "steps",
+                    ">= 475" if lived == stages[-1] else "")
 
 
 def grid(figures: Figures, seeds: list[int], quick: bool) -> None:
@@ -78,7 +88,7 @@ def grid(figures: Figures, seeds: list[int], quick: bool) -> None:
     reached: dict[str, list[float]] = {name: [] for name in arms}
     costs: dict[str, list[float]] = {name: [] for name in arms}
     for seed in seeds:
-        agent = made(gym.make("FrozenLake-v1", is_slippery=False), "recurrent", seed, quick)
+        agent = made(gym.make("FrozenLake-v1", is_slippery=False), seed, quick)
         agent.tell("achieve row == 3 and col == 3")
         agent.learn(100 if quick else 600)
         for name, planner in arms.items():
@@ -171,16 +181,21 @@ def speed(figures: Figures, seeds: list[int], quick: bool) -> None:
     figures.add("imagined and learned from", [1e3 * n / t for n, t in zip(rows, whole, strict=True)], "transitions/s")
 
 
-def made(env: gym.Env, model: str, seed: int, quick: bool) -> gedanken.Agent:
-    """An agent whose planner is set later."""
-    config = gedanken.AgentConfig()
+def settings(quick: bool) -> gedanken.AgentConfig:
+    """Half of the recurrent model's usual training a time, since it is trained again and again."""
     if quick:
-        config = replace(config, training=TrainingConfig(steps=40, min_steps=20, batch=16, length=8))
-    return gedanken.Agent(env, llm=None, model=model, config=config, seed=seed)
+        return gedanken.AgentConfig(training=TrainingConfig(steps=40, min_steps=20, batch=16, length=8))
+    return gedanken.AgentConfig(training=replace(Recurrent.recipe(), steps=300, min_steps=300))
 
 
-def cartpole(seed: int, planner: Planner | None, quick: bool) -> gedanken.Agent:
-    agent = made(gym.make("CartPole-v1"), "recurrent", seed, quick)
+def made(env: gym.Env, seed: int, quick: bool, home: Path | None = None) -> gedanken.Agent:
+    """An agent whose planner is set later."""
+    memory = None if home is None else home / "memory.db"
+    return gedanken.Agent(env, llm=None, model="recurrent", config=settings(quick), seed=seed, memory=memory)
+
+
+def cartpole(seed: int, planner: Planner | None, quick: bool, home: Path | None = None) -> gedanken.Agent:
+    agent = made(gym.make("CartPole-v1"), seed, quick, home)
     agent.planner = planner or agent.planner
     return agent
 

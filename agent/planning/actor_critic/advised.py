@@ -20,7 +20,7 @@ from ....world.training import Progress, Source
 from ..objective import Carry, Objective, Transition
 from ..plan import Budget, Plan, Planner
 from .planner import ActorCritic
-from .policy import Actions, Policy
+from .policy import Policy
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,13 @@ class AdvisedState:
 
 
 class Advised:
-    """`model` with the value and the policy (`Outcome.value`, `Outcome.action_logits`) of every imagined next state,
-    under `objective`."""
+    """`model` with the value of every imagined next state under `objective` and, for discrete actions, what the policy
+    would do there (`Outcome.value`, `Outcome.action_logits`)."""
 
     def __init__(self, model: WorldModel, advisor: ActorCritic, objective: Objective) -> None:
         self.inner, self.advisor, self.objective = model, advisor, objective
         self.schema = model.schema
-        self.provides = model.provides | {"value", "policy"}
-        self._actions = Actions(model.schema)
+        self.provides = model.provides | {"value"} | ({"policy"} if model.schema.discrete_actions else set())
 
     def enter(self, state: State) -> AdvisedState:
         """A state of the inner model, with the objective where it begins (or was resumed)."""
@@ -53,7 +52,7 @@ class Advised:
         """The values `[N]` of N states, and the logits of all joint actions `[N, M]` in the order of
         `Schema.all_actions` (None for continuous ones)."""
         logits = self.policy(state).joint() if self.schema.discrete_actions else None
-        return self._value(state), logits
+        return self.advisor.values(self.inner, state.inner, state.carry), logits
 
     def initial(self, n: int) -> AdvisedState:
         return self.enter(self.inner.initial(n))
@@ -73,7 +72,8 @@ class Advised:
              ) -> tuple[AdvisedState, Outcome]:
         inner, out = self.inner.step(state.inner, action, rng)
         after = AdvisedState(inner, self._advanced(state, action, self.inner.decode(inner), out))
-        return after, replace(out, value=self._value(after), action_logits=self._actions.listed(self.policy(after)))
+        value, logits = self.advice(after)
+        return after, replace(out, value=value, action_logits=logits)
 
     def assimilate(self, state: AdvisedState, features: Features, rows: Tensor,
                    rng: torch.Generator | None = None) -> AdvisedState:
@@ -87,9 +87,6 @@ class Advised:
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         return self.inner.loss(batch, rng)
-
-    def _value(self, state: AdvisedState) -> Tensor:
-        return self.advisor.values(self.inner, state.inner, state.carry)
 
     def _advanced(self, state: AdvisedState, action: Tensor, following: Features, out: Outcome) -> Carry:
         if not any(c.numel() for c in state.carry):

@@ -109,15 +109,6 @@ class Actions:
         out[..., real] = self._middle + self._half * choice.reals
         return self.schema.clamp(out.to(self.schema.action_dtype))
 
-    def listed(self, policy: Policy) -> Tensor:
-        """A policy as `Outcome.action_logits` has it, `[N, P]`: the logits of each discrete action, the mean and the
-        log standard deviation of each continuous one in its own unit, side by side."""
-        discrete, real = self._columns
-        mean, log_std = self._middle + self._half * policy.mean, (self._half * policy.std).log()
-        parts = dict(zip(discrete, policy.logs, strict=True))
-        parts |= {k: torch.stack([mean[..., i], log_std[..., i]], -1) for i, k in enumerate(real)}
-        return torch.cat([parts[k] for k in range(len(self.schema.actions))], -1)
-
     def alternatives(self, policy: Policy, rng: torch.Generator, most: int = 64) -> tuple[Tensor, Tensor]:
         """All joint actions where there are at most `most`, else so many draws, for each of N rows `[N, K, A]`; and
         their log-probabilities `[N, K]`."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
@@ -11,7 +9,10 @@ from gedanken.agent.goals import Goal
 from gedanken.agent.planning.actor_critic import ActorCritic, ActorCriticConfig, Advised, Guided
 from gedanken.agent.planning.cem import CEM, CEMConfig
 from gedanken.agent.planning.learner import Learner
+from gedanken.agent.planning.mcts import MCTS
+from gedanken.agent.planning.mppi import MPPI
 from gedanken.agent.planning.objective import Objective, Return
+from gedanken.agent.planning.plan import Budget, Planner
 from gedanken.world import tree
 from gedanken.world.model import WorldModel, begin, rollout
 from gedanken.world.refine import Refined
@@ -71,15 +72,20 @@ def test_states_repeat_and_roll_out_like_any_others(advisor: ActorCritic) -> Non
     assert future.features["cell"][-1].tolist() == [5, 5, 5, 6, 6, 6]
 
 
-def test_mixed_actions_are_advised_in_their_own_units() -> None:
-    advised = Advised(Tuning(mixed=True), ActorCritic(SMALL), Objective([Return()]))
-    state, out = advised.step(advised.enter({"x": torch.zeros(2)}), torch.zeros(2, 2))
-    assert out.action_logits is not None
-    off, on, mean, log_std = out.action_logits[0].tolist()
-    assert off == on
-    assert mean == 1.0  # the middle of -1 .. 3
-    assert 1.5 < math.exp(log_std) < 2.0
-    assert advised.advice(state)[1] is None
+def test_continuous_worlds_are_advised_on_values_alone() -> None:
+    advised = Advised(Tuning(), ActorCritic(SMALL), Objective([Return()]))
+    _, out = advised.step(advised.enter({"x": torch.zeros(2)}), torch.zeros(2, 1))
+    assert out.action_logits is None
+    assert out.value is not None
+    assert "policy" not in advised.provides
+
+
+@pytest.mark.parametrize("planner", [MCTS(), MPPI()])
+def test_tree_search_and_shooting_take_the_advice(advisor: ActorCritic, planner: Planner) -> None:
+    """The goal is beyond what a few imagined steps reach: only the advice knows the way."""
+    guided = Guided(planner, advisor)
+    plan = guided.plan(MODEL, cells(4, 6), OBJECTIVE, guided.initial(2), seeded(), Budget(transitions=400))
+    assert plan.action.tolist() == [[2], [2]]
 
 
 def test_a_guided_planner_plans_and_learns() -> None:
