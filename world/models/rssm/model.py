@@ -52,7 +52,7 @@ class Belief:
 class RSSM(Scaled):
     """The model; see the module's text. Raises `UserError` for images of an unsupported shape."""
 
-    provides = frozenset({"reward", "end", "uncertainty", "stochastic"})
+    provides = frozenset({"reward", "end", "uncertainty", "stochastic", "latent"})
 
     def __init__(self, schema: Schema, config: RSSMConfig | None = None) -> None:
         super().__init__(schema)
