@@ -204,6 +204,24 @@ def test_an_unsupported_image_says_how_to_mend_it(shape: tuple[int, ...]) -> Non
         build("recurrent", schema)
 
 
+def test_a_corrected_image_conditions_the_latents() -> None:
+    """Pixels reach the next step through the latents alone; rows whose image stays keep theirs."""
+    torch.manual_seed(0)
+    model, batch = RSSM(SEEING, TINY), lives(SEEING, 64, 1, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for encoder in model.image_encoders.values():
+            encoder.read.weight.mul_(100)
+    state, _ = model.step(begin(model, batch.features_at(0)), batch.action[:, 0], torch.Generator().manual_seed(0))
+    told = model.decode(state) | {"camera": batch.features["camera"][:, 1].clone()}
+    told["camera"][32:] = state.images["camera"][32:]
+    for rng in (None, torch.Generator().manual_seed(1)):
+        after = model.assimilate(state, told, torch.ones(64, dtype=torch.bool), rng)
+        assert torch.equal(model.decode(after)["camera"], told["camera"])
+        assert torch.equal(after.stoch[32:], state.stoch[32:])
+        assert not torch.equal(after.stoch[:32], state.stoch[:32])
+        assert torch.equal(after.deter, state.deter)
+
+
 def test_images_are_learned() -> None:
     """A bright half, left or right, as the action says: after a short training the imagined half is the right one."""
     torch.manual_seed(0)
