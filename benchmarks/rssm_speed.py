@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from gedanken.world.model import Batch, begin
 from gedanken.world.models.build import build
 from gedanken.world.models.rssm import RSSM
-from gedanken.world.models.rssm.twohot import symexp, symlog
 from gedanken.world.refine import Refined
 from gedanken.world.rules.compile import Compiled
 from gedanken.world.schema import Features
+from gedanken.world.twohot import symexp, symlog
 
 
 class Hand:
@@ -111,7 +111,7 @@ class Hand:
         odds = logits.split(layout.count.tolist(), -1)
         onehot = torch.cat([F.one_hot(self.picked(p.softmax(-1), rng), p.shape[-1]) for p in odds], -1).float()
         reward, cont = self.outlook(part, self.seen(reals), onehot)
-        return (deter, stoch, reals, onehot), (self.h.twohot.mean(reward), cont.sigmoid())
+        return (deter, stoch, reals, onehot), (self.h.twohot.decode(reward), cont.sigmoid())
 
     def picked(self, probs: Tensor, rng: torch.Generator) -> Tensor:
         u = torch.rand(len(probs), 1, generator=rng)
@@ -146,9 +146,7 @@ class Hand:
         def divergence(q: Tensor, p: Tensor) -> Tensor:
             return (q * (q.log() - p.log())).sum((-1, -2)).clamp_min(c.free_nats)
 
-        low, share = self.h.twohot.encode(reward.flatten())
-        logp = pay.log_softmax(-1)
-        two = F.one_hot(low, 255) * (1 - share)[:, None] + F.one_hot(low + 1, 255) * share[:, None]
+        two, logp = self.h.twohot.encode(reward.flatten()), pay.log_softmax(-1)
         ends = F.binary_cross_entropy_with_logits(cont, 1 - batch.terminated.T.flatten().float(), reduction="none")
         kl = c.beta_dyn * divergence(q.detach(), p) + c.beta_rep * divergence(q, p.detach())
         return (kl + nll - (two * logp).sum(-1) + ends).mean()

@@ -21,14 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import UserError
 from .. import tree
 from ..distributions import Categorical, Distribution, Normal
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
 from ..training import TrainingConfig
-from .layout import Layout
-from .scaled import Scaled
+from .scaled import Scaled, bce
 
 _LEAST_LATENT_STD = 0.1
 
@@ -76,18 +74,13 @@ class Recurrent(Scaled):
     """A world model of named feature vectors (`WorldModel`). Call `fit_normaliser` on the data before training."""
 
     provides = frozenset({"reward", "end", "uncertainty"})
-    reward_mean: Tensor
-    reward_std: Tensor
 
     def __init__(self, schema: Schema, config: RecurrentConfig | None = None) -> None:
-        if images := [f.name for f in schema.features if f.is_image]:
-            raise UserError(f"the recurrent model cannot see the image '{images[0]}'; use model='rssm'")
-        super().__init__(Layout(schema.features))
-        self.schema, self.config = schema, config or RecurrentConfig()
-        c, self.act_layout = self.config, Layout(schema.actions)
-        reals, codes, places = self.layout.reals, self.layout.codes, self.layout.places
-        seen = reals + places
-        inputs = seen + self.act_layout.reals + self.act_layout.places
+        super().__init__(schema)
+        self.blind("recurrent model")
+        self.config = c = config or RecurrentConfig()
+        reals, codes, places, seen = self.layout.reals, self.layout.codes, self.layout.places, self.seen_size
+        inputs = seen + self.act_size
         self.embed = nn.Sequential(nn.Linear(c.latent + inputs, c.width), nn.LayerNorm(c.width), nn.SiLU())
         self.cell = nn.GRUCell(c.width, c.hidden)
         self.prior = _mlp(c.hidden, c.width, 2 * c.latent)
@@ -95,23 +88,11 @@ class Recurrent(Scaled):
         self.heads = _mlp(c.hidden + c.latent + inputs, c.width, 2 * reals + places + 3 * codes)
         self.reward_head = _plain(c.latent + inputs + seen + reals, c.width)
         self.cont_head = _plain(c.latent + inputs + seen + reals, c.width)
-        self.register_buffer("reward_mean", torch.zeros(()))
-        self.register_buffer("reward_std", torch.ones(()))
 
     @staticmethod
     def recipe() -> TrainingConfig:
         """The training that suits this model: sequences long enough to be imagined open loop."""
         return TrainingConfig(steps=600, min_steps=400, batch=32, length=16, rate=3e-3, patience=4)
-
-    @torch.no_grad()
-    def fit_normaliser(self, features: Features, mask: Tensor | None = None, reward: Tensor | None = None) -> None:
-        """Take the scales of values and changes as `Scaled` does, and the scale of `reward [B, T]`."""
-        super().fit_normaliser(features, mask)
-        if reward is not None:
-            paid = reward.to(self.reward_mean) if mask is None else reward.to(self.reward_mean)[mask]
-            self.reward_mean.copy_(paid.mean())
-            # What always paid the same is predicted closely: a planner would chase the noise of a wider scale.
-            self.reward_std.copy_(paid.std(correction=0).clamp_min(0.03))
 
     def initial(self, n: int) -> Belief:
         zeros = self.mean.new_zeros
@@ -123,7 +104,7 @@ class Recurrent(Scaled):
                 rng: torch.Generator | None = None) -> Belief:
         hidden = torch.zeros_like(state.hidden)
         if action is not None:
-            inputs = torch.cat([self._seen(state.reals, state.codes), self._act(action)], -1)
+            inputs = torch.cat([self.seen(state.reals, state.codes), self.act(action)], -1)
             moved = self._advance(state.hidden, state.latent, inputs)
             hidden = moved if reset is None else torch.where(reset[:, None], hidden, moved)
         return self._condition(hidden, features, rng)
@@ -167,8 +148,8 @@ class Recurrent(Scaled):
         paid, goes_on = (reward - self.reward_mean) / self.reward_std, 1 - ended.float()
         weight, length = mask.float(), len(mask)
 
-        seen = self._seen(reals, codes)
-        inputs = torch.cat([seen[:-1], self._act(action)], -1)
+        seen = self.seen(reals, codes)
+        inputs = torch.cat([seen[:-1], self.act(action)], -1)
         hidden = [self.mean.new_zeros(mask.shape[1], c.hidden)]
         posteriors = [self.posterior(torch.cat([hidden[0], seen[0]], -1))]
         latent = [_draw(posteriors[0], rng)]
@@ -187,9 +168,9 @@ class Recurrent(Scaled):
         error, std = (after.reals - mean) / self.change, std / self.change
         # Seitzer et al. 2022 (arXiv 2203.09168): times std, so that a sure feature does not drown the others.
         surprise = ((0.5 * (error / std).square() + std.log()) * std.detach()).sum(-1)
-        surprise = surprise + self._surprise(logits, after.codes)
+        surprise = surprise + self.surprise(logits, after.codes)
         terms = {"kl": c.kl_weight * kl, "features": surprise, "reward": (pay - paid.flatten()).square(),
-                 "cont": _bce(cont, goes_on.flatten())}
+                 "cont": bce(cont, goes_on.flatten())}
         losses = {name: (term * here).sum() / here.sum().clamp_min(1) for name, term in terms.items()}
 
         # Open loop: latent overshooting (Hafner et al. 2019) on the decoded features, which is what planning will do.
@@ -202,8 +183,8 @@ class Recurrent(Scaled):
             belief, _, logits, pay, cont = self._imagine(belief, action[at].flatten(0, 1), rng, draws_features=False)
             # Errors add up like a random walk's, so step k counts by its variance.
             error = (belief.reals - reals[at + 1].flatten(0, 1)) / (self.change * math.sqrt(k + 1))
-            terms = {"open_loop": 0.5 * error.square().sum(-1) + self._surprise(logits, codes[at + 1].flatten(0, 1)),
-                     "reward": (pay - paid[at].flatten()).square(), "cont": _bce(cont, goes_on[at].flatten())}
+            terms = {"open_loop": 0.5 * error.square().sum(-1) + self.surprise(logits, codes[at + 1].flatten(0, 1)),
+                     "reward": (pay - paid[at].flatten()).square(), "cont": bce(cont, goes_on[at].flatten())}
             sums = {name: sums[name] + (term * here).sum() for name, term in terms.items()}
             count = count + here.sum()
         return losses | {name: losses.get(name, 0.0) + s / count.clamp_min(1) for name, s in sums.items()}
@@ -214,22 +195,12 @@ class Recurrent(Scaled):
         return [{"params": [p for p in every if p.dim() > 1], "weight_decay": self.config.weight_decay},
                 {"params": [p for p in every if p.dim() <= 1], "weight_decay": 0.0}]
 
-    def _seen(self, reals: Tensor, codes: Tensor) -> Tensor:
-        return torch.cat([self.scaled(reals), self.layout.onehot(codes)], -1)
-
-    def _act(self, action: Tensor) -> Tensor:
-        """Actions `[..., A]` one-hot, or scaled to -1 .. 1 where they have bounds."""
-        low, high = self.act_layout.low, self.act_layout.high
-        if self.schema.discrete_actions:
-            return self.act_layout.onehot(action.long())
-        return torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
-
     def _advance(self, hidden: Tensor, latent: Tensor, inputs: Tensor) -> Tensor:
         return self.cell(self.embed(torch.cat([latent, inputs], -1)), hidden)
 
     def _condition(self, hidden: Tensor, features: Features, rng: torch.Generator | None) -> Belief:
         reals, codes = self.layout.pack(features)
-        q = self.posterior(torch.cat([hidden, self._seen(reals, codes)], -1))
+        q = self.posterior(torch.cat([hidden, self.seen(reals, codes)], -1))
         return Belief(hidden, _draw(q, rng), reals, codes)
 
     def _features(self, before: Belief, hidden: Tensor, latent: Tensor,
@@ -244,14 +215,14 @@ class Recurrent(Scaled):
     def _outlook(self, after: Belief, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled reward and the logit of going on, `[N]` each. Both see the features the step leads to, and squares
         of the real ones (costs and limits); not the hidden units, by which they would learn a few ends by heart."""
-        seen = self._seen(after.reals, after.codes)
+        seen = self.seen(after.reals, after.codes)
         x = torch.cat([after.latent, inputs, seen, seen[:, : self.layout.reals].square()], -1)
         return self.reward_head(x)[:, 0], self.cont_head(x)[:, 0]
 
     def _imagine(self, before: Belief, action: Tensor, rng: torch.Generator | None, draws_features: bool = True,
                  ) -> tuple[Belief, tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """One prior step: the belief, (mean, std), logits, scaled reward, logit of going on."""
-        inputs = torch.cat([self._seen(before.reals, before.codes), self._act(action)], -1)
+        inputs = torch.cat([self.seen(before.reals, before.codes), self.act(action)], -1)
         hidden = self._advance(before.hidden, before.latent, inputs)
         latent = _draw(self.prior(hidden), rng)
         mean, std, logits = self._features(before, hidden, latent, inputs)
@@ -259,23 +230,8 @@ class Recurrent(Scaled):
         if rng is not None and draws_features:
             reals = mean + std * torch.empty_like(mean).normal_(generator=rng)
             odds = logits - torch.empty_like(logits).exponential_(generator=rng).log()  # Gumbel: argmax is a draw
-        parts = zip(self.layout.split(odds), self.layout.code_sizes, strict=True)
-        best = [part.argmax(-1).reshape(len(part), size) for part, size in parts]
-        after = Belief(hidden, latent, reals, torch.cat([*best, before.codes[:, :0]], -1))
+        after = Belief(hidden, latent, reals, self.chosen(odds))
         return after, (mean, std), logits, *self._outlook(after, inputs)
-
-    def _surprise(self, logits: Tensor, codes: Tensor) -> Tensor:
-        """Cross entropy of `codes [N, C]`, summed over them: `[N]`."""
-        total = self.mean.new_zeros(len(codes))
-        parts = zip(self.layout.split(logits), codes.split(self.layout.code_sizes, -1), strict=True)
-        for odds, wanted in parts:
-            nats = F.cross_entropy(odds.reshape(-1, odds.shape[-1]), wanted.flatten(), reduction="none")
-            total = total + nats.view(wanted.shape).sum(-1)
-        return total
-
-
-def _bce(logit: Tensor, target: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
 
 
 def _normal(parameters: Tensor) -> tuple[Tensor, Tensor]:

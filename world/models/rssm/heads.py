@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...twohot import TwoHot, symexp
 from ..layout import Layout
 from .config import RSSMConfig
 from .layers import Lookup, Norm, Reader
-from .twohot import TwoHot, symexp
 
 
 class _Zero(nn.Linear):
@@ -39,7 +39,7 @@ class Heads(nn.Module):
         self.features_norm, self.outlook_norm = Norm(c.units), Norm(2, c.units)
         self.features = _Zero(c.units, 2 * layout.reals + layout.places + 3 * layout.codes)
         self.twohot = TwoHot()
-        self.reward = _Zero(c.units, len(self.twohot.values))
+        self.reward = _Zero(c.units, len(self.twohot.bins))
         self.cont = _Zero(c.units, 1)
 
     def read(self, deter: Tensor, stoch: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ from ...distributions import Categorical, Distribution, Normal
 from ...model import Batch, Outcome
 from ...schema import Features, Schema
 from ...training import TrainingConfig
-from ..layout import Layout
+from ...twohot import symlog
 from ..scaled import Scaled
 from .config import RSSMConfig, size
 from .dynamics import Dynamics
@@ -35,7 +35,6 @@ from .heads import Heads, moved
 from .images import ImageDecoder, ImageEncoder, check
 from .latents import coupled, draw, kl, uniforms
 from .layers import Norm, Reader
-from .twohot import symlog
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,16 @@ class RSSM(Scaled):
     provides = frozenset({"reward", "end", "uncertainty", "stochastic"})
 
     def __init__(self, schema: Schema, config: RSSMConfig | None = None) -> None:
-        self.image_features = [f for f in schema.features if f.is_image]
-        for f in self.image_features:
+        super().__init__(schema)
+        for f in self.images:
             check(f)
-        super().__init__(Layout(tuple(f for f in schema.features if not f.is_image)))
-        self.schema, self.config, self.act_layout = schema, config or RSSMConfig(), Layout(schema.actions)
-        c = self.config
+        self.config = c = config or RSSMConfig()
         self.read_features, self.read_action = Reader(self.layout, c.hidden), Reader(self.act_layout, c.hidden)
         self.tokens = nn.Sequential(Norm(c.units), nn.Linear(c.units, c.hidden))
         self.encode = Reader(self.layout, c.units)
-        self.image_encoders = nn.ModuleDict({f.name: ImageEncoder(f, c.depth, c.hidden) for f in self.image_features})
+        self.image_encoders = nn.ModuleDict({f.name: ImageEncoder(f, c.depth, c.hidden) for f in self.images})
         self.dynamics, self.heads = Dynamics(c), Heads(c, self.layout)
-        self.image_decoders = nn.ModuleDict({f.name: ImageDecoder(f, c.depth, c.units) for f in self.image_features})
+        self.image_decoders = nn.ModuleDict({f.name: ImageDecoder(f, c.depth, c.units) for f in self.images})
 
     @classmethod
     def sized(cls, schema: Schema, name: str) -> RSSM:
@@ -89,7 +86,7 @@ class RSSM(Scaled):
 
     def initial(self, n: int) -> Belief:
         c, zeros = self.config, self.mean.new_zeros
-        images = {f.name: zeros(n, *f.shape, dtype=f.dtype) for f in self.image_features}
+        images = {f.name: zeros(n, *f.shape, dtype=f.dtype) for f in self.images}
         return Belief(zeros(n, c.deter), zeros(n, c.latents, dtype=torch.int64), self.mean.repeat(n, 1),
                       zeros(n, self.layout.codes, dtype=torch.int64), images)
 
@@ -122,7 +119,7 @@ class RSSM(Scaled):
         uncertainty = (std / (self.change * self.config.least_std)).log().sum(-1)
         for odds in self.layout.split(logits):
             uncertainty = uncertainty + _entropy(odds)
-        return after, Outcome(features, self.heads.twohot.mean(reward), cont.sigmoid(),
+        return after, Outcome(features, self.heads.twohot.decode(reward), cont.sigmoid(),
                               torch.ones_like(cont, dtype=torch.bool), uncertainty)
 
     @torch.no_grad()
@@ -161,7 +158,7 @@ class RSSM(Scaled):
         paper, each a mean over the transitions that `batch.mask` holds for. Without `rng` latents are the likeliest."""
         c, device = self.config, self.mean.device
         reals, codes = (x.transpose(0, 1) for x in self._pack(batch.features))  # [T + 1, B, ...]
-        images = {f.name: batch.features[f.name].to(device).transpose(0, 1) for f in self.image_features}
+        images = {f.name: batch.features[f.name].to(device).transpose(0, 1) for f in self.images}
         action, reward, ended, mask = (
             x.to(device).transpose(0, 1) for x in (batch.action, batch.reward, batch.terminated, batch.mask))
         seen = self._seen(reals)
@@ -180,7 +177,7 @@ class RSSM(Scaled):
         terms = {
             "dyn": c.beta_dyn * kl(posterior.detach(), prior).clamp_min(c.free_nats),
             "rep": c.beta_rep * kl(posterior, prior.detach()).clamp_min(c.free_nats),
-            "features": surprise + self._surprise(logits, now),
+            "features": surprise + self.surprise(logits, now),
             "reward": self.heads.twohot.loss(pay, reward.flatten().to(pay.dtype)),
             "cont": F.binary_cross_entropy_with_logits(cont, 1 - ended.flatten().to(cont.dtype), reduction="none"),
         }
@@ -196,13 +193,13 @@ class RSSM(Scaled):
     def _features(self, features: Features) -> dict[str, Any]:
         """The part of a belief that is features."""
         reals, codes = self._pack(features)
-        return {"reals": reals, "codes": codes, "images": {f.name: features[f.name] for f in self.image_features}}
+        return {"reals": reals, "codes": codes, "images": {f.name: features[f.name] for f in self.images}}
 
     def _pack(self, features: Features) -> tuple[Tensor, Tensor]:
         if self.layout.features:
             return self.layout.pack(features)
-        image = features[self.image_features[0].name]
-        lead = image.shape[: image.dim() - len(self.image_features[0].shape)]
+        image = features[self.images[0].name]
+        lead = image.shape[: image.dim() - len(self.images[0].shape)]
         return self.mean.new_empty(*lead, 0), self.layout.base.new_empty(*lead, 0)
 
     def _seen(self, reals: Tensor) -> Tensor:
@@ -236,20 +233,12 @@ class RSSM(Scaled):
             features[f.name] = Normal(f, m.reshape(-1, *f.shape), s.reshape(-1, *f.shape))
         for f, odds in zip(self.layout.discrete, self.layout.split(logits), strict=True):
             features[f.name] = Categorical(f, odds)
-        for f in self.image_features:
+        for f in self.images:
             decoder = self.image_decoders[f.name]
             assert isinstance(decoder, ImageDecoder)
             pixels = decoder(hidden)
             features[f.name] = Normal(f, pixels, decoder.log_std.exp().expand_as(pixels))
         return {f.name: features[f.name] for f in self.schema.features}
-
-    def _surprise(self, logits: Tensor, codes: Tensor) -> Tensor:
-        """Cross entropy of `codes [N, C]`, summed over them: `[N]`."""
-        total = self.mean.new_zeros(len(codes))
-        for odds, wanted in zip(self.layout.split(logits), codes.split(self.layout.code_sizes, -1), strict=True):
-            nats = F.cross_entropy(odds.reshape(-1, odds.shape[-1]), wanted.flatten(), reduction="none")
-            total = total + nats.view(wanted.shape).sum(-1)
-        return total
 
 
 def _entropy(logits: Tensor) -> Tensor:
