@@ -52,7 +52,7 @@ class Belief:
 class RSSM(Scaled):
     """The model; see the module's text. Raises `UserError` for images of an unsupported shape."""
 
-    provides = frozenset({"reward", "end", "uncertainty", "stochastic"})
+    provides = frozenset({"reward", "end", "uncertainty", "stochastic", "latent"})
 
     def __init__(self, schema: Schema, config: RSSMConfig | None = None) -> None:
         super().__init__(schema)
@@ -130,7 +130,7 @@ class RSSM(Scaled):
         told = self._features(features)
         kept = {k: getattr(state, k) for k in told}
         new = replace(state, **tree.choose(rows, told, kept))
-        if not self.image_features:
+        if not self.images:
             return new
         at = (rows & _differ(new.images, state.images)).nonzero()[:, 0]
         read = self.dynamics.posterior_read(state.deter[at])
