@@ -29,7 +29,7 @@ from ...schema import Features, Schema
 from ...training import TrainingConfig
 from ...twohot import symlog
 from ..scaled import Scaled
-from .config import RSSMConfig, size
+from .config import SIZES, RSSMConfig, config_of
 from .dynamics import Dynamics
 from .heads import Heads, moved
 from .images import ImageDecoder, ImageEncoder, check
@@ -69,7 +69,12 @@ class RSSM(Scaled):
     @classmethod
     def sized(cls, schema: Schema, name: str) -> RSSM:
         """The model at the size called `name` ("200k", "1m", "4m", "12m"); `UserError` for another one."""
-        return cls(schema, size(name))
+        return cls(schema, config_of(name))
+
+    @property
+    def size(self) -> str | None:
+        """The name of this size; None for one that has no name."""
+        return next((name for name, config in SIZES.items() if config == self.config), None)
 
     @staticmethod
     def recipe() -> TrainingConfig:

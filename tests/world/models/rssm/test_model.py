@@ -14,7 +14,7 @@ from gedanken.errors import UserError
 from gedanken.world import tree
 from gedanken.world.distributions import Normal
 from gedanken.world.model import Batch, WorldModel, begin, rollout
-from gedanken.world.models.build import build
+from gedanken.world.models.build import build, name_of
 from gedanken.world.models.rssm import RSSM, RSSMConfig
 from gedanken.world.schema import Feature, Schema
 
@@ -76,6 +76,15 @@ def test_sizes(name: str, least: float, most: float) -> None:
         model = build(f"rssm-{name}", schema)
         assert isinstance(model, RSSM)
         assert least < sum(p.numel() for p in model.parameters()) / 1e6 < most
+
+
+def test_a_size_is_known_by_name_again() -> None:
+    model = build("rssm-1m", SEEING)
+    assert name_of(model) == "rssm-1m"
+    build(name_of(model), SEEING).load_state_dict(model.state_dict())
+    assert name_of(RSSM(SEEING)) == "rssm-200k"
+    assert name_of(RSSM(SEEING, TINY)) == "rssm"
+    assert name_of(build("none", SEEING)) == "none"
 
 
 def test_an_unknown_size_is_refused() -> None:
