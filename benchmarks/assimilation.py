@@ -165,11 +165,12 @@ def imagined(model: WorldModel, world: World, arm: str, n: int, seed: int) -> li
 
 
 def main() -> None:
-    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), models=(str, ",".join(MODELS), "which models"))
+    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), models=(str, ",".join(MODELS), "which models"),
+                   worlds=(str, "tank,corridor", "which worlds"))
     torch.set_num_threads(1)
     figures = Figures()
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))
-    for world in (tank(), corridor()):
+    for world in (made for made in (tank(), corridor()) if made.schema.name in args.worlds):
         for name in args.models.split(","):
             found: dict[str, list[list[float]]] = {}
             for seed in seeds:
