@@ -2,14 +2,14 @@
 
     python benchmarks/teaching.py [--quick] [--seed 0] [--json PATH]
 
-MiniGrid-DoorKey-6x6, 1,000 random interactions, two rules told: a key opens a locked door of its colour, and toggling it
-with empty hands does nothing. Two models a seed, trained on the same data, one of them taught as well. Then the rules
-are dropped. "Told behaviour" is the share of situations in which a told rule applies and the bare
-model predicts what it says: states of layouts that no model saw, with what the rule asks for written into them. "The
-rest" is exact one-step accuracy on transitions of such layouts to which no rule applies.
+MiniGrid-DoorKey-6x6, 1,000 random interactions, two rules told: a key opens a locked door of its colour, and toggling
+it with empty hands does nothing. Two models a seed, trained on the same data, one of them taught as well. Then the
+rules are dropped. "Told behaviour" is the share of situations in which a told rule applies and the
+bare model predicts what it says: states of layouts that no model saw, with what the rule asks for written into them.
+"The rest" is exact one-step accuracy on transitions of such layouts to which no rule applies.
 
-Then a false rule (`expect same if action == pickup`) is taught on 100 interactions; 900 more contradict it, and training
-goes on. How much of it is left?
+Then a false rule (`expect same if action == pickup`) is taught on 100 interactions; 900 more contradict it, and
+training goes on. How much of it is left?
 """
 
 from __future__ import annotations
