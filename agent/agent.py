@@ -35,6 +35,7 @@ from .perceive import check_reward, perceive
 from .planning.build import planner_for
 from .planning.objective import Objective, Return, Term
 from .planning.plan import Budget, Planner
+from .planning.subgoals import Subgoals
 from .reason import explore, reason
 from .remembered import Failures, Remembered
 from .results import EpisodeResult, RunResult
@@ -180,7 +181,10 @@ class Agent:
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
+        wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
+        rules = [rule for e in kb.active() if (rule := e.acting) is not None]
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits],
+                         subgoals=Subgoals.of(kb.schema, rules, wanted))
 
     # --- the loop -------------------------------------------------------------------------------------------------
 

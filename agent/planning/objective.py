@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...world.model import Trajectory
 from ...world.schema import Features
+from .subgoals import Subgoals
 
 Carry = tuple[Tensor, ...]
 
@@ -60,13 +61,15 @@ class Memoryless:
 @dataclass(frozen=True)
 class Objective:
     """The sum of its terms. An infeasible step costs `infeasible`, more than anything can be worth; a step that costs
-    more than `unacceptable` (one that breaks a limit) reaches nothing."""
+    more than `unacceptable` (one that breaks a limit) reaches nothing. `subgoals` are hints for a search, and worth
+    nothing in themselves."""
 
     terms: Sequence[Term]
     discount: float = 0.99
     infeasible: float = 1e3
     unacceptable: float = 50.0
     carried: Carry | None = None
+    subgoals: Subgoals | None = None
 
     def start(self, features: Features) -> Carry:
         """The carry at the first of N states: where the terms begin, or where they already are (`resumed`)."""
