@@ -139,9 +139,9 @@ class Search:
         after, out = model.step(state, taken)
         carry, gain, reached = objective.advance(own, Transition(
             model.decode(state), taken, out.mode, out.reward, out.cont, out.feasible, out.uncertainty,
-            torch.ones(len(parent)), 0))
+            torch.ones(len(parent)), torch.from_numpy(depth - 1)))
         gains, goes_on, at_goal = gain.double().numpy(), (out.cont > 0.5).numpy(), reached.numpy()
-        value = nodes["value"][parent] + gains * objective.discount ** (depth - 1)
+        value = nodes["value"][parent] + gains
         value[np.isnan(value)] = -np.inf  # a broken step never wins
         lasting = np.flatnonzero(out.feasible.numpy() & (goes_on | at_goal) & (depth <= self.config.depth))
         keys = _keys(out.mode, objective, carry, problem)
@@ -152,7 +152,8 @@ class Search:
         rows = torch.from_numpy(kept)
         features, carry = tree.take(out.mode, rows), tree.take(carry, rows)
         marks = self._marked(objective, nodes, chosen[kept // a], features, out.fired, kept, keys)
-        broken = nodes["broken"][parent[kept]] | (gains[kept] <= -objective.unacceptable)
+        bad = gains[kept] <= -objective.unacceptable * objective.discount ** (depth[kept] - 1)
+        broken = nodes["broken"][parent[kept]] | bad
         priority = BROKEN * broken + self._priority(objective, p, features, carry, marks, problem[kept], depth[kept],
                                                     value[kept])
         new = nodes.append((tree.take(after, rows), carry), marks, problem=problem[kept], parent=parent[kept],
@@ -164,7 +165,7 @@ class Search:
 
     def _marked(self, objective: Objective, nodes: Nodes, parent: np.ndarray, features: Features, fired: Tensor | None,
                 kept: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """The milestones behind the kept states, `[N, R]`: those of their parents, the subgoals that hold, and the rules
+        """The milestones behind the kept states, `[N, R]`: of their parents, the subgoals that hold, and the rules
         that have just changed something."""
         subgoals = 0 if objective.subgoals is None else len(objective.subgoals)
         if fired is not None and nodes.marks(parent).shape[1] == subgoals:
