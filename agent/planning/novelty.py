@@ -39,7 +39,10 @@ class Novelty:
 
     def __call__(self, features: Features, partition: np.ndarray) -> np.ndarray:
         """Whether each of N states (partition keys `[N]`) shows a new value; they are remembered: `[N]` bool."""
-        keys, inverse = np.unique(partition, return_inverse=True)
+        if (partition == partition[0]).all():
+            keys, inverse = partition[:1], np.zeros(len(partition), np.int64)
+        else:
+            keys, inverse = np.unique(partition, return_inverse=True)
         rows = np.array([self.partitions.setdefault(key, len(self.partitions)) for key in keys.tolist()])[inverse]
         while len(self.partitions) > len(self.seen):
             self.seen = np.concatenate([self.seen, np.zeros_like(self.seen)])

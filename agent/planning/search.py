@@ -65,6 +65,7 @@ class _Problems:
     goal: np.ndarray  # [B] the best node that attains the objective, -1 where there is none yet
     finished: np.ndarray  # [B] bool
     actions: Tensor
+    taken: Tensor  # all actions, again and again, for as many nodes as are expanded at once
     limit: int
 
 
@@ -112,8 +113,10 @@ class Search:
         seen, frontier = KeySet(), Frontier(nodes, b)
         seen.add(keys, np.zeros(b, np.int64))
         frontier.push(root)
+        actions = model.schema.all_actions()
+        most = min(self.config.batch * b, MAX_ROWS // len(actions) + 1)
         return _Problems(nodes, frontier, seen, Novelty(model.schema), np.zeros(b, np.int64), np.full(b, -1),
-                         np.zeros(b, bool), model.schema.all_actions(), limit)
+                         np.zeros(b, bool), actions, actions.repeat(most, 1), limit)
 
     def _choose(self, p: _Problems) -> np.ndarray:
         """The nodes to expand now, within each problem's budget (but one is always expanded)."""
@@ -133,7 +136,7 @@ class Search:
         nodes, a = p.nodes, len(p.actions)
         parent = chosen.repeat(a)
         state, own = nodes.rows(parent)
-        taken = p.actions.repeat(len(chosen), 1)
+        taken = p.taken[: len(parent)]
         problem, depth = nodes["problem"][parent], nodes["depth"][parent] + 1
         np.add.at(p.spent, problem, 1)
         after, out = model.step(state, taken)
