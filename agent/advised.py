@@ -20,6 +20,7 @@ from .goals import Goal, Limit, Preference
 from .learn import Experience
 from .mind import Mind
 from .planning.objective import Objective, Return, Term
+from .planning.subgoals import Subgoals
 from .remembered import Remembered
 from .shield import Shield
 
@@ -102,4 +103,7 @@ class Advised:
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
+        wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
+        rules = [rule for e in kb.active() if (rule := e.acting) is not None]
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits],
+                         subgoals=Subgoals.of(kb.schema, rules, wanted))
