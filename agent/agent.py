@@ -26,6 +26,7 @@ from ..world.schema import Schema
 from ..world.training import Progress, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
+from .adapting import AdaptingConfig, Deployment, adapt
 from .advised import Advised
 from .collecting import Collector
 from .environment import blamed
@@ -34,8 +35,9 @@ from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
+from .planning.learner import Learner
 from .planning.plan import Budget, Planner
-from .reason import reason
+from .reason import explore, reason
 from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
@@ -50,7 +52,8 @@ class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout, `episode_steps`
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise."""
+    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
+    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -59,14 +62,16 @@ class AgentConfig:
     surprising: float = 3.0
     holdout: float = 0.1
     training: TrainingConfig | None = None
+    adapting: AdaptingConfig | None = None
 
 
 class Agent(Advised):
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
-    None. `model` is "auto", "slots", "recurrent", "none" (rules alone), or a world model of your own; `planner`
-    likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary one).
+    None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
+    the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
+    "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
     """
 
     def __init__(
@@ -83,9 +88,10 @@ class Agent(Advised):
     ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
         self.config = config or AgentConfig()
-        self.schema = schema or Schema.from_env(env)
         torch.manual_seed(seed)
-        learned = build(model, self.schema)
+        own = None if isinstance(model, str) else model.schema
+        learned = build(model, schema or own or Schema.from_env(env), env)
+        self.schema = learned.schema  # a simulator's binds it to the environment
         self.planner = planner_for(planner, self.schema)
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
@@ -109,6 +115,7 @@ class Agent(Advised):
         recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
         self.trainer = Trainer(learned, recipe, seed) if isinstance(learned, nn.Module) else None
         self.trained_on = 0
+        self.deployment: Deployment | None = None
         self._episode: int | None = None
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self.refresh()
@@ -119,6 +126,8 @@ class Agent(Advised):
         """Begin an episode at `observation`."""
         mind = self.mind
         self.end_episode()
+        if self.config.adapting and self.deployment is None and self.trained_on:
+            self.deployment = Deployment.begin(mind, self.experience, self.config.adapting)
         seen = perceive(self.schema, observation, self.env)
         mind.recent.reset()
         mind.failures.clear()
@@ -140,19 +149,20 @@ class Agent(Advised):
         if self.mind.pursuit is None:
             raise UserError("call agent.reset(observation) before agent.act(...)")
         action = self.step(observation, reward, terminated, truncated)
-        if action is None and len(self.mind.memory) - self.trained_on >= self.config.train_every:
-            self.train()
+        if action is None:
+            self.keep_learning()
         return action
 
-    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
-        """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
+    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool, random: bool = False) -> Any:
+        """o = P(s, M); M' = L(M, a, o); a = R(M'), or a `random` one; a' = E(a). None once the episode is over."""
         with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "where it begins"):
             seen = perceive(self.schema, observation, self.env)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
             self.end_episode()
             return None
-        intended = reason(self.mind, self.planner, self.config.budget)
+        mind = self.mind
+        intended = explore(self.schema, mind.rng) if random else reason(mind, self.planner, self.config.budget)
         action, native = act(self.mind, self.schema, intended)
         self._pending = (seen, action)
         return native
@@ -219,13 +229,23 @@ class Agent(Advised):
                     report = self.train(training, save_to=save_to)
         return report
 
+    def keep_learning(self) -> None:
+        """At an episode's end while deployed: a few gradient steps on what is new, where the agent is `adapting`; else
+        a whole training, once enough is new."""
+        if self.config.adapting and self.trainer and self.deployment:
+            adapt(self.mind, self.experience, self.trainer, self.deployment, self.config.adapting)
+            self.refresh()
+        elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
+            self.train()
+
     def train(
         self,
         progress: Callable[[Progress], None] | None = None,
         steps: int | None = None,
         save_to: str | Path | None = None,
     ) -> dict[str, float]:
-        """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy.
+        """Train the world model on all of memory, calibrate the limits, check the rules, and improve a planner that
+        learns; the held-out accuracy of the model.
 
         A training that was broken off goes on where it was if memory is as it was. `save_to` is a folder to save in
         every `save_every` steps and at the end."""
@@ -237,6 +257,7 @@ class Agent(Advised):
                 self._trained()
         else:
             self._trained()
+        self.improve(progress)
         if save_to is not None:
             self.save(save_to)
         return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
@@ -244,6 +265,16 @@ class Agent(Advised):
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)
         self.check(effects=False)
+        self.deployment = None  # what is known now is old; a deployment begins with the next episode
+
+    def improve(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
+        """Let a planner that learns do so: in imagination, as refined by the rules, under the agent's own objective,
+        from states it has been in. Returns what that came to ({} for any other planner); `train` does it too."""
+        if not isinstance(self.planner, Learner):
+            return {}
+        self.mind.failures.clear()  # the model has learned from them
+        return self.planner.improve(self.mind.imagining, self.experience, self.objective(), self.mind.rng, steps,
+                                    progress)
 
     def run(
         self,

@@ -12,6 +12,7 @@ Each file is written aside and renamed; the memory is durable by itself. Nothing
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,12 @@ from ..errors import UserError
 from ..files import write_bytes
 from ..world import processes
 from ..world.schema import Schema
+from .adapting import Deployment
 from .agent import Agent
-from .packing import join, split
+from .packing import pack as pack_state
+from .packing import unpack as unpack_state
+from .planning.build import planner_name
+from .planning.learner import Learner
 
 if TYPE_CHECKING:
     import gymnasium
@@ -46,7 +51,9 @@ def save(agent: Agent, folder: Path) -> None:
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
         "model": type(mind.learned).__name__.lower(),
+        "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
+        "deployment": asdict(agent.deployment) if agent.deployment else None,
         "replay": mind.replay.state_dict(),
         "recent": mind.recent.state_dict(),
         "confidence": mind.affect.confidence,
@@ -55,8 +62,11 @@ def save(agent: Agent, folder: Path) -> None:
     tensors = {"rng": mind.rng.get_state()}
     if isinstance(mind.learned, nn.Module) and agent.trainer is not None:
         tensors |= {f"model.{k}": v.contiguous() for k, v in mind.learned.state_dict().items()}
-        more, header["trainer"] = split(agent.trainer.state_dict(), "trainer")
+        more, header["trainer"] = pack_state(agent.trainer.state_dict(), "trainer")
         tensors |= more
+    if isinstance(agent.planner, Learner):
+        learned, header["learner"] = pack_state(agent.planner.state_dict(), "learner")
+        tensors |= learned
     folder.mkdir(parents=True, exist_ok=True)
     if mind.memory.path is None or Path(mind.memory.path).resolve() != (folder / MEMORY).resolve():
         mind.memory.snapshot(folder / MEMORY)
@@ -81,6 +91,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         "seed": header["seed"],
         "llm": header["llm"],
         "model": _model_name(header["model"]),
+        "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,
     } | options
     agent = Agent(env, schema=schema, **options)
@@ -96,6 +107,9 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         agent.trained_on = header["trained_on"]
         if agent.trainer is not None:
             agent.trainer.rest(agent.experience)
+        if isinstance(agent.planner, Learner) and planner_name(agent.planner) == header.get("planner"):
+            agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
+        agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
     agent.refresh()
     return agent
 
@@ -143,4 +157,4 @@ def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tens
             f"the weights in {folder} do not fit the model '{type(model).__name__}' (another version or "
             "size made them); load with the version that saved them, or learn again"
         ) from error
-    agent.trainer.load_state_dict(join(header["trainer"], tensors))
+    agent.trainer.load_state_dict(unpack_state(header["trainer"], tensors))

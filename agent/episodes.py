@@ -45,8 +45,8 @@ def run(
             results.append(_play(agent, int(number), observation, max_steps, frame))
         finally:
             agent.end_episode()
-        if train and len(agent.mind.memory) - agent.trained_on >= agent.config.train_every:
-            agent.train()
+        if train:
+            agent.keep_learning()
         if watch:
             watch(results[-1])
     if not results:

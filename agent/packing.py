@@ -1,4 +1,4 @@
-"""Nested states as what a safetensors file holds: tensors by name, and the rest as JSON."""
+"""A learner's state as what a checkpoint holds: tensors by name, and JSON that says where each belongs."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ from typing import Any
 
 from torch import Tensor
 
-_TENSOR = "tensor:"
+_TENSOR, _ITEMS = "$tensor", "$items"
 
 
-def split(data: Any, name: str) -> tuple[dict[str, Tensor], Any]:
-    """The tensors of nested dicts and lists, each by its path below `name`, and the same data with names for them."""
-    tensors: dict[str, Tensor] = {}
+def pack(state: Any, name: str) -> tuple[dict[str, Tensor], Any]:
+    """Nested dictionaries and lists of tensors and JSON data to tensors, named from `name` on, and JSON data."""
+    if isinstance(state, Tensor):
+        return {name: state.detach().contiguous()}, {_TENSOR: name}
+    if isinstance(state, dict):
+        parts = {k: pack(v, f"{name}.{k}") for k, v in state.items()}
+        tensors = {k: v for found, _ in parts.values() for k, v in found.items()}
+        if all(isinstance(k, str) for k in parts):
+            return tensors, {k: plain for k, (_, plain) in parts.items()}
+        return tensors, {_ITEMS: [[k, plain] for k, (_, plain) in parts.items()]}
+    if isinstance(state, list | tuple):
+        listed = [pack(v, f"{name}.{i}") for i, v in enumerate(state)]
+        return {k: v for found, _ in listed for k, v in found.items()}, [plain for _, plain in listed]
+    return {}, state
 
-    def walk(value: Any, path: str) -> Any:
-        if isinstance(value, Tensor):
-            tensors[path] = value.detach().cpu().contiguous()
-            return _TENSOR + path
-        if isinstance(value, dict):
-            return {str(k): walk(v, f"{path}.{k}") for k, v in value.items()}
-        return [walk(v, f"{path}.{i}") for i, v in enumerate(value)] if isinstance(value, list | tuple) else value
 
-    return tensors, walk(data, name)
-
-
-def join(plain: Any, tensors: dict[str, Tensor]) -> Any:
-    """What `split` took apart; the keys of dicts are strings, and tuples are lists."""
-    if isinstance(plain, str) and plain.startswith(_TENSOR):
-        return tensors[plain.removeprefix(_TENSOR)]
-    if isinstance(plain, dict):
-        return {k: join(v, tensors) for k, v in plain.items()}
-    return [join(v, tensors) for v in plain] if isinstance(plain, list) else plain
+def unpack(plain: Any, tensors: dict[str, Tensor]) -> Any:
+    """What `pack` was given (tuples come back as lists). Raises `KeyError` where a tensor is missing."""
+    if isinstance(plain, list):
+        return [unpack(v, tensors) for v in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if _TENSOR in plain:
+        return tensors[plain[_TENSOR]]
+    if _ITEMS in plain:
+        return {k: unpack(v, tensors) for k, v in plain[_ITEMS]}
+    return {k: unpack(v, tensors) for k, v in plain.items()}

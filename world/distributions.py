@@ -235,6 +235,16 @@ class Normal:
 Distribution = Categorical | Board | Normal
 
 
+def certain(feature: Feature, value: Tensor) -> Distribution:
+    """The distribution of a feature known to have `value [N, *shape]`; a number is known to a thousandth."""
+    if not feature.cardinality:
+        return Normal(feature, value.float(), torch.full(value.shape, 1e-3))
+    if not feature.shape:
+        return Categorical(feature, F.one_hot(encode(feature, value), feature.cardinality) * CERTAIN)
+    codes, none = encode(feature, value).flatten(1).to(value.dtype), torch.zeros(len(value), 0, dtype=torch.int64)
+    return Board(feature, codes, none, torch.zeros(len(value), 0, feature.cardinality))
+
+
 def floored(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities with the floor mixed into all values that are not ruled out, and without it, both `[..., V]`."""
     possible = (logits > -math.inf).to(logits.dtype)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from . import tree
 from .distributions import Distribution
-from .model import Batch, Outcome, State, WorldModel
+from .model import Batch, Outcome, Reconsiders, State, WorldModel
 from .rules.compile import Compiled
 from .rules.syntax import Rule
 from .schema import Features
@@ -77,8 +77,11 @@ class Refined:
         if self.assimilation != "never":
             rows = torch.ones(len(out.reward), dtype=torch.bool) if self.assimilation == "always" else out.fired.any(1)
             if self.assimilation == "fired" and (self.rules.always or rng is not None):
-                rows = rows | _differs(features, self.inner.decode(inner))
+                rows = rows | tree.differ(features, self.inner.decode(inner))
             inner = self.inner.assimilate(inner, features, rows, rng)
+            if isinstance(self.inner, Reconsiders):
+                out = self.inner.reconsider(inner, out)
+                out = self.rules.pay(state.features, action, features, out)
         return RefinedState(inner, features), out
 
     def assimilate(
@@ -86,6 +89,10 @@ class Refined:
     ) -> RefinedState:
         chosen = tree.choose(rows, {k: features[k] for k in state.features}, state.features)
         return RefinedState(self.inner.assimilate(state.inner, features, rows, rng), chosen)
+
+    def latent(self, state: RefinedState) -> Tensor:
+        """What the inner model shows of its latent, `[N, Z]`, where it `provides` one."""
+        return self.inner.latent(state.inner)  # type: ignore[attr-defined]
 
     def decode(self, state: RefinedState) -> dict[str, Tensor]:
         return state.features
@@ -99,8 +106,3 @@ def _drawn(
 ) -> Tensor:
     """A feature no rule touched keeps the value the inner state was drawn with; a corrected one is drawn anew."""
     return model.decode(inner)[name] if corrected is predicted else corrected.sample(rng)
-
-
-def _differs(a: Features, b: Features) -> Tensor:
-    """Rows on which two feature mappings differ, `[N]`."""
-    return torch.stack([(a[k] != b[k]).flatten(1).any(1) if a[k].dim() > 1 else a[k] != b[k] for k in a]).any(0)

@@ -140,6 +140,7 @@ class Grid:
 
 Perceive = Callable[[Any, "gymnasium.Env | None"], dict[str, Any]]
 Act = Callable[[np.ndarray], Any]
+Restore = Callable[["gymnasium.Env", Mapping[str, np.ndarray]], bool | None]
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ class Schema:
     """A world's features and actions, with perception (`perceive`) and action (`act`) at its two ends.
 
     Actions are a row `[A]`: one category for a Discrete space, one real a dimension for a Box.
+
+    `restore(env, features)`, where there is one, puts the environment into a state that shows the features `[*shape]`
+    (all of them are given), so that rules can correct a simulator. It returns whether the episode is over there, None
+    where that stays as it was, and raises `UserError` for features that it cannot write.
     """
 
     name: str
@@ -156,6 +161,7 @@ class Schema:
     act: Act = field(repr=False, compare=False)
     derived: tuple[Derived | Pointed, ...] = field(default=(), repr=False, compare=False)
     grid: Grid | None = None
+    restore: Restore | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [f.name for f in self.features + self.actions] + [d.feature.name for d in self.derived]

@@ -143,7 +143,9 @@ class Trainer:
                     batch = source.batch(self.config.batch, self.config.length, self.rng)
                     if batch is None:
                         break
-                    losses = self._step(run, batch, device)
+                    scale = 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps)
+                    losses = self._descend(batch, device, scale)
+                    run.step += 1
                     if run.step % self.config.check_every == 0 or run.step == run.steps:
                         self._check(run, source)
                     if progress:
@@ -158,6 +160,21 @@ class Trainer:
                 run.weights = copy.deepcopy(self.model.state_dict())
             self._settle(run, everything)
         return run.best if run.best_weights is not None else float("nan")
+
+    def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
+        """Go on for a few steps at `rate` times the learning rate, without early stopping (test-time training).
+        `reopen` lets the model decide its structure and scales anew, as a whole training does."""
+        everything = source.everything() if reopen else None
+        if everything is not None:
+            self.model.prepare(everything, is_first=False)  # type: ignore[operator]
+        try:
+            for _ in range(steps):
+                batch = source.batch(self.config.batch, self.config.length, self.rng)
+                if batch is not None:
+                    self._descend(batch, torch.device("cpu"), rate)
+        finally:
+            if everything is not None:
+                self.model.settle(everything)  # type: ignore[operator]
 
     def rest(self, source: Source) -> None:
         """Give the model of a run that was broken off and loaded the best weights so far, to act with meanwhile."""
@@ -208,8 +225,8 @@ class Trainer:
         is_waiting = run.step >= self.config.min_steps and run.waited >= self.config.patience
         return run.step >= run.steps or is_waiting
 
-    def _step(self, run: Run, batch: Batch, device: torch.device) -> dict[str, Tensor]:
-        scale = 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps)
+    def _descend(self, batch: Batch, device: torch.device, scale: float) -> dict[str, Tensor]:
+        """One gradient step at `scale` times the learning rate; the losses before it."""
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * scale
         noise = torch.Generator(device)
@@ -221,7 +238,6 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.steps_done += 1
-        run.step += 1
         return losses
 
     def _losses(self, batch: Batch, device: torch.device, noise: torch.Generator | None) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ RULE = "forbid toggle if front_object == key"
         ["learn"],
         ["act"],
         ["imagine"],
+        ["explain"],
         ["rules"],
         ["rules", "tell"],
         ["rules", "check"],
