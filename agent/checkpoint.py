@@ -105,11 +105,11 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         mind.affect.confidence = header["confidence"]
         mind.affect.visits = {int(k): v for k, v in header["visits"].items()}
         agent.trained_on = header["trained_on"]
-        if agent.trainer is not None:
-            agent.trainer.rest(agent.experience)
         if isinstance(agent.planner, Learner) and planner_name(agent.planner) == header.get("planner"):
             agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
+        if agent.trainer is not None:
+            agent.trainer.rest(agent.experience)
     agent.refresh()
     return agent
 

@@ -143,9 +143,7 @@ class Trainer:
                     batch = source.batch(self.config.batch, self.config.length, self.rng)
                     if batch is None:
                         break
-                    scale = 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps)
-                    losses = self._descend(batch, device, scale)
-                    run.step += 1
+                    losses = self._step(run, batch, device)
                     if run.step % self.config.check_every == 0 or run.step == run.steps:
                         self._check(run, source)
                     if progress:
@@ -161,25 +159,28 @@ class Trainer:
             self._settle(run, everything)
         return run.best if run.best_weights is not None else float("nan")
 
+    def rest(self, source: Source) -> None:
+        """Give the model of a run that was broken off and loaded the best weights so far, to act with meanwhile."""
+        if self.running is not None and (everything := source.everything()) is not None:
+            self._settle(self.running, everything)
+
     def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
         """Go on for a few steps at `rate` times the learning rate, without early stopping (test-time training).
         `reopen` lets the model decide its structure and scales anew, as a whole training does."""
         everything = source.everything() if reopen else None
         if everything is not None:
             self.model.prepare(everything, is_first=False)  # type: ignore[operator]
+        device = processes.device_named(self.config.device)
         try:
+            self._move(device)
             for _ in range(steps):
                 batch = source.batch(self.config.batch, self.config.length, self.rng)
                 if batch is not None:
-                    self._descend(batch, torch.device("cpu"), rate)
+                    self._descend(batch, device, rate)
         finally:
+            self._move(torch.device("cpu"))
             if everything is not None:
                 self.model.settle(everything)  # type: ignore[operator]
-
-    def rest(self, source: Source) -> None:
-        """Give the model of a run that was broken off and loaded the best weights so far, to act with meanwhile."""
-        if self.running is not None and (everything := source.everything()) is not None:
-            self._settle(self.running, everything)
 
     def held_out_loss(self, source: Source) -> float:
         """The loss on held-out sequences, always the same ones; NaN where nothing is held out."""
@@ -224,6 +225,11 @@ class Trainer:
     def _is_over(self, run: Run) -> bool:
         is_waiting = run.step >= self.config.min_steps and run.waited >= self.config.patience
         return run.step >= run.steps or is_waiting
+
+    def _step(self, run: Run, batch: Batch, device: torch.device) -> dict[str, Tensor]:
+        losses = self._descend(batch, device, 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps))
+        run.step += 1
+        return losses
 
     def _descend(self, batch: Batch, device: torch.device, scale: float) -> dict[str, Tensor]:
         """One gradient step at `scale` times the learning rate; the losses before it."""
