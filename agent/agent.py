@@ -21,8 +21,10 @@ from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
+from ..world.refine import Refined
 from ..world.rules.text import to_text
 from ..world.schema import Schema
+from ..world.teaching import TeachingConfig
 from ..world.training import Progress, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
@@ -53,7 +55,8 @@ class AgentConfig:
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
     `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
+    is learned by a few gradient steps an episode (test-time training) instead of whole trainings.
+    With `teaching` rules also train the model (`world/teaching.py`), so that in time it predicts what it was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -63,6 +66,7 @@ class AgentConfig:
     holdout: float = 0.1
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
+    teaching: TeachingConfig | None = None
 
 
 class Agent(Advised):
@@ -252,7 +256,7 @@ class Agent(Advised):
         if self.trainer is not None:
             save = None if save_to is None else lambda: self.save(save_to)
             try:
-                self.trainer.run(self.experience, steps, progress, save)
+                self.trainer.run(self.experience, steps, progress, save, self._taught())
             finally:
                 self._trained()
         else:
@@ -261,6 +265,13 @@ class Agent(Advised):
         if save_to is not None:
             self.save(save_to)
         return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+
+    def _taught(self) -> Refined | None:
+        """The model under the rules that teach it: those that the data do not contradict."""
+        if not self.config.teaching:
+            return None
+        self.check(effects=False)
+        return Refined(self.mind.learned, self.mind.knowledge.compiled(), teaching=self.config.teaching)
 
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)

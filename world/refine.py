@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from .model import Batch, Outcome, Reconsiders, State, WorldModel
 from .rules.compile import Compiled
 from .rules.syntax import Rule
 from .schema import Features
+
+if TYPE_CHECKING:
+    from .teaching import TeachingConfig
 
 Assimilate = Literal["always", "fired", "never"]
 
@@ -36,13 +39,14 @@ class RefinedState:
 class Refined:
     """`model` corrected by `rules`. `assimilate` says on which rows the latent is conditioned on the corrected
     features: where a rule fired, always (the default: a fully observed latent then never drifts from what it
-    decodes to), or never (to measure what that costs)."""
+    decodes to), or never (to measure what that costs). With `teaching` its loss trains the model on the rules, too."""
 
-    def __init__(self, model: WorldModel, rules: Sequence[Rule] | Compiled, assimilate: Assimilate = "always") -> None:
+    def __init__(self, model: WorldModel, rules: Sequence[Rule] | Compiled, assimilate: Assimilate = "always",
+                 teaching: TeachingConfig | None = None) -> None:
         self.inner = model
         self.schema = model.schema
         self.rules = rules if isinstance(rules, Compiled) else Compiled(model.schema, rules)
-        self.assimilation = assimilate
+        self.assimilation, self.teaching = assimilate, teaching
         told = ({"reward"} if len(self.rules.rewards) else set()) | ({"end"} if self.rules.ends else set())
         self.provides = model.provides | told
 
@@ -101,4 +105,10 @@ class Refined:
         return state.features
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        return self.inner.loss(batch, rng)
+        """The inner model's losses and, while it trains (with `rng`) and where rules teach it, `consistency`."""
+        losses = self.inner.loss(batch, rng)
+        if rng is None or self.teaching is None:
+            return losses
+        from .teaching import consistency
+
+        return losses | consistency(self.inner, self.rules, batch, rng, self.teaching)
