@@ -21,6 +21,7 @@ class Pointer:
         self.schema, self.grid = schema, schema.grid
         self.poses = self.grid.poses if self.grid else ()
         steps: tuple[tuple[int, int], ...] = ((0, 0),)
+        self.shape: tuple[int, ...] = ()
         if self.grid:
             self.shape = schema.base[self.grid.arrays[0]].shape
             steps = self.grid.steps

@@ -16,6 +16,7 @@ from .. import tree
 from ..distributions import encode
 from ..model import Batch
 from .elimination import eliminate
+from .field import Moving
 from .pointer import beside, once, scatter
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 REWARD_PRECISION = 50.0
 """Half the inverse variance of a reward's error: a tenth of a reward is half a nat."""
-_FIELD_ROWS = 256
+_FIELD_ROWS = 256  # transitions by which the gates of the rule of all cells are closed
+_SAMPLED = 16  # cells of a board, by which it learns
 _SURE = 0.01  # nats a transition, below which an output is as good as certain
 _CHANCE = 2.0
 
@@ -69,6 +71,7 @@ def unrolled(model: Slots, batch: Batch, rng: torch.Generator | None) -> dict[st
     config, inner = model.config, model.field.mechanisms
     gates = model.mechanisms.gates(rng)
     of_field = inner.gates(rng) if model.field.is_on else None
+    board = len(model.field.near)
     state = model.encode(batch.features_at(0))
     cells, scalars = state.cells, state.scalars
     names = ["cells"] * model.pointer.count + ["scalars"] * len(model.scalars)
@@ -76,7 +79,10 @@ def unrolled(model: Slots, batch: Batch, rng: torch.Generator | None) -> dict[st
     total = dict.fromkeys([*names, "closeness"], torch.zeros(()))
     count = batch.mask.sum().clamp_min(1)
     for t in range(batch.action.shape[1]):
-        found = step_errors(model, cells, scalars, Transitions.at(batch, t), gates, of_field)
+        which = None
+        if rng is not None and of_field is not None and board > _SAMPLED:
+            which = torch.randint(board, (len(cells), _SAMPLED), generator=rng)
+        found = step_errors(model, cells, scalars, Transitions.at(batch, t), gates, Moving(of_field, which))
         cells, scalars, mask = found.cells, found.scalars, batch.mask[:, t].float()
         for name, error in zip(names, (found.outputs * mask[:, None]).sum(0) / count, strict=True):
             total[name] = total[name] + error
@@ -92,12 +98,12 @@ def unrolled(model: Slots, batch: Batch, rng: torch.Generator | None) -> dict[st
 
 
 def step_errors(model: Slots, cells: Tensor, scalars: Tensor, lived: Transitions, gates: Tensor,
-                of_field: Tensor | None = None, board: Tensor | None = None) -> Errors:
+                moving: Moving) -> Errors:
     """One step from the latents `cells [N, C, D]` and `scalars [N, S, D]` under the true pointers; see `advance`."""
     code, now, after = model.code, lived.now, lived.after
     x, y, headings = model.pointer.read(now)
     index, dx, dy = model.pointer.around(x, y, headings)
-    wrote = model.advance(cells, scalars, x, y, index, model.joint(lived.action), gates, of_field, board)
+    wrote = model.advance(cells, scalars, x, y, index, model.joint(lived.action), gates, moving)
     distance = (wrote.scalars - code.of_scalars(after).detach()).square().sum((-1, -2))
     errors, field = [], torch.zeros(len(x))
     if model.arrays:
@@ -108,7 +114,10 @@ def step_errors(model: Slots, cells: Tensor, scalars: Tensor, lived: Transitions
         distance = distance + (far * onboard).sum(1)
         cells = scatter(cells, once(index), wrote.cells)
         if wrote.board is not None:
-            field = (_cells(model, wrote.board, truth) * ~beside(index, truth.shape[1])).sum(1)
+            away, came = ~beside(index, truth.shape[1]), truth
+            if moving.which is not None:
+                away, came = away.gather(1, moving.which), truth[torch.arange(len(x))[:, None], moving.which]
+            field = (_cells(model, wrote.board, came) * away).sum(1) * (truth.shape[1] / came.shape[1])
             cells = code.of_cells(truth)  # as a step goes on from what it decoded, or a board of doubts would blur
     errors += [_cross_entropy(code.scalar_logits(i, wrote.scalars), encode(f, after[f.name]))[:, None]
                for i, f in enumerate(model.scalars)]
@@ -145,11 +154,11 @@ def close_gates(model: Slots, everything: Batch) -> None:
     if model.field.is_on:
         rows = torch.linspace(0, len(joint) - 1, min(len(joint), _FIELD_ROWS)).long()
         _close_field(model, tree.take(lived, rows))
-        board = model.field(state.cells, state.scalars, model.standing(state.x, state.y), model.pointer.shape,
-                            model.field.mechanisms.gates(), model.field.mechanisms.average)
+        inner = model.field.mechanisms
+        board = model.field(state.cells, state.scalars, model.standing(state.x, state.y), inner.gates(), inner.average)
 
     def cost(gates: Tensor) -> Tensor:
-        errors = step_errors(model, state.cells, state.scalars, lived, gates, board=board).outputs
+        errors = step_errors(model, state.cells, state.scalars, lived, gates, Moving(board=board)).outputs
         return errors.new_zeros(gates.shape[:2]).index_add_(0, joint, errors)
 
     count = torch.bincount(joint, minlength=len(mechanisms.bias))[:, None]
@@ -161,10 +170,10 @@ def _close_field(model: Slots, lived: Transitions) -> None:
     state, inner = model.encode(lived.now), model.field.mechanisms
     gates = model.mechanisms.gates()
     at = model.standing(state.x, state.y)
-    inner.average.copy_(model.field.reads(state.cells, state.scalars, at, model.pointer.shape).flatten(0, 1).mean(0))
+    inner.average.copy_(model.field.reads(state.cells, state.scalars, at).flatten(0, 1).mean(0))
 
     def cost(of_field: Tensor) -> Tensor:
-        return step_errors(model, state.cells, state.scalars, lived, gates, of_field).field.sum().view(1, 1)
+        return step_errors(model, state.cells, state.scalars, lived, gates, Moving(of_field)).field.sum().view(1, 1)
 
     inner.close(eliminate(inner.gates(), cost, _price(model, cost(inner.gates()), torch.tensor(len(lived.reward)))))
 

@@ -24,8 +24,8 @@ from ..distributions import Board, Categorical, Distribution, decode
 from ..model import Batch, Outcome
 from ..schema import Feature, Features, Schema
 from ..training import TrainingConfig
-from .field import Field
-from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides
+from .field import Field, Moving
+from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides, parameter_groups
 from .pointer import Pointer, gather, once, scatter
 from .slot_code import SlotCode
 from .slot_learning import close_gates, moves_by_itself, unrolled
@@ -106,7 +106,7 @@ class Slots(nn.Module):
         self.code = SlotCode(self.arrays, self.scalars, d)
         self.outside = nn.Parameter(torch.randn(d))
         self.mechanisms = Mechanisms(len(schema.all_actions()), outputs, self.reads_count, d, config.hidden, d)
-        self.field = Field(len(self.scalars), len(self.headings), d, config.hidden)
+        self.field = Field(self.pointer.shape, len(self.scalars), len(self.headings), d, config.hidden)
         self.mechanisms.bias.data[:, -1, 0] = -5.0  # ends are rare: what never ended has nothing to learn
 
     @staticmethod
@@ -115,13 +115,8 @@ class Slots(nn.Module):
         return TrainingConfig()
 
     def parameter_groups(self) -> list[dict]:
-        """For AdamW: see `Mechanisms`."""
-        field = self.field.mechanisms
-        first = self.mechanisms.parameter_groups(list(self.parameters()), self.config.gate_rate)
-        fast = [*field.gates.parameters(), field.bias]
-        first[0]["params"] = [p for p in first[0]["params"] if all(p is not q for q in fast)]
-        first[1]["params"] += fast
-        return first
+        """For AdamW: gates and constants learn faster."""
+        return parameter_groups(self, self.config.gate_rate)
 
     # --- the seam -------------------------------------------------------------------------------------------------
 
@@ -228,23 +223,31 @@ class Slots(nn.Module):
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def advance(self, cells: Tensor, scalars: Tensor, x: Tensor, y: Tensor, index: Tensor, action: Tensor,
-                gates: Tensor | None = None, of_field: Tensor | None = None, board: Tensor | None = None) -> Written:
+                gates: Tensor | None = None, moving: Moving | None = None) -> Written:
         """Read, gate, compute, from latents, pointers `x`, `y [N, P]`, the cells around them `index [N, K]` and the
-        joint action `[N]`. While learning, `gates` and `of_field` are given, and averages are the batch's own;
-        `board` is what the field makes of the cells, if that is known."""
-        mechanisms, field = self.mechanisms, self.field
+        joint action `[N]`. While learning, `gates` are given, and averages are the batch's own."""
+        mechanisms = self.mechanisms
         reads = self.reads_of(cells, scalars, index)
         k, r, p = index.shape[1], reads.shape[1], x.shape[1]
         out = mechanisms(reads, action, *((mechanisms.gates(), mechanisms.average) if gates is None else (gates,)))
-        if field.is_on:
-            if board is None:
-                inner = field.mechanisms
-                by = (inner.gates(), inner.average) if of_field is None else (of_field,)
-                board = field(cells, scalars, self.standing(x, y), self.pointer.shape, *by)
-            reads = self.reads_of(board, scalars, index)
+        board = None
+        if self.field.is_on:
+            around, board = self._moved(cells, scalars, x, y, index, moving or Moving())
+            reads = torch.cat([around, scalars], 1)
         wrote = reads + out[:, :r]
         rest = out[:, r:]
         return Written(wrote[:, :k], wrote[:, k:], rest[:, :p, :5], rest[:, -2, 0], rest[:, -1, 0], board)
+
+    def _moved(self, cells: Tensor, scalars: Tensor, x: Tensor, y: Tensor, index: Tensor, moving: Moving,
+               ) -> tuple[Tensor, Tensor]:
+        """What the field makes of the cells around `[N, K, D]`, and of those that are asked for (or all)."""
+        inner, at, k = self.field.mechanisms, self.standing(x, y), index.shape[1]
+        by = (inner.gates(), inner.average) if moving.gates is None else (moving.gates, None)
+        if moving.which is None:
+            board = self.field(cells, scalars, at, *by) if moving.board is None else moving.board
+            return gather(board, index, self.outside), board
+        both = self.field(cells, scalars, at, *by, which=torch.cat([index.clamp_min(0), moving.which], 1))
+        return torch.where((index >= 0)[..., None], both[:, :k], self.outside), both[:, k:]
 
     def reads_of(self, cells: Tensor, scalars: Tensor, index: Tensor) -> Tensor:
         """The latents of the cells `index [N, K]` and the scalars: `[N, R, D]`."""
