@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from .agent.agent import Agent, AgentConfig
     from .agent.results import EpisodeResult, RunResult
     from .errors import GedankenError, UserError
+    from .world.checks import check_world_model
+    from .world.models.simulator import Simulator, check_clone
     from .world.schema import Derived, Feature, Grid, Pointed, Schema, check_schema
 
 __version__ = "0.1.0"
@@ -24,8 +26,11 @@ _HOMES = {
     "Pointed": "world.schema",
     "RunResult": "agent.results",
     "Schema": "world.schema",
+    "Simulator": "world.models.simulator",
     "UserError": "errors",
+    "check_clone": "world.models.simulator",
     "check_schema": "world.schema",
+    "check_world_model": "world.checks",
 }
 __all__ = [
     "Agent",
@@ -38,8 +43,11 @@ __all__ = [
     "Pointed",
     "RunResult",
     "Schema",
+    "Simulator",
     "UserError",
+    "check_clone",
     "check_schema",
+    "check_world_model",
 ]
 
 

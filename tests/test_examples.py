@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gedanken.world.models.recurrent import Recurrent
+from gedanken.world.models.ensemble import Ensemble
 from gedanken.world.training import TrainingConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_a_room_of_one_s_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(Recurrent, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, length=8)))
+    monkeypatch.setattr(Ensemble, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, length=1)))
     spec = importlib.util.spec_from_file_location("own_environment", EXAMPLES / "own_environment.py")
     assert spec is not None
     assert spec.loader is not None

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from . import tree
-from .distributions import Distribution
-from .model import Batch, Outcome, State, WorldModel
+from .model import Batch, Outcome, Reconsiders, State, WorldModel
 from .rules.compile import Compiled
 from .rules.syntax import Rule
 from .schema import Features
@@ -68,18 +67,25 @@ class Refined:
         """The inner step, corrected and assimilated."""
         inner, predicted = self.inner.step(state.inner, action, rng)
         out = self.rules.correct(state.features, action, predicted, rng)
-        features = (
-            out.mode
-            if rng is None
-            else {k: _drawn(d, predicted.features[k], inner, self.inner, k, rng) for k, d in out.features.items()}
-        )
         assert out.fired is not None
+        features = out.mode if rng is None else self._drawn(inner, predicted, out, rng)
         if self.assimilation != "never":
             rows = torch.ones(len(out.reward), dtype=torch.bool) if self.assimilation == "always" else out.fired.any(1)
             if self.assimilation == "fired" and (self.rules.always or rng is not None):
-                rows = rows | _differs(features, self.inner.decode(inner))
+                rows = rows | tree.differ(features, self.inner.decode(inner))
             inner = self.inner.assimilate(inner, features, rows, rng)
+            if isinstance(self.inner, Reconsiders):
+                out = self.inner.reconsider(inner, out)
+                out = self.rules.pay(state.features, action, features, out)
         return RefinedState(inner, features), out
+
+    def _drawn(self, inner: State, predicted: Outcome, out: Outcome, rng: torch.Generator) -> dict[str, Tensor]:
+        """The values the inner state was drawn with; anew those of features that a rule touched, where one fired."""
+        drawn = self.inner.decode(inner)
+        assert out.fired is not None
+        rows = torch.ones_like(out.feasible) if self.rules.always else out.fired.any(1)
+        return {k: drawn[k] if d is predicted.features[k] else tree.choose(rows, d.sample(rng), drawn[k])
+                for k, d in out.features.items()}
 
     def assimilate(
         self, state: RefinedState, features: Features, rows: Tensor, rng: torch.Generator | None = None
@@ -87,20 +93,12 @@ class Refined:
         chosen = tree.choose(rows, {k: features[k] for k in state.features}, state.features)
         return RefinedState(self.inner.assimilate(state.inner, features, rows, rng), chosen)
 
+    def latent(self, state: RefinedState) -> Tensor:
+        """What the inner model shows of its latent, `[N, Z]`, where it `provides` one."""
+        return self.inner.latent(state.inner)  # type: ignore[attr-defined]
+
     def decode(self, state: RefinedState) -> dict[str, Tensor]:
         return state.features
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         return self.inner.loss(batch, rng)
-
-
-def _drawn(
-    corrected: Distribution, predicted: Distribution, inner: State, model: WorldModel, name: str, rng: torch.Generator
-) -> Tensor:
-    """A feature no rule touched keeps the value the inner state was drawn with; a corrected one is drawn anew."""
-    return model.decode(inner)[name] if corrected is predicted else corrected.sample(rng)
-
-
-def _differs(a: Features, b: Features) -> Tensor:
-    """Rows on which two feature mappings differ, `[N]`."""
-    return torch.stack([(a[k] != b[k]).flatten(1).any(1) if a[k].dim() > 1 else a[k] != b[k] for k in a]).any(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -66,3 +66,8 @@ def choose(rows: Tensor, then: T, otherwise: T) -> T:
         return torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b)
 
     return tree_map(pick, then, otherwise)
+
+
+def differ(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensor:
+    """Rows on which two mappings of tensors `[N, ...]` differ, `[N]`."""
+    return torch.stack([(a[k] != b[k]).flatten(1).any(1) if a[k].dim() > 1 else a[k] != b[k] for k in a]).any(0)

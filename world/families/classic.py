@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..schema import Derived, Feature, Features, Schema
+from ..schema import Derived, Feature, Features, Restore, Schema
 from .generic import actions_of, bounds_of
 
 if TYPE_CHECKING:
@@ -22,17 +23,17 @@ def cart_pole(env: gymnasium.Env) -> Schema:
         ("cart_velocity", "m/s", "how fast the cart moves, to the right if positive"),
         ("pole_angle", "rad", "how far the pole leans, to the right if positive; the episode ends beyond 0.2095"),
         ("pole_angular_velocity", "rad/s", "how fast the pole turns, to the right if positive"),
-    ), ("left", "right"))
+    ), ("left", "right"), restore=_restore_cart_pole)
 
 
 def mountain_car(env: gymnasium.Env) -> Schema:
     """A car in a valley, too weak to climb out without a swing."""
-    return _vector(env, "mountain_car", _CAR, ("left", "idle", "right"))
+    return _vector(env, "mountain_car", _CAR, ("left", "idle", "right"), restore=_restore_car)
 
 
 def mountain_car_continuous(env: gymnasium.Env) -> Schema:
     """The same car with a motor of any force."""
-    return _vector(env, "mountain_car_continuous", _CAR, ("force",))
+    return _vector(env, "mountain_car_continuous", _CAR, ("force",), restore=_restore_car)
 
 
 def pendulum(env: gymnasium.Env) -> Schema:
@@ -42,7 +43,8 @@ def pendulum(env: gymnasium.Env) -> Schema:
         ("cos_angle", "", "1 when the pendulum is upright, -1 when it hangs"),
         ("sin_angle", "", "0 when the pendulum is upright or hangs"),
         ("angular_velocity", "rad/s", "how fast the pendulum turns"),
-    ), ("torque",), (Derived(angle, lambda f: torch.atan2(f["sin_angle"], f["cos_angle"])),))
+    ), ("torque",), (Derived(angle, lambda f: torch.atan2(f["sin_angle"], f["cos_angle"])),),
+        restore=_restore_pendulum)
 
 
 def acrobot(env: gymnasium.Env) -> Schema:
@@ -60,7 +62,8 @@ def acrobot(env: gymnasium.Env) -> Schema:
         ("sin_angle_2", "", "sine of the second link's angle"),
         ("angular_velocity_1", "rad/s", "how fast the first link turns"),
         ("angular_velocity_2", "rad/s", "how fast the second link turns against the first"),
-    ), ("negative_torque", "no_torque", "positive_torque"), (angle(1), angle(2), Derived(height, _tip_height)))
+    ), ("negative_torque", "no_torque", "positive_torque"), (angle(1), angle(2), Derived(height, _tip_height)),
+        restore=_restore_acrobot)
 
 
 _CAR = (
@@ -76,12 +79,63 @@ def _tip_height(f: Features) -> Tensor:
     return -f["cos_angle_1"] - bent
 
 
+# --- writing features back into the environment -------------------------------------------------------------------
+
+Row = Mapping[str, np.ndarray]
+
+
+def updated(old: Any, new: Any) -> np.ndarray:
+    """The new numbers, but for those that the old ones show already: these keep the digits that float32 has not."""
+    old = np.asarray(old, np.float64)
+    return np.where(old.astype(np.float32) == np.asarray(new, np.float32), old, np.asarray(new, np.float64))
+
+
+def _restore_cart_pole(env: gymnasium.Env, features: Row) -> bool:
+    inner: Any = env.unwrapped
+    inner.state = updated(inner.state, list(features.values()))
+    inner.steps_beyond_terminated = None
+    position, _, angle, _ = inner.state
+    return bool(abs(position) > inner.x_threshold or abs(angle) > inner.theta_threshold_radians)
+
+
+def _restore_car(env: gymnasium.Env, features: Row) -> bool:
+    inner: Any = env.unwrapped
+    position, velocity = updated(inner.state, list(features.values()))
+    is_tuple = isinstance(inner.state, tuple)
+    inner.state = (position, velocity) if is_tuple else np.array([position, velocity], inner.state.dtype)
+    return bool(position >= inner.goal_position and velocity >= inner.goal_velocity)
+
+
+def _restore_pendulum(env: gymnasium.Env, features: Row) -> bool:
+    inner: Any = env.unwrapped
+    angle, velocity = inner.state
+    inner.state = np.array([_angle(angle, features["cos_angle"], features["sin_angle"]),
+                            updated(velocity, features["angular_velocity"])])
+    return False
+
+
+def _restore_acrobot(env: gymnasium.Env, features: Row) -> bool:
+    inner: Any = env.unwrapped
+    angles = [_angle(inner.state[k - 1], features[f"cos_angle_{k}"], features[f"sin_angle_{k}"]) for k in (1, 2)]
+    speeds = [features["angular_velocity_1"], features["angular_velocity_2"]]
+    inner.state = np.concatenate([angles, updated(inner.state[2:], speeds)])
+    return bool(inner._terminal())
+
+
+def _angle(old: float, cos: np.ndarray, sin: np.ndarray) -> float:
+    """The angle with this cosine and sine; the old one, if it has them."""
+    is_same = np.float32(np.cos(old)) == cos and np.float32(np.sin(old)) == sin
+    return float(old if is_same else np.arctan2(sin, cos))
+
+
 def _vector(
     env: gymnasium.Env,
     name: str,
     fields: tuple[tuple[str, str, str], ...],
     actions: tuple[str, ...],
     derived: tuple[Derived, ...] = (),
+    *,
+    restore: Restore,
 ) -> Schema:
     """The schema of an observation vector; `fields` are (name, unit, description), in order."""
     low, high = bounds_of(env.observation_space)
@@ -94,4 +148,4 @@ def _vector(
         return {field: observation[k] for k, (field, _, _) in enumerate(fields)}
 
     action, act = actions_of(env.action_space, actions)
-    return Schema(name, features, action, perceive, act, derived)
+    return Schema(name, features, action, perceive, act, derived, restore=restore)

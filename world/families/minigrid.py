@@ -7,7 +7,7 @@ derived: `front_x`, `front_y` are its coordinates as they are (-1 or the board's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,7 @@ def minigrid(env: gymnasium.Env) -> Schema:
         perceive=perceive,
         act=lambda row: int(row[0]),
         derived=_front(width, height),
+        restore=restore,
         grid=Grid(("object", "color", "state"), "agent_x", "agent_y", "direction", STEPS),
     )
 
@@ -86,6 +87,35 @@ def perceive(observation: Any, env: gymnasium.Env | None) -> dict[str, Any]:
         "carrying_object": 0 if held is None else _CARRIED[held[0]],
         "carrying_color": 0 if held is None else held[1] + 1,
     }
+
+
+def restore(env: gymnasium.Env, features: Mapping[str, np.ndarray]) -> bool | None:
+    """Put the things of the grid, the agent and what it carries where `features` have them. What stays as it is keeps
+    what it hides (a box its content). The episode is over on lava and on the goal."""
+    from minigrid.core.world_object import WorldObj
+
+    inner: Any = env.unwrapped
+    left = inner.grid.get(*inner.agent_pos)
+    shown = perceive(None, env)
+    cells = np.stack([features[k] for k in ("object", "color", "state")])
+    changed = (cells != np.stack([shown[k] for k in ("object", "color", "state")])).any(0)
+    for x, y in zip(*changed.nonzero(), strict=True):
+        object, color, state = (int(c) for c in cells[:, x, y])
+        inner.grid.set(int(x), int(y), WorldObj.decode(object, max(color - 1, 0), max(state - 1, 0)))
+    carried, color = int(features["carrying_object"]), int(features["carrying_color"])
+    if (carried, color) != (shown["carrying_object"], shown["carrying_color"]):
+        name = CARRIED[carried]
+        inner.carrying = WorldObj.decode(OBJECTS.index(name), max(color - 1, 0), 0) if carried else None
+    inner.agent_pos = (int(features["agent_x"]), int(features["agent_y"]))
+    inner.agent_dir = int(features["direction"])
+    now = inner.grid.get(*inner.agent_pos)
+    if _ends(now):
+        return True
+    return False if _ends(left) else None
+
+
+def _ends(thing: Any) -> bool:
+    return thing is not None and thing.type in ("goal", "lava")
 
 
 def _front(width: int, height: int) -> tuple[Derived | Pointed, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..schema import Feature, Grid, Perceive, Schema
+from ...errors import UserError
+from ..schema import Feature, Grid, Perceive, Restore, Schema
 from .generic import actions_of
 
 if TYPE_CHECKING:
@@ -27,9 +29,17 @@ def frozen_lake(env: gymnasium.Env) -> Schema:
         row, col = divmod(int(observation), cols)
         return {"row": row, "col": col, "tile": tiles}
 
+    def restore(env: gymnasium.Env, features: Mapping[str, np.ndarray]) -> bool:
+        inner: Any = env.unwrapped
+        if not np.array_equal(features["tile"], tiles):
+            raise UserError("the map of a frozen lake is fixed: rules can move the agent in its simulator, not the ice")
+        inner.s = int(features["row"]) * cols + int(features["col"])
+        return TILES[int(tiles[features["row"], features["col"]])] in ("hole", "goal")
+
     tile = Feature("tile", "category", (rows, cols), values=TILES, description="what is in each cell, [row, col]")
     grid = Grid(("tile",), "row", "col")
-    return _schema(env, "frozen_lake", (*_cell(rows, cols), tile), ("left", "down", "right", "up"), perceive, grid)
+    return _schema(env, "frozen_lake", (*_cell(rows, cols), tile), ("left", "down", "right", "up"), perceive, grid,
+                   restore=restore)
 
 
 def cliff_walking(env: gymnasium.Env) -> Schema:
@@ -41,7 +51,13 @@ def cliff_walking(env: gymnasium.Env) -> Schema:
         row, col = divmod(int(observation), cols)
         return {"row": row, "col": col}
 
-    return _schema(env, "cliff_walking", _cell(rows, cols), ("up", "right", "down", "left"), perceive)
+    def restore(env: gymnasium.Env, features: Mapping[str, np.ndarray]) -> bool:
+        inner: Any = env.unwrapped
+        inner.s = int(features["row"]) * cols + int(features["col"])
+        return inner.s == rows * cols - 1
+
+    actions = ("up", "right", "down", "left")
+    return _schema(env, "cliff_walking", _cell(rows, cols), actions, perceive, restore=restore)
 
 
 def taxi(env: gymnasium.Env) -> Schema:
@@ -57,7 +73,14 @@ def taxi(env: gymnasium.Env) -> Schema:
         place = np.unravel_index(int(observation), (5, 5, 5, 4))
         return {f.name: value for f, value in zip(features, place, strict=True)}
 
-    return _schema(env, "taxi", features, ("south", "north", "east", "west", "pickup", "dropoff"), perceive)
+    def restore(env: gymnasium.Env, row: Mapping[str, np.ndarray]) -> bool:
+        inner: Any = env.unwrapped
+        place = tuple(int(row[f.name]) for f in features)
+        inner.s = int(np.ravel_multi_index(place, (5, 5, 5, 4)))
+        return place[2] == place[3]
+
+    actions = ("south", "north", "east", "west", "pickup", "dropoff")
+    return _schema(env, "taxi", features, actions, perceive, restore=restore)
 
 
 def blackjack(env: gymnasium.Env) -> Schema:
@@ -88,6 +111,7 @@ def _schema(
     actions: tuple[str, ...],
     perceive: Perceive,
     grid: Grid | None = None,
+    restore: Restore | None = None,
 ) -> Schema:
     action, act = actions_of(env.action_space, actions)
-    return Schema(name, features, action, perceive, act, grid=grid)
+    return Schema(name, features, action, perceive, act, grid=grid, restore=restore)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import tree
-from ..distributions import CERTAIN, Board, Categorical, Distribution, Normal, encode
+from ..distributions import certain
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
 
@@ -37,18 +36,7 @@ class Persistence:
 
     def step(self, state: State, action: Tensor, rng: torch.Generator | None = None) -> tuple[State, Outcome]:
         n = len(action)
-        features: dict[str, Distribution] = {}
-        for f in self.schema.features:
-            value = state[f.name]
-            if not f.cardinality:
-                features[f.name] = Normal(f, value.float(), torch.full(value.shape, 1e-3))
-            elif f.shape:
-                codes = encode(f, value).flatten(1).to(value.dtype)
-                features[f.name] = Board(
-                    f, codes, torch.zeros(n, 0, dtype=torch.int64), torch.zeros(n, 0, f.cardinality)
-                )
-            else:
-                features[f.name] = Categorical(f, F.one_hot(encode(f, value), f.cardinality) * CERTAIN)
+        features = {f.name: certain(f, state[f.name]) for f in self.schema.features}
         ok = torch.ones(n, dtype=torch.bool)
         return state, Outcome(features, torch.zeros(n), torch.ones(n), ok, torch.zeros(n))
 

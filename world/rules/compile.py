@@ -88,6 +88,11 @@ class Compiled:
             conflict = conflict | lost
         return self._pay(replace(outcome, features=predicted, fired=fired, conflict=conflict), rows)
 
+    @torch.no_grad()
+    def pay(self, now: Features, action: Tensor, after: Features, outcome: Outcome) -> Outcome:
+        """The outcome with the rewards, ends and prohibitions that the rules say of steps from `now` to `after`."""
+        return self._pay(outcome, Rows(self.schema, now, action, after))
+
     def allowed(self, now: Features, action: Tensor) -> Tensor:
         """Which rows no `forbid` matches, `[N]`."""
         return ~self.forbidden(Rows(self.schema, now, action)).any(1)
