@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -53,9 +53,12 @@ class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout, `episode_steps`
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings. With `teaching` the
-    accepted rules train the model, so that it predicts in time what it was told."""
+    `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
+    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
+    With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
+    instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
+    was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -63,6 +66,9 @@ class AgentConfig:
     train_every: int = 250
     surprising: float = 3.0
     holdout: float = 0.1
+    exploration: Literal["random", "curious"] = "random"
+    curiosity: float = 0.1
+    violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None
@@ -210,7 +216,8 @@ class Agent(Advised):
 
         `envs` copies of the environment (or the given ones) are lived in side by side; `steps` is rounded up to whole
         rounds of them. Every transition is durable at once, so that an interrupt loses nothing; the shield guards
-        random actions too. As planned, the model is trained again every `train_every` steps. `resume` goes on with
+        random actions too. As planned, the model is trained again every `train_every` steps; a curious
+        agent acts at random until there is one to ask. `resume` goes on with
         the training and the episodes that a killed process left open; `save_to` is a folder to save in while training
         and after it. Raises `UserError` where the environment cannot be copied or gives
         what cannot be used, `EnvironmentFailed` where it raises.
