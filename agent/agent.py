@@ -28,6 +28,7 @@ from ..world.schema import Schema
 from ..world.training import Progress, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
+from .adapting import AdaptingConfig, Deployment, adapt
 from .goals import Goal, Limit, Preference
 from .learn import Experience
 from .mind import Affect, Mind, Pursuit
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
 class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise."""
+    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
+    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -58,6 +60,7 @@ class AgentConfig:
     surprising: float = 3.0
     holdout: float = 0.1
     training: TrainingConfig | None = None
+    adapting: AdaptingConfig | None = None
 
 
 class Agent:
@@ -110,6 +113,7 @@ class Agent:
         recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
         self.trainer = Trainer(learned, recipe, seed) if isinstance(learned, nn.Module) else None
         self.trained_on = 0
+        self.deployment: Deployment | None = None
         self._episode: int | None = None
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self.refresh()
@@ -190,6 +194,8 @@ class Agent:
         """Begin an episode at `observation`."""
         mind = self.mind
         self.end_episode()
+        if self.config.adapting and self.deployment is None and self.trained_on:
+            self.deployment = Deployment.begin(mind, self.experience, self.config.adapting)
         seen = perceive(self.schema, observation, self.env)
         mind.recent.reset()
         mind.failures.clear()
@@ -211,8 +217,8 @@ class Agent:
         if self.mind.pursuit is None:
             raise UserError("call agent.reset(observation) before agent.act(...)")
         action = self.step(observation, reward, terminated, truncated)
-        if action is None and len(self.mind.memory) - self.trained_on >= self.config.train_every:
-            self.train()
+        if action is None:
+            self.keep_learning()
         return action
 
     def step(self, observation: Any, reward: float, terminated: bool, truncated: bool, random: bool = False) -> Any:
@@ -295,6 +301,15 @@ class Agent:
                 self.train(training)
         return self.train(training) if train else {}
 
+    def keep_learning(self) -> None:
+        """At an episode's end while deployed: a few gradient steps on what is new, where the agent is `adapting`; else
+        a whole training, once enough is new."""
+        if self.config.adapting and self.trainer and self.deployment:
+            adapt(self.mind, self.experience, self.trainer, self.deployment, self.config.adapting)
+            self.refresh()
+        elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
+            self.train()
+
     def train(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
         """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy."""
         if self.trainer is None:
@@ -306,6 +321,7 @@ class Agent:
         finally:
             self.trained_on = len(self.mind.memory)
             self.check(effects=False)
+            self.deployment = None  # what is known now is old; a deployment begins with the next episode
         return learning.accuracy(self.mind, self.experience)
 
     def run(

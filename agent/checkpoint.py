@@ -11,6 +11,7 @@ Each file is written aside and renamed; the memory is durable by itself. Nothing
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..files import write_bytes
 from ..world.schema import Schema
+from .adapting import Deployment
 from .agent import Agent
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def save(agent: Agent, folder: Path) -> None:
         "llm": agent.llm if isinstance(agent.llm, str) else None,
         "model": type(mind.learned).__name__.lower(),
         "trained_on": agent.trained_on,
+        "deployment": asdict(agent.deployment) if agent.deployment else None,
         "replay": mind.replay.state_dict(),
         "recent": mind.recent.state_dict(),
         "confidence": mind.affect.confidence,
@@ -91,6 +94,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         mind.affect.confidence = header["confidence"]
         mind.affect.visits = {int(k): v for k, v in header["visits"].items()}
         agent.trained_on = header["trained_on"]
+        agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
     agent.refresh()
     return agent
 

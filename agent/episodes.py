@@ -40,8 +40,8 @@ def run(
         if agent.layout in known:
             continue
         results.append(_play(agent, int(number), observation, max_steps, frame))
-        if train and len(agent.mind.memory) - agent.trained_on >= agent.config.train_every:
-            agent.train()
+        if train:
+            agent.keep_learning()
         if watch:
             watch(results[-1])
     if not results:

@@ -88,14 +88,19 @@ class Experience:
     def __init__(self, schema: Schema, replay: Replay) -> None:
         self.schema, self.replay = schema, replay
 
-    def batch(self, size: int, length: int, rng: torch.Generator, held_out: bool = False) -> Batch | None:
+    def batch(
+        self, size: int, length: int, rng: torch.Generator, held_out: bool = False, weights: np.ndarray | None = None
+    ) -> Batch | None:
         if not len(self.replay.transitions(held_out=held_out)):
             return None
-        seed = int(torch.randint(2**62, (1,), generator=rng))
-        return self._tensors(self.replay.sample(size, length, np.random.default_rng(seed), held_out=held_out))
+        drawn = np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng)))
+        return self._tensors(self.replay.sample(size, length, drawn, held_out=held_out, weights=weights))
 
-    def everything(self) -> Batch | None:
+    def everything(self, kept: np.ndarray | None = None) -> Batch | None:
+        """All training transitions, or those of them that are `kept [M]`, as sequences of one."""
         t = self.replay.transitions(held_out=False)
+        if kept is not None:
+            t = t.take(np.flatnonzero(kept))
         if not len(t):
             return None
         features = {k: np.stack([t.features[k], t.next_features[k]], 1) for k in t.features}

@@ -9,6 +9,7 @@ import typer
 from .. import __version__
 from .act import act
 from .demo import demo
+from .explain import explain
 from .imagine import imagine
 from .learn import learn
 from .output import out, reported
@@ -39,4 +40,5 @@ app.command(short_help="Learn, be told, and compare on unseen layouts.")(reporte
 app.command(short_help="Interact, train, save an agent.")(reported(learn))
 app.command(short_help="Let a saved agent play.")(reported(act))
 app.command(short_help="Step through a saved agent's imagination.")(reported(imagine))
+app.command(short_help="What a saved agent holds to cause what.")(reported(explain))
 app.add_typer(rules, name="rules", short_help="Tell, check, list, retire rules.")

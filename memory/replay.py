@@ -55,12 +55,14 @@ class Replay:
         rng: np.random.Generator,
         held_out: bool = False,
         strategy: Strategy = "uniform",
+        weights: np.ndarray | None = None,
     ) -> Sequences:
         """Draw `batch` sequences of `length` transitions.
 
-        "uniform": every transition is as likely; "recent": the newest tenth of memory makes up nearly half.
+        "uniform": every transition is as likely; "recent": the newest tenth of memory makes up nearly half. `weights
+        [M]`, at least 0, one a transition in the order of `transitions(held_out)`, say instead how likely each is.
         Sequences are full wherever a run is long enough. Raises `GedankenError` where there is nothing
-        to draw from, `UserError` for a size below 1 or an unknown strategy.
+        to draw from, `UserError` for a size below 1, an unknown strategy or weights that do not fit.
         """
         if batch < 1 or length < 1:
             raise UserError(f"a sample needs a batch and a length of at least 1, not {batch} and {length}")
@@ -70,7 +72,10 @@ class Replay:
         runs = self._sides[held_out]
         if not len(runs):
             raise GedankenError(self._nothing(held_out))
-        return self._gather(*runs.draw(batch, length, rng, strategy == "recent"))
+        if weights is not None and (weights.shape != (len(runs),) or not (weights >= 0).all() or not weights.any()):
+            raise UserError(f"weights have shape {weights.shape}; give one of at least 0 to each of the {len(runs)} "
+                            "transitions, and not 0 to all")
+        return self._gather(*runs.draw(batch, length, rng, strategy == "recent", weights))
 
     def transitions(self, held_out: bool = False) -> Transitions:
         """Every transition of one side of the split, ordered by episode and time; may be empty."""

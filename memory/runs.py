@@ -36,14 +36,19 @@ class Runs:
         self._newest.extend(size + np.argsort(places, kind="stable"))
         self._place.extend(places)
 
-    def draw(self, batch: int, length: int, rng: np.random.Generator, recent: bool) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, batch: int, length: int, rng: np.random.Generator, recent: bool,
+             weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Places and mask `[batch, length]` of windows in runs; past a run's end the last place is repeated.
 
-        Each window holds a transition drawn from all alike, or, where `recent`, with a density that falls with its
-        age x in (0, 1] as x**(-2/3); it is moved inside its run where that is long enough.
+        Each window holds a transition drawn from all alike; by `weights [M]` a rank, which sum to more than 0; or,
+        where `recent`, with a density that falls with its age x in (0, 1] as x**(-2/3). It is moved inside its run
+        where that is long enough.
         """
         u = rng.random(batch)
-        if recent:
+        if weights is not None:
+            upto = weights.cumsum(dtype=np.float64)
+            anchor = np.searchsorted(upto, u * upto[-1], side="right")
+        elif recent:
             anchor = self._newest.values[len(self) - 1 - (u**3 * len(self)).astype(np.int64)]
         else:
             anchor = (u * len(self)).astype(np.int64)

@@ -108,12 +108,7 @@ class Trainer:
                 scale = 0.55 + 0.45 * torch.cos(torch.tensor(torch.pi * i / steps)).item()
                 for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
                     group["lr"] = rate * scale
-                losses = self.model.loss(batch, self.rng)
-                self.optimiser.zero_grad(set_to_none=True)
-                self.accelerator.backward(sum(losses.values(), torch.zeros(())))
-                self.accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
-                self.optimiser.step()
-                self.steps_done += 1
+                losses = self._descend(batch)
                 if (i + 1) % config.check_every == 0 or i + 1 == steps:
                     held = self.held_out_loss(source)
                     if not held >= best:
@@ -132,6 +127,33 @@ class Trainer:
                 self.model.load_state_dict(best_weights)
             self.model.settle(everything)
         return best if best_weights is not None else float("nan")
+
+    def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
+        """Go on for a few steps at `rate` times the learning rate, without early stopping (test-time training).
+        `reopen` lets the model decide its structure and scales anew, as a whole training does."""
+        everything = source.everything() if reopen else None
+        if everything is not None:
+            self.model.prepare(everything, is_first=False)
+        for group, usual in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * usual
+        try:
+            for _ in range(steps):
+                batch = source.batch(self.config.batch, self.config.length, self.rng)
+                if batch is not None:
+                    self._descend(batch)
+        finally:
+            if everything is not None:
+                self.model.settle(everything)
+
+    def _descend(self, batch: Batch) -> dict[str, Tensor]:
+        """One gradient step; the losses before it."""
+        losses: dict[str, Tensor] = self.model.loss(batch, self.rng)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.accelerator.backward(sum(losses.values(), torch.zeros(())))
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimiser.step()
+        self.steps_done += 1
+        return losses
 
     @torch.no_grad()
     def held_out_loss(self, source: Source) -> float:

@@ -27,6 +27,7 @@ RULE = "forbid toggle if front_object == key"
         ["learn"],
         ["act"],
         ["imagine"],
+        ["explain"],
         ["rules"],
         ["rules", "tell"],
         ["rules", "check"],

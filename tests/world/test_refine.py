@@ -333,8 +333,8 @@ def taking_slots() -> Slots:
         model.code.reconstruction(64, None).backward()
         optimiser.step()
     model.requires_grad_(False)
-    model.second_bias[:, :] = 0.0
-    model.second_bias[:, -3, 0] = 9.0  # the pointer stays
+    model.mechanisms.bias[:, :] = 0.0
+    model.mechanisms.bias[:, -3, 0] = 9.0  # the pointer stays
     return model
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MODELS = {
     "slots": ("slots", "Slots"),
+    "factors": ("factors", "Factors"),
     "recurrent": ("recurrent", "Recurrent"),
     "none": ("persistence", "Persistence"),
     "simulator": ("simulator", "Simulator"),

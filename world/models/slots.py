@@ -23,7 +23,7 @@ from ..model import Batch, Outcome
 from ..schema import Features, Schema
 from ..training import TrainingConfig
 from .elimination import eliminate
-from .gates import CLOSED, Gates
+from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides
 from .pointer import AROUND, Pointer
 from .slot_code import SlotCode
 
@@ -65,7 +65,6 @@ class Slots(nn.Module):
     """The model; see the module's text. Raises `UserError` for a schema with real or unbounded features."""
 
     provides = frozenset({"reward", "end", "uncertainty"})
-    average: Tensor
     strides: Tensor
 
     def __init__(self, schema: Schema, config: SlotsConfig | None = None) -> None:
@@ -89,21 +88,12 @@ class Slots(nn.Module):
         self.heading = self.names.index(grid.heading) if grid and grid.heading else None
         self.reads_count = self.pointer.count + len(self.scalars)  # every slot that is read is also written
         outputs = self.reads_count + (3 if grid else 2)  # and the pointer's move, the reward, the end
-        counts = torch.tensor([a.cardinality or 0 for a in schema.actions])
-        self.register_buffer("strides", torch.cat([counts.flip(0).cumprod(0).flip(0)[1:], torch.ones(1)]).long())
-        actions, d, h = int(counts.prod()), config.width, config.hidden
+        self.register_buffer("strides", joint_strides(schema))
+        d = config.width
         self.code = SlotCode(self.arrays, self.scalars, d)
         self.outside = nn.Parameter(torch.randn(d))
-        # Gates pass deviations from the average read: a read that never varied can then not serve as a bias, which
-        # would keep its gate open and decide wherever it does vary. While training, the average is a batch's own;
-        # `settle` fixes it to that of all data.
-        self.register_buffer("average", torch.zeros(self.reads_count, d))
-        self.gates = Gates(actions, outputs, self.reads_count)
-        self.first = nn.Parameter(torch.randn(outputs, self.reads_count * d, h) / (self.reads_count * d) ** 0.5)
-        self.of_action = nn.Parameter(torch.randn(actions, outputs, h) * 0.1)
-        self.second = nn.Parameter(torch.zeros(outputs, h, d))
-        self.second_bias = nn.Parameter(torch.zeros(actions, outputs, d))
-        self.second_bias.data[:, -1, 0] = -5.0  # ends are rare: what never ended a single time has nothing to learn
+        self.mechanisms = Mechanisms(len(schema.all_actions()), outputs, self.reads_count, d, config.hidden, d)
+        self.mechanisms.bias.data[:, -1, 0] = -5.0  # ends are rare: what never ended has nothing to learn
 
     @staticmethod
     def recipe() -> TrainingConfig:
@@ -111,11 +101,8 @@ class Slots(nn.Module):
         return TrainingConfig()
 
     def parameter_groups(self) -> list[dict]:
-        """Parameters for AdamW: weights at the base rate, gates and the constants that replace a closed gate at
-        `gate_rate` times that, without decay."""
-        fast = [*self.gates.parameters(), self.second_bias]
-        slow = [p for p in self.parameters() if all(p is not q for q in fast)]
-        return [{"params": slow, "rate": 1.0}, {"params": fast, "rate": self.config.gate_rate, "weight_decay": 0.0}]
+        """For AdamW: see `Mechanisms`."""
+        return self.mechanisms.parameter_groups(list(self.parameters()), self.config.gate_rate)
 
     # --- the seam -------------------------------------------------------------------------------------------------
 
@@ -139,7 +126,7 @@ class Slots(nn.Module):
         """One imagined step; the state carries the most likely values (or a draw, with `rng`)."""
         index, dx, dy = self.pointer.around(state.x, state.y, self._headings(state))
         cells, scalars, move, reward, end = self._advance(
-            state.cells, state.scalars, index, self._joint(action), self.gates(), self.average
+            state.cells, state.scalars, index, self._joint(action), self.mechanisms.gates(), self.mechanisms.average
         )
         predicted = self.pointer.after(move, state.x, state.y, dx, dy)
         parts = self.code.cell_logits(cells) if self.arrays else ()
@@ -190,7 +177,7 @@ class Slots(nn.Module):
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """Unroll the latents over `[B, T]` under the true pointer; errors summed over outputs, mean over rows."""
-        gates = self.gates(rng)
+        gates = self.mechanisms.gates(rng)
         state = self._encode(batch.features_at(0))
         cells, scalars = state.cells, state.scalars
         names = ["cells"] * self.pointer.count + ["scalars"] * len(self.scalars)
@@ -208,14 +195,14 @@ class Slots(nn.Module):
             total["closeness"] = total["closeness"] + (closeness * mask).sum() / count
         total["closeness"] = total["closeness"] * self.config.closeness * 0.1
         total["autoencode"] = self.code.reconstruction(self.config.autoencode_rows, rng) * self.config.autoencode
-        total["sparsity"] = self.gates.open_probability().sum() * self.config.sparsity
+        total["sparsity"] = self.mechanisms.gates.open_probability().sum() * self.config.sparsity
         return total
 
     @torch.no_grad()
     def prepare(self, everything: Batch, is_first: bool) -> None:
-        """Before training on more data, open the gates a little again: what was not needed may be now."""
+        """Before training on more data, open the gates a little again."""
         if not is_first:
-            self.gates.log_alpha.clamp_min_(0.0)
+            self.mechanisms.reopen()
 
     @torch.no_grad()
     def settle(self, everything: Batch) -> None:
@@ -228,13 +215,13 @@ class Slots(nn.Module):
         )
         state, joint = self._encode(now), self._joint(action)
         index = self.pointer.around(*self.pointer.read(now))[0]
-        self.average.copy_(self._reads(state.cells, state.scalars, index).mean(0))
+        self.mechanisms.average.copy_(self._reads(state.cells, state.scalars, index).mean(0))
 
         def cost(gates: Tensor) -> Tensor:
             errors = self._errors(state.cells, state.scalars, now, action, after, reward, terminated, gates)[2]
             return errors.new_zeros(gates.shape[:2]).index_add_(0, joint, errors)
 
-        self.gates.log_alpha.masked_fill_(eliminate(self.gates(), cost, self.config.price), CLOSED)
+        self.mechanisms.close(eliminate(self.mechanisms.gates(), cost, self.config.price))
 
     def _errors(
         self,
@@ -276,19 +263,14 @@ class Slots(nn.Module):
         errors.append(F.binary_cross_entropy_with_logits(end, ended, reduction="none")[:, None])
         return _write(cells, index, wrote), scalars, torch.cat(errors, 1), closeness
 
-    def reads(self) -> dict[str, dict[str, list[str]]]:
-        """The learned causal graph: action -> output -> the slots its gates let it read."""
-        inputs = [*AROUND[: self.pointer.count], *self.names]
-        outputs = [*inputs, *(["move"] if self.schema.grid else []), "reward", "end"]
-        joint = [
-            "+".join(f.values[c] if f.values else str(int(c)) for f, c in zip(self.schema.actions, row, strict=True))
-            for row in self.schema.all_actions()
-        ]
-        opened = self.gates() > 0
-        return {
-            a: {o: [r for k, r in enumerate(inputs) if opened[i, j, k]] for j, o in enumerate(outputs)}
-            for i, a in enumerate(joint)
-        }
+    def reads(self) -> tuple[Mechanism, ...]:
+        """The learned causal graph: the slots that its gates let each effect read, the cells by their place."""
+        grid, cells = self.schema.grid, tuple(f.name for f in self.arrays)
+        causes = [*AROUND[: self.pointer.count], *self.names]
+        effects = [(name, cells) for name in AROUND[: self.pointer.count]] + [(name, (name,)) for name in self.names]
+        effects += [("move", (grid.x, grid.y))] if grid else []
+        effects += [("reward", ()), ("end", ())]
+        return self.mechanisms.graph(joint_names(self.schema), effects, causes)
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
@@ -305,13 +287,8 @@ class Slots(nn.Module):
         `[N, 5]`, reward `[N]`, logit of the end `[N]`."""
         k = index.shape[1]
         reads = self._reads(cells, scalars, index)
-        n, r, d = reads.shape
-        average = reads.detach().mean(0) if average is None else average
-        gated = (
-            ((reads - average)[:, None] * gates[action][..., None]).view(n, -1, r * d).transpose(0, 1)
-        )  # [O, N, R * D]
-        hidden = torch.bmm(gated, self.first) + self.of_action.index_select(0, action).transpose(0, 1)
-        out = torch.bmm(F.silu(hidden), self.second).transpose(0, 1) + self.second_bias[action]  # [N, O, D]
+        r = reads.shape[1]
+        out = self.mechanisms(reads, action, gates, average)
         wrote = reads + out[:, :r]
         rest = out[:, r:]
         move = rest[:, 0, :5] if k else rest[:, 0, :0]

@@ -190,7 +190,7 @@ def test_real_features_are_refused_with_the_way_out() -> None:
 
 def test_a_drawn_step_is_carried_by_the_latent() -> None:
     model, rng = copy.deepcopy(trained()), torch.Generator().manual_seed(0)
-    model.second_bias.data.add_(0.5 * torch.randn(model.second_bias.shape, generator=rng))  # make it unsure
+    model.mechanisms.bias.data.add_(0.5 * torch.randn(model.mechanisms.bias.shape, generator=rng))  # make it unsure
     now = {k: v[:1].expand(256, *v.shape[1:]) for k, v in states(1, 4).items()}
     state, _ = model.step(begin(model, now), torch.full((256, 1), 3), rng)
     drawn = model.decode(state)
@@ -232,7 +232,9 @@ def test_many_steps_ahead_it_still_agrees_with_the_world() -> None:
 
 
 def test_pruning_closes_what_data_do_not_need_and_keeps_what_they_do() -> None:
-    reads = trained().reads()
+    reads: dict[str, dict[str, list[str]]] = {}
+    for m in trained().reads():
+        reads.setdefault(m.action, {})[m.effect] = list(m.causes)
     assert set(reads) == set(ACTIONS)
     assert set(reads["take"]) == {"here", "ahead", "right", "behind", "left", "heading", "holds", "mood", "move",
                                   "reward", "end"}

@@ -1,0 +1,124 @@
+"""Test-time training: a changed world is learned from a few episodes, what still holds is kept, and a restart goes on
+where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import gedanken
+from gedanken.agent.adapting import AdaptingConfig, Deployment, Mixture
+from gedanken.agent.agent import AgentConfig
+from gedanken.agent.learn import surprises
+from gedanken.world.schema import Schema
+from gedanken.world.training import TrainingConfig
+
+
+class Slide(gym.Env):
+    """A bead on a line: "left" moves it by -speed, "right" by +speed; the lamp toggles with "toggle". With `swapped`
+    left and right change their meaning, the lamp does not."""
+
+    observation_space = gym.spaces.Dict({"x": gym.spaces.Discrete(7), "lamp": gym.spaces.Discrete(2)})
+    action_space = gym.spaces.Discrete(3)
+
+    def __init__(self) -> None:
+        self.swapped = False
+
+    def reset(self, *, seed=None, options=None):  # type: ignore[no-untyped-def]
+        super().reset(seed=seed)
+        self.x, self.lamp, self.t = int(self.np_random.integers(7)), int(self.np_random.integers(2)), 0
+        return self._seen(), {}
+
+    def step(self, action):  # type: ignore[no-untyped-def]
+        move = (-1, 1, 0)[action] * (-1 if self.swapped else 1)
+        self.x, self.lamp, self.t = min(6, max(0, self.x + move)), self.lamp ^ (action == 2), self.t + 1
+        return self._seen(), 0.0, False, self.t >= 25, {}
+
+    def _seen(self) -> dict[str, int]:
+        return {"x": self.x, "lamp": self.lamp}
+
+
+SCHEMA = Schema.from_env(Slide())
+
+def deployed(tmp_path: Path, adapting: AdaptingConfig | None) -> gedanken.Agent:
+    config = AgentConfig(training=TrainingConfig(steps=400, min_steps=300, length=1), adapting=adapting)
+    agent = gedanken.Agent(Slide(), llm=None, model="slots", planner="search", schema=SCHEMA, seed=1, config=config,
+                           memory=tmp_path / "memory.db")
+    agent.learn(steps=500)
+    return agent
+
+
+def right_of(agent: gedanken.Agent, swapped: bool) -> tuple[float, float]:
+    """Share of states from which a move, and a toggle, are predicted as they would be."""
+    x, lamp = (t.flatten() for t in torch.meshgrid(torch.arange(1, 6), torch.arange(2), indexing="ij"))
+    state = gedanken.world.model.begin(agent.mind.imagining, {"x": x.int(), "lamp": lamp.int()})
+    moved = agent.mind.imagining.step(state, torch.zeros(10, 1, dtype=torch.int64))[1].mode["x"]
+    toggled = agent.mind.imagining.step(state, torch.full((10, 1), 2))[1].mode["lamp"]
+    wanted = x + (1 if swapped else -1)
+    return float((moved == wanted).float().mean()), float((toggled == 1 - lamp).float().mean())
+
+
+def live(agent: gedanken.Agent, episodes: int, first: int = 0) -> None:
+    """Deployed, as whoever owns the loop does it, with actions drawn at random."""
+    for i in range(episodes):
+        observation, _ = agent.env.reset(seed=5_000 + first + i)
+        agent.reset(observation)
+        reward, truncated = 0.0, False
+        while True:
+            native = agent.step(observation, reward, False, truncated, random=True)
+            if native is None:
+                break
+            observation, reward, _, truncated = agent.interact(native)
+        agent.keep_learning()
+
+
+def test_a_changed_world_is_learned_while_deployed_and_the_rest_is_kept(tmp_path: Path) -> None:
+    agent = deployed(tmp_path, AdaptingConfig())
+    assert right_of(agent, swapped=False) == (1.0, 1.0)
+    agent.env.unwrapped.swapped = True
+    live(agent, 6)
+    assert right_of(agent, swapped=True) == (1.0, 1.0)
+
+
+def test_an_unchanged_world_is_not_forgotten(tmp_path: Path) -> None:
+    agent = deployed(tmp_path, AdaptingConfig())
+    live(agent, 4)
+    assert right_of(agent, swapped=False) == (1.0, 1.0)
+
+
+def test_what_no_longer_holds_is_left_out_of_the_old(tmp_path: Path) -> None:
+    agent = deployed(tmp_path, AdaptingConfig())
+    agent.env.unwrapped.swapped = True
+    live(agent, 6)
+    assert agent.deployment is not None
+    known = agent.mind.replay.transitions()
+    mixture = Mixture(agent.experience, surprises(agent.mind, agent.experience, known), agent.deployment,
+                      AdaptingConfig())
+    old = known.episode <= agent.deployment.episode
+    moved = (known.action[:, 0] < 2) & (known.features["x"] > 0) & (known.features["x"] < 6)
+    assert not mixture.kept[old & moved].any()
+    assert mixture.kept[old & (known.action[:, 0] == 2)].mean() > 0.9
+    assert mixture.kept[~old].all()
+
+
+def test_a_restart_goes_on_adapting_bit_for_bit(tmp_path: Path) -> None:
+    agent = deployed(tmp_path / "a", AdaptingConfig(steps=5))
+    live(agent, 1)
+    agent.save(tmp_path / "saved")
+    live(agent, 2)
+    again = gedanken.Agent.load(tmp_path / "saved", Slide(), schema=SCHEMA, planner="search", config=agent.config)
+    assert isinstance(again.deployment, Deployment)
+    live(again, 2)
+    for (name, a), b in zip(agent.mind.learned.state_dict().items(), again.mind.learned.state_dict().values(),
+                            strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    agent = deployed(tmp_path, None)
+    with pytest.raises(gedanken.UserError, match="give one of at least 0 to each"):
+        agent.mind.replay.sample(2, 2, np.random.default_rng(0), weights=np.ones(3))
