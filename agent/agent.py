@@ -34,6 +34,7 @@ from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
+from .planning.learner import Learner
 from .planning.objective import Objective, Return, Term
 from .planning.plan import Budget, Planner
 from .reason import explore, reason
@@ -67,9 +68,9 @@ class Agent:
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
-    None. `model` is "auto", "slots", "recurrent", "simulator" (clones of the environment itself), "none" (rules alone),
-    or a world model of your own; `planner`
-    likewise "auto", "search", "cem" or your own. `memory` is a file for the experience (None: a temporary one).
+    None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
+    the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
+    "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
     """
 
     def __init__(
@@ -311,10 +312,12 @@ class Agent:
             self.train()
 
     def train(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
-        """Train the world model on all of memory, calibrate the limits, check the rules; the held-out accuracy."""
+        """Train the world model on all of memory, calibrate the limits, check the rules, and improve a planner that
+        learns; the held-out accuracy of the model."""
         if self.trainer is None:
             self.trained_on = len(self.mind.memory)
             self.check(effects=False)
+            self.improve(progress)
             return {}
         try:
             self.trainer.run(self.experience, steps, progress)
@@ -322,7 +325,17 @@ class Agent:
             self.trained_on = len(self.mind.memory)
             self.check(effects=False)
             self.deployment = None  # what is known now is old; a deployment begins with the next episode
+        self.improve(progress)
         return learning.accuracy(self.mind, self.experience)
+
+    def improve(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
+        """Let a planner that learns do so: in imagination, as refined by the rules, under the agent's own objective,
+        from states it has been in. Returns what that came to ({} for any other planner); `train` does it too."""
+        if not isinstance(self.planner, Learner):
+            return {}
+        self.mind.failures.clear()  # the model has learned from them
+        return self.planner.improve(self.mind.imagining, self.experience, self.objective(), self.mind.rng, steps,
+                                    progress)
 
     def run(
         self,

@@ -22,6 +22,10 @@ from ..files import write_bytes
 from ..world.schema import Schema
 from .adapting import Deployment
 from .agent import Agent
+from .packing import pack as pack_state
+from .packing import unpack as unpack_state
+from .planning.build import planner_name
+from .planning.learner import Learner
 
 if TYPE_CHECKING:
     import gymnasium
@@ -42,6 +46,7 @@ def save(agent: Agent, folder: Path) -> None:
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
         "model": type(mind.learned).__name__.lower(),
+        "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
         "deployment": asdict(agent.deployment) if agent.deployment else None,
         "replay": mind.replay.state_dict(),
@@ -57,6 +62,9 @@ def save(agent: Agent, folder: Path) -> None:
         header["trainer"] = {"steps_done": trainer["steps_done"], "groups": trainer["optimiser"]["param_groups"]}
         for i, state in trainer["optimiser"]["state"].items():
             tensors |= {f"optimiser.{i}.{k}": v.contiguous() for k, v in state.items()}
+    if isinstance(agent.planner, Learner):
+        learned, header["learner"] = pack_state(agent.planner.state_dict(), "learner")
+        tensors |= learned
     folder.mkdir(parents=True, exist_ok=True)
     if mind.memory.path is None or Path(mind.memory.path).resolve() != (folder / MEMORY).resolve():
         mind.memory.snapshot(folder / MEMORY)
@@ -81,6 +89,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         "seed": header["seed"],
         "llm": header["llm"],
         "model": _model_name(header["model"]),
+        "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,
     } | options
     agent = Agent(env, schema=schema, **options)
@@ -94,6 +103,8 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         mind.affect.confidence = header["confidence"]
         mind.affect.visits = {int(k): v for k, v in header["visits"].items()}
         agent.trained_on = header["trained_on"]
+        if isinstance(agent.planner, Learner) and planner_name(agent.planner) == header.get("planner"):
+            agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
     agent.refresh()
     return agent

@@ -8,6 +8,7 @@ model's own held-out error; a preference is worth its weight on every step on wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -65,6 +66,8 @@ class Limit(Memoryless):
     margin costs `penalty`, unless the limit is soft (`with weight`): then it costs the weight.
     """
 
+    is_risk: ClassVar[bool] = True
+
     schema: Schema
     condition: Expression
     text: str
@@ -88,7 +91,7 @@ class Limit(Memoryless):
         return truth(self.condition, Rows(self.schema, features))
 
     def advance(self, carry: Tensor, step: Transition) -> tuple[Tensor, Tensor, Tensor]:
-        margin = self.margins[min(step.t, len(self.margins) - 1)]
+        margin = torch.tensor(self.margins)[torch.as_tensor(step.t).clamp_max(len(self.margins) - 1)]
         slack = self.slack(step.next)
         # Inside the margin it costs more the deeper, so that from a bad place the way out is still seen.
         depth = (margin - slack).clamp_min(0)

@@ -57,6 +57,9 @@ class Remembered:
     def assimilate(self, state: State, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> State:
         return self.inner.assimilate(state, features, rows, rng)
 
+    def latent(self, state: State) -> Tensor:
+        return self.inner.latent(state)  # type: ignore[attr-defined]
+
     def decode(self, state: State) -> dict[str, Tensor]:
         return self.inner.decode(state)
 

@@ -87,7 +87,7 @@ def main(seed: int = 0, interactions: int = 1_500, imagined: int = 150_000, epis
     """The mean return in the real environment of a policy that was trained in imagination."""
     torch.set_num_threads(1)
     env = gym.make("CartPole-v1")
-    agent = gedanken.Agent(env, model="recurrent", llm=None, seed=seed)
+    agent = gedanken.Agent(env, llm=None, seed=seed)
     agent.tell(RULES)
     agent.learn(steps=interactions)
     worlds = ImaginedEnv.of(agent, 64, horizon=100, autoreset=AutoresetMode.SAME_STEP)

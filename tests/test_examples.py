@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from gedanken.world.models.recurrent import Recurrent
+from gedanken.world.models.ensemble import Ensemble
 from gedanken.world.training import TrainingConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -25,7 +25,7 @@ def load(name: str) -> ModuleType:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Recurrent, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, length=8)))
+    monkeypatch.setattr(Ensemble, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, length=1)))
 
 
 @pytest.mark.usefixtures("brief")

@@ -6,8 +6,8 @@ B sequences, T time steps, N rows, A action features, H horizon. Time-major insi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from . import tree
 from .distributions import Distribution
 from .schema import Features, Schema
+from .steps import Steps
 
 State = Any
 """A tree of tensors (see `tree`) whose every leaf's first axis is N."""
@@ -26,7 +27,8 @@ State = Any
 class Outcome:
     """What one imagined step brings. `cont` is the probability that the episode goes on; `feasible` is False where
     the step must not be taken; `uncertainty` is in nats; `fired` says which rules corrected the row, and `conflict`
-    which of them lost there against a stronger one."""
+    which of them lost there against a stronger one. `value` is what the state that the step leads to is worth, and
+    `action_logits` what the model's policy would do there, of all M joint actions (`Schema.all_actions`)."""
 
     features: dict[str, Distribution]
     reward: Tensor  # [N]
@@ -34,7 +36,7 @@ class Outcome:
     feasible: Tensor  # [N] bool
     uncertainty: Tensor  # [N]
     value: Tensor | None = None  # [N]
-    action_logits: Tensor | None = None  # [N, A]
+    action_logits: Tensor | None = None  # [N, M]
     fired: Tensor | None = None  # [N, R] bool
     conflict: Tensor | None = None  # [N, R] bool
 
@@ -65,8 +67,9 @@ class Batch:
 @runtime_checkable
 class WorldModel(Protocol):
     """A model of a world described by `schema`. `provides` names what it can do beyond stepping:
-    "reward", "end", "uncertainty", "value", "policy", "stochastic", "exact" (it is the world itself). Methods
-    change nothing on the object."""
+    "reward", "end", "uncertainty", "value", "policy", "stochastic", "exact" (it is the world itself); "latent" where it
+    has a further method `latent(state) -> [N, Z]`, numbers for a policy to read. Methods change nothing on the object.
+    """
 
     schema: Schema
     provides: frozenset[str]
@@ -108,13 +111,32 @@ Policy = Callable[[State, int], Tensor]
 class Trajectory:
     """Imagined futures, time-major: `features[name] [H + 1, N, *shape]` (the start included), the rest `[H, N]`."""
 
-    features: dict[str, Tensor]
+    features: Features
     action: Tensor  # [H, N, A]
     reward: Tensor
     cont: Tensor
     feasible: Tensor
     uncertainty: Tensor
     alive: Tensor  # probability that the episode still ran before the step; rewards count times this
+    value: Tensor | None = None  # what the state after the step is worth, where the model provides "value"
+
+    @staticmethod
+    def joined(parts: Sequence[Trajectory]) -> Trajectory:
+        """Trajectories side by side, as `[H, N1 + N2 + ...]`."""
+        features = {k: torch.cat([p.features[k] for p in parts], 1) for k in parts[0].features}
+        return _trajectory(features, lambda *tensors: torch.cat(tensors, 1), *parts)
+
+    def rows(self, index: Tensor) -> Trajectory:
+        """The futures `index [M]` alone."""
+        f = self.features
+        features = f.rows(index) if isinstance(f, Steps) else {k: v[:, index] for k, v in f.items()}
+        return _trajectory(features, lambda tensor: tensor[:, index], self)
+
+
+def _trajectory(features: Features, change: Callable[..., Tensor], *parts: Trajectory) -> Trajectory:
+    """A trajectory of `features` and of what `change` makes of the other fields of `parts`."""
+    names = [f.name for f in fields(Trajectory) if f.name != "features" and getattr(parts[0], f.name) is not None]
+    return Trajectory(features, **{name: change(*(getattr(p, name) for p in parts)) for name in names})
 
 
 def begin(model: WorldModel, features: Features) -> State:
@@ -127,40 +149,28 @@ def rollout(model: WorldModel, state: State, actions: Tensor | Policy, horizon: 
             rng: torch.Generator | None = None, max_rows: int = 65_536) -> Trajectory:
     """Imagine `horizon` steps from `state` (N rows) under `actions [H, N, A]` or a policy.
 
-    Memory is allocated once and the rows are split into chunks of at most `max_rows`. Raises `ValueError` when a
-    policy comes without a horizon.
+    Rows beyond `max_rows` are imagined in chunks, one after the other. Raises `ValueError` when a policy comes without
+    a horizon.
     """
-    if isinstance(actions, Tensor):
-        horizon = actions.shape[0]
-    elif horizon is None:
+    if not isinstance(actions, Tensor) and horizon is None:
         raise ValueError("a policy needs a horizon: rollout(model, state, policy, horizon=12)")
     n = tree.size(state)
     if n > max_rows:
-        parts = [
-            rollout(model, tree.take(state, rows), actions[:, rows] if isinstance(actions, Tensor) else actions,
-                    horizon, rng, max_rows)
-            for rows in torch.arange(n).split(max_rows)
-        ]
-        return Trajectory(
-            {k: torch.cat([p.features[k] for p in parts], 1) for k in parts[0].features},
-            *(torch.cat([getattr(p, k) for p in parts], 1)
-              for k in ("action", "reward", "cont", "feasible", "uncertainty", "alive")),
-        )
-    start = model.decode(state)
-    features = {k: v.new_empty(horizon + 1, *v.shape) for k, v in start.items()}
-    for k, v in start.items():
-        features[k][0] = v
-    taken = torch.empty(horizon, n, len(model.schema.actions), dtype=model.schema.action_dtype)
-    reward, cont, uncertainty, alive = torch.empty(4, horizon, n).unbind(0)
-    feasible = torch.empty(horizon, n, dtype=torch.bool)
-    running = torch.ones(n)
-    for t in range(horizon):
-        taken[t] = actions[t] if isinstance(actions, Tensor) else actions(state, t)
-        state, out = model.step(state, taken[t], rng)
+        rows = [slice(i, i + max_rows) for i in range(0, n, max_rows)]
+        return Trajectory.joined([
+            rollout(model, tree.tree_map(lambda leaf, r=r: leaf[r], state),
+                    actions[:, r] if isinstance(actions, Tensor) else actions, horizon, rng, max_rows)
+            for r in rows
+        ])
+    seen, taken, told = [model.decode(state)], [], []
+    for t in range(len(actions) if isinstance(actions, Tensor) else int(horizon or 0)):
+        action = actions[t] if isinstance(actions, Tensor) else actions(state, t)
+        state, out = model.step(state, action, rng)
         # With `rng` the state holds the draw: drawing the features once more would tell of another future.
-        for k, v in (out.mode if rng is None else model.decode(state)).items():
-            features[k][t + 1] = v
-        reward[t], cont[t], feasible[t], uncertainty[t] = out.reward, out.cont, out.feasible, out.uncertainty
-        alive[t] = running
-        running = running * out.cont
-    return Trajectory(features, taken, reward, cont, feasible, uncertainty, alive)
+        seen.append(out.mode if rng is None else model.decode(state))
+        taken.append(action)
+        told.append((out.reward, out.cont, out.feasible, out.uncertainty, *(() if out.value is None else (out.value,))))
+    reward, cont, feasible, uncertainty, *value = (torch.stack(x) for x in zip(*told, strict=True))
+    alive = torch.cat([torch.ones_like(cont[:1]), cont[:-1]]).cumprod(0)
+    return Trajectory(Steps(seen), actions if isinstance(actions, Tensor) else torch.stack(taken), reward, cont,
+                      feasible, uncertainty, alive, *value)

@@ -90,6 +90,10 @@ class Refined:
         chosen = tree.choose(rows, {k: features[k] for k in state.features}, state.features)
         return RefinedState(self.inner.assimilate(state.inner, features, rows, rng), chosen)
 
+    def latent(self, state: RefinedState) -> Tensor:
+        """What the inner model shows of its latent, `[N, Z]`, where it `provides` one."""
+        return self.inner.latent(state.inner)  # type: ignore[attr-defined]
+
     def decode(self, state: RefinedState) -> dict[str, Tensor]:
         return state.features
 

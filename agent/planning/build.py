@@ -11,9 +11,21 @@ from .plan import Planner
 PLANNERS = {
     "search": ("search", "Search"),
     "cem": ("cem", "CEM"),
+    "mppi": ("mppi", "MPPI"),
+    "random": ("random_shooting", "RandomShooting"),
+    "mcts": ("mcts", "MCTS"),
+    "dyna": ("dyna", "DynaQ"),
+    "actor_critic": ("actor_critic", "ActorCritic"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)
+
+
+def planner_name(planner: Planner) -> str | None:
+    """The name that a planner's kind goes by, or None for one of a user's own."""
+    kind = (type(planner).__module__, type(planner).__name__)
+    return next((name for name, (module, made) in PLANNERS.items()
+                 if kind[0].startswith(f"{__package__}.{module}") and kind[1] == made), None)
 
 
 def planner_for(planner: str | Planner, schema: Schema) -> Planner:

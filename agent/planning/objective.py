@@ -1,27 +1,30 @@
 """What a planner maximises: return, progress of goals, preferences; less the risk of what shall not happen.
 
 An objective scores imagined transitions and knows nothing of how they were made. It works step by step (`advance`,
-for search) and over whole trajectories (`__call__`, for shooting), from one carry. Terms compose by addition.
+for search) and over whole trajectories (`worth`, for shooting), from one carry. Terms compose by addition; those that
+look at one transition at a time score all `H * N` transitions of a trajectory at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from ...world.model import Trajectory
 from ...world.schema import Features
+from ...world.steps import View
 
 Carry = tuple[Tensor, ...]
+_NOTHING = torch.zeros(0)
 
 
 @dataclass(frozen=True)
 class Transition:
-    """One imagined transition of N rows, `t` steps ahead (0 is the first)."""
+    """One imagined transition of N rows, `t` steps ahead (0 is the first): of all rows, or `[N]`."""
 
     now: Features
     action: Tensor  # [N, A]
@@ -31,7 +34,7 @@ class Transition:
     feasible: Tensor  # [N] bool
     uncertainty: Tensor  # [N]
     alive: Tensor  # [N]
-    t: int
+    t: int | Tensor
 
 
 class Term(Protocol):
@@ -48,7 +51,10 @@ class Term(Protocol):
 
 
 class Memoryless:
-    """A term that looks at one transition at a time: its carry is empty, it has no milestones."""
+    """A term that looks at one transition at a time: its carry is empty, it has no milestones. A term that `is_risk`
+    costs what shall not happen; of chancy futures, its worst may count instead of its average."""
+
+    is_risk: ClassVar[bool] = False
 
     def start(self, features: Features) -> Tensor:
         return torch.zeros(next(iter(features.values())).shape[0], 0)
@@ -60,12 +66,14 @@ class Memoryless:
 @dataclass(frozen=True)
 class Objective:
     """The sum of its terms. An infeasible step costs `infeasible`, more than anything can be worth; a step that costs
-    more than `unacceptable` (one that breaks a limit) reaches nothing."""
+    more than `unacceptable` (one that breaks a limit) reaches nothing. Where the model provides a value, it stands for
+    the return beyond the end of a trajectory, unless `bootstrap` is False."""
 
     terms: Sequence[Term]
     discount: float = 0.99
     infeasible: float = 1e3
     unacceptable: float = 50.0
+    bootstrap: bool = True
     carried: Carry | None = None
 
     def start(self, features: Features) -> Carry:
@@ -100,19 +108,71 @@ class Objective:
         parts = [term.progress(own) for term, own in zip(self.terms, carry, strict=True)]
         return torch.stack(parts).sum(0) if parts else torch.zeros(())
 
-    def __call__(self, trajectory: Trajectory) -> Tensor:
-        """The value of each imagined future, `[N]`."""
-        features = {k: v[0] for k, v in trajectory.features.items()}
-        carry = self.start(features)
-        total = torch.zeros(trajectory.reward.shape[1])
-        for t in range(trajectory.reward.shape[0]):
-            following = {k: v[t + 1] for k, v in trajectory.features.items()}
-            step = Transition(features, trajectory.action[t], following, trajectory.reward[t], trajectory.cont[t],
-                              trajectory.feasible[t], trajectory.uncertainty[t], trajectory.alive[t], t)
-            carry, gain, _ = self.advance(carry, step)
-            total += gain
-            features = following
-        return total
+    def rows(self, part: slice) -> Objective:
+        """The same objective for some of the B states it was resumed for."""
+        return self if self.carried is None else replace(self, carried=tuple(c[part] for c in self.carried))
+
+    def worth(self, trajectory: Trajectory, particles: int = 1, tail: float = 1.0) -> Tensor:
+        """The value of each candidate, `[N / particles]`: `particles` futures of one candidate stand side by side.
+
+        Gains are averaged over them. So are risks at `tail=1`, which makes them expected violations; a smaller tail
+        averages the worst share of the futures alone (CVaR, Rockafellar & Uryasev 2000).
+        """
+        gain, risk, _ = self._scores(trajectory)
+        factors = self.discount ** torch.arange(len(gain), dtype=gain.dtype, device=gain.device)
+        total = factors @ gain
+        if self.bootstrap and trajectory.value is not None:
+            last = trajectory.alive[-1] * trajectory.cont[-1]
+            total = total + self.discount ** len(gain) * last * trajectory.value[-1]
+        if particles > 1:
+            total = total.view(-1, particles).mean(1)
+        if risk is None:
+            return total
+        worst = max(1, round(tail * particles))
+        return total + (factors @ risk).view(-1, particles).topk(worst, largest=False).values.mean(1)
+
+    def reached(self, trajectory: Trajectory) -> Tensor:
+        """Whether each future attains the objective at some step, `[N]`."""
+        gain, risk, reached = self._scores(trajectory)
+        return (reached & ((gain if risk is None else gain + risk) > -self.unacceptable)).any(0)
+
+    def _scores(self, trajectory: Trajectory) -> tuple[Tensor, Tensor | None, Tensor]:
+        """What every step gains, what it risks (None: no term is a risk), and whether it reaches what a term is after,
+        `[H, N]` each."""
+        gain, risk = torch.where(trajectory.feasible, 0.0, -self.infeasible), None
+        reached, whole = torch.zeros_like(trajectory.feasible), _whole(trajectory)
+        for k, term in enumerate(self.terms):
+            if isinstance(term, Memoryless):
+                value, done = (x.view(gain.shape) for x in term.advance(_NOTHING, whole)[1:])
+            else:
+                carry, steps = self.start(_at(trajectory, 0).now)[k], []
+                for t in range(len(gain)):
+                    carry, *step = term.advance(carry, _at(trajectory, t))
+                    steps.append(step)
+                value, done = (torch.stack(x) for x in zip(*steps, strict=True))
+            reached = reached | done
+            if isinstance(term, Memoryless) and term.is_risk:
+                risk = value if risk is None else risk + value
+            else:
+                gain = gain + value
+        return gain, risk, reached
+
+
+def _at(trajectory: Trajectory, t: int) -> Transition:
+    """The transition at time t of a trajectory, N rows."""
+    a = trajectory
+    return Transition(View(a.features, lambda v: v[t]), a.action[t], View(a.features, lambda v: v[t + 1]), a.reward[t],
+                      a.cont[t], a.feasible[t], a.uncertainty[t], a.alive[t], t)
+
+
+def _whole(trajectory: Trajectory) -> Transition:
+    """All transitions of a trajectory as `H * N` rows."""
+    a = trajectory
+    horizon, n = a.reward.shape
+    return Transition(View(a.features, lambda v: v[:-1].flatten(0, 1)), a.action.flatten(0, 1),
+                      View(a.features, lambda v: v[1:].flatten(0, 1)), a.reward.flatten(), a.cont.flatten(),
+                      a.feasible.flatten(), a.uncertainty.flatten(), a.alive.flatten(),
+                      torch.arange(horizon)[:, None].expand(-1, n).flatten())
 
 
 @dataclass(frozen=True)
@@ -123,7 +183,8 @@ class Return(Memoryless):
     target: float = 0.5
 
     def advance(self, carry: Tensor, step: Transition) -> tuple[Tensor, Tensor, Tensor]:
-        return carry, step.reward * step.alive, step.reward * step.alive > self.target
+        paid = step.reward * step.alive
+        return carry, paid, paid > self.target
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A planner sees a world model (refined or not) and an objective, and knows neithe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,7 +30,8 @@ class Plan:
     """The action to take now, the sequence it begins, what that is worth, and what it cost to find.
 
     `reached` says whether the sequence attains the objective (a goal or a reward); where it is False the sequence is
-    the best that was found. `imagined` are the most likely features along the sequence `[H + 1, B, ...]`.
+    the best that was found. `imagined` are the most likely features along the sequence `[H + 1, B, ...]`, and
+    `transitions` were imagined for all B states together.
     """
 
     action: Tensor  # [B, A]
@@ -65,3 +67,24 @@ class Planner(Protocol):
 def rank_nan_last(value: Tensor) -> Tensor:
     """Values with NaN below everything, so that a broken rollout never wins."""
     return torch.where(value.isnan(), torch.full_like(value, -torch.inf), value)
+
+
+def joined(plans: Sequence[Plan]) -> Plan:
+    """Plans for several states as one; shorter sequences repeat their last action. Carries are left to the caller."""
+    if len(plans) == 1:
+        return plans[0]
+    longest = max(len(p.sequence) for p in plans)
+
+    def padded(values: list[Tensor], length: int) -> Tensor:
+        return torch.cat([torch.cat([v, v[-1:].expand(length - len(v), *v.shape[1:])]) for v in values], 1)
+
+    return Plan(
+        torch.cat([p.action for p in plans]),
+        padded([p.sequence for p in plans], longest),
+        torch.cat([p.value for p in plans]),
+        torch.cat([p.reached for p in plans]),
+        {k: padded([p.imagined[k] for p in plans], longest + 1) for k in plans[0].imagined},
+        sum(p.transitions for p in plans),
+        sum(p.seconds for p in plans),
+        statistics={k: sum(p.statistics[k] for p in plans) / len(plans) for k in plans[0].statistics},
+    )

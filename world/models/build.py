@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ MODELS = {
     "slots": ("slots", "Slots"),
     "factors": ("factors", "Factors"),
     "recurrent": ("recurrent", "Recurrent"),
+    "ensemble": ("ensemble", "Ensemble"),
     "none": ("persistence", "Persistence"),
     "simulator": ("simulator", "Simulator"),
 }
@@ -23,14 +25,17 @@ MODELS = {
 in several sizes; it raises `UserError` for a schema it cannot serve. One with `needs_env` is made from an environment
 and its schema."""
 NAMES = ("auto", *MODELS)
+FEW = 32
+"""Numbers in an observation, up to which an ensemble predicts better than a recurrent model."""
 
 
 def build(model: str | WorldModel, schema: Schema, env: gymnasium.Env | None = None) -> WorldModel:
     """The world model called `model` for `schema`, or the given one itself; `env` is for those that imagine with clones
     of it (a class with `needs_env`).
 
-    "auto" takes slots where every feature is discrete and bounded, the recurrent model elsewhere; "none" knows
-    nothing, so that rules alone decide. Raises `UserError` for an unknown name or a schema the model cannot serve.
+    "auto" takes slots where every feature is discrete and bounded, the ensemble for at most `FEW` numbers, which it
+    takes for the whole state, and the recurrent model elsewhere; "none" knows nothing, so that rules alone decide.
+    Raises `UserError` for an unknown name or a schema the model cannot serve.
     """
     if not isinstance(model, str):
         return model
@@ -52,5 +57,6 @@ def build(model: str | WorldModel, schema: Schema, env: gymnasium.Env | None = N
 
 def _suited(schema: Schema) -> str:
     in_grid = schema.grid.arrays if schema.grid else ()
-    slots = all(f.cardinality and (not f.shape or f.name in in_grid) for f in (*schema.features, *schema.actions))
-    return "slots" if slots else "recurrent"
+    if all(f.cardinality and (not f.shape or f.name in in_grid) for f in (*schema.features, *schema.actions)):
+        return "slots"
+    return "ensemble" if sum(math.prod(f.shape) for f in schema.features) <= FEW else "recurrent"

@@ -26,7 +26,7 @@ from ..distributions import Categorical, Distribution, Normal
 from ..model import Batch, Outcome
 from ..schema import Features, Schema
 from ..training import TrainingConfig
-from .layout import Layout
+from .scaled import Scaled, bce
 
 _LEAST_LATENT_STD = 0.1
 
@@ -70,25 +70,16 @@ def _plain(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, 1))
 
 
-class Recurrent(nn.Module):
+class Recurrent(Scaled):
     """A world model of named feature vectors (`WorldModel`). Call `fit_normaliser` on the data before training."""
 
     provides = frozenset({"reward", "end", "uncertainty"})
-    mean: Tensor
-    std: Tensor
-    change: Tensor
-    least: Tensor
-    most: Tensor
-    reward_mean: Tensor
-    reward_std: Tensor
 
     def __init__(self, schema: Schema, config: RecurrentConfig | None = None) -> None:
-        super().__init__()
-        self.schema, self.config = schema, config or RecurrentConfig()
-        c, self.layout, self.act_layout = self.config, Layout(schema.features), Layout(schema.actions)
-        reals, codes, places = self.layout.reals, self.layout.codes, self.layout.places
-        seen = reals + places
-        inputs = seen + self.act_layout.reals + self.act_layout.places
+        super().__init__(schema)
+        self.config = c = config or RecurrentConfig()
+        reals, codes, places, seen = self.layout.reals, self.layout.codes, self.layout.places, self.seen_size
+        inputs = seen + self.act_size
         self.embed = nn.Sequential(nn.Linear(c.latent + inputs, c.width), nn.LayerNorm(c.width), nn.SiLU())
         self.cell = nn.GRUCell(c.width, c.hidden)
         self.prior = _mlp(c.hidden, c.width, 2 * c.latent)
@@ -96,52 +87,11 @@ class Recurrent(nn.Module):
         self.heads = _mlp(c.hidden + c.latent + inputs, c.width, 2 * reals + places + 3 * codes)
         self.reward_head = _plain(c.latent + inputs + seen + reals, c.width)
         self.cont_head = _plain(c.latent + inputs + seen + reals, c.width)
-        scales = {"mean": 0.0, "std": 1.0, "change": 1.0, "least": -math.inf, "most": math.inf}
-        for name, value in scales.items():
-            self.register_buffer(name, torch.full((reals,), value))
-        self.register_buffer("reward_mean", torch.zeros(()))
-        self.register_buffer("reward_std", torch.ones(()))
 
     @staticmethod
     def recipe() -> TrainingConfig:
         """The training that suits this model: sequences long enough to be imagined open loop."""
         return TrainingConfig(steps=600, min_steps=400, batch=32, length=16, rate=3e-3, patience=4)
-
-    def prepare(self, everything: Batch, is_first: bool) -> None:
-        """Before the first training, take the scales from the data; later ones keep them and only widen the range."""
-        if is_first:
-            self.fit_normaliser(everything.features, everything.mask, everything.reward)
-        elif self.layout.reals:
-            values, _ = self._moves(everything.features, everything.mask)
-            self.least.copy_(self.least.minimum(values.amin(0)))
-            self.most.copy_(self.most.maximum(values.amax(0)))
-
-    def settle(self, everything: Batch) -> None:
-        """Nothing is left to decide when training ends."""
-
-    @torch.no_grad()
-    def fit_normaliser(self, features: Features, mask: Tensor | None = None, reward: Tensor | None = None) -> None:
-        """Take the scales of values, changes and rewards, and the range of values, from `features [B, T + 1, *shape]`
-        where `mask [B, T]` holds; `reward [B, T]`. What never moves keeps the scale it has."""
-        if self.layout.reals:
-            values, changes = self._moves(features, mask)
-            std, change = values.std(0, correction=0), changes.std(0, correction=0)
-            self.mean.copy_(values.mean(0))
-            self.least.copy_(values.amin(0))
-            self.most.copy_(values.amax(0))
-            self.std.copy_(torch.where(std > 1e-6, std, self.std))
-            self.change.copy_(torch.where(change > 1e-6, change, 1e-2 * self.std))
-        if reward is not None:
-            paid = reward.to(self.reward_mean) if mask is None else reward.to(self.reward_mean)[mask]
-            self.reward_mean.copy_(paid.mean())
-            # What always paid the same is predicted closely: a planner would chase the noise of a wider scale.
-            self.reward_std.copy_(paid.std(correction=0).clamp_min(0.03))
-
-    def _moves(self, features: Features, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The real features of all real steps `[M, R]`, and their changes."""
-        reals, _ = self.layout.pack(features)
-        real = torch.ones(reals.shape[0], reals.shape[1] - 1, dtype=torch.bool) if mask is None else mask
-        return reals[torch.cat([real[:, :1], real], 1)], (reals[:, 1:] - reals[:, :-1])[real]
 
     def initial(self, n: int) -> Belief:
         zeros = self.mean.new_zeros
@@ -153,7 +103,7 @@ class Recurrent(nn.Module):
                 rng: torch.Generator | None = None) -> Belief:
         hidden = torch.zeros_like(state.hidden)
         if action is not None:
-            inputs = torch.cat([self._seen(state.reals, state.codes), self._act(action)], -1)
+            inputs = torch.cat([self.seen(state.reals, state.codes), self.act(action)], -1)
             moved = self._advance(state.hidden, state.latent, inputs)
             hidden = moved if reset is None else torch.where(reset[:, None], hidden, moved)
         return self._condition(hidden, features, rng)
@@ -197,8 +147,8 @@ class Recurrent(nn.Module):
         paid, goes_on = (reward - self.reward_mean) / self.reward_std, 1 - ended.float()
         weight, length = mask.float(), len(mask)
 
-        seen = self._seen(reals, codes)
-        inputs = torch.cat([seen[:-1], self._act(action)], -1)
+        seen = self.seen(reals, codes)
+        inputs = torch.cat([seen[:-1], self.act(action)], -1)
         hidden = [self.mean.new_zeros(mask.shape[1], c.hidden)]
         posteriors = [self.posterior(torch.cat([hidden[0], seen[0]], -1))]
         latent = [_draw(posteriors[0], rng)]
@@ -217,9 +167,9 @@ class Recurrent(nn.Module):
         error, std = (after.reals - mean) / self.change, std / self.change
         # Seitzer et al. 2022 (arXiv 2203.09168): times std, so that a sure feature does not drown the others.
         surprise = ((0.5 * (error / std).square() + std.log()) * std.detach()).sum(-1)
-        surprise = surprise + self._surprise(logits, after.codes)
+        surprise = surprise + self.surprise(logits, after.codes)
         terms = {"kl": c.kl_weight * kl, "features": surprise, "reward": (pay - paid.flatten()).square(),
-                 "cont": _bce(cont, goes_on.flatten())}
+                 "cont": bce(cont, goes_on.flatten())}
         losses = {name: (term * here).sum() / here.sum().clamp_min(1) for name, term in terms.items()}
 
         # Open loop: latent overshooting (Hafner et al. 2019) on the decoded features, which is what planning will do.
@@ -232,8 +182,8 @@ class Recurrent(nn.Module):
             belief, _, logits, pay, cont = self._imagine(belief, action[at].flatten(0, 1), rng, draws_features=False)
             # Errors add up like a random walk's, so step k counts by its variance.
             error = (belief.reals - reals[at + 1].flatten(0, 1)) / (self.change * math.sqrt(k + 1))
-            terms = {"open_loop": 0.5 * error.square().sum(-1) + self._surprise(logits, codes[at + 1].flatten(0, 1)),
-                     "reward": (pay - paid[at].flatten()).square(), "cont": _bce(cont, goes_on[at].flatten())}
+            terms = {"open_loop": 0.5 * error.square().sum(-1) + self.surprise(logits, codes[at + 1].flatten(0, 1)),
+                     "reward": (pay - paid[at].flatten()).square(), "cont": bce(cont, goes_on[at].flatten())}
             sums = {name: sums[name] + (term * here).sum() for name, term in terms.items()}
             count = count + here.sum()
         return losses | {name: losses.get(name, 0.0) + s / count.clamp_min(1) for name, s in sums.items()}
@@ -244,25 +194,12 @@ class Recurrent(nn.Module):
         return [{"params": [p for p in every if p.dim() > 1], "weight_decay": self.config.weight_decay},
                 {"params": [p for p in every if p.dim() <= 1], "weight_decay": 0.0}]
 
-    def _seen(self, reals: Tensor, codes: Tensor) -> Tensor:
-        # Beyond what was seen, the nets are asked about its edge: their own extrapolation is three times further off
-        # (CartPole after random data, one step at four times its usual speeds).
-        known = torch.maximum(torch.minimum(reals, self.most), self.least)
-        return torch.cat([(known - self.mean) / self.std, self.layout.onehot(codes)], -1)
-
-    def _act(self, action: Tensor) -> Tensor:
-        """Actions `[..., A]` one-hot, or scaled to -1 .. 1 where they have bounds."""
-        low, high = self.act_layout.low, self.act_layout.high
-        if self.schema.discrete_actions:
-            return self.act_layout.onehot(action.long())
-        return torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
-
     def _advance(self, hidden: Tensor, latent: Tensor, inputs: Tensor) -> Tensor:
         return self.cell(self.embed(torch.cat([latent, inputs], -1)), hidden)
 
     def _condition(self, hidden: Tensor, features: Features, rng: torch.Generator | None) -> Belief:
         reals, codes = self.layout.pack(features)
-        q = self.posterior(torch.cat([hidden, self._seen(reals, codes)], -1))
+        q = self.posterior(torch.cat([hidden, self.seen(reals, codes)], -1))
         return Belief(hidden, _draw(q, rng), reals, codes)
 
     def _features(self, before: Belief, hidden: Tensor, latent: Tensor,
@@ -277,14 +214,14 @@ class Recurrent(nn.Module):
     def _outlook(self, after: Belief, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled reward and the logit of going on, `[N]` each. Both see the features the step leads to, and squares
         of the real ones (costs and limits); not the hidden units, by which they would learn a few ends by heart."""
-        seen = self._seen(after.reals, after.codes)
+        seen = self.seen(after.reals, after.codes)
         x = torch.cat([after.latent, inputs, seen, seen[:, : self.layout.reals].square()], -1)
         return self.reward_head(x)[:, 0], self.cont_head(x)[:, 0]
 
     def _imagine(self, before: Belief, action: Tensor, rng: torch.Generator | None, draws_features: bool = True,
                  ) -> tuple[Belief, tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """One prior step: the belief, (mean, std), logits, scaled reward, logit of going on."""
-        inputs = torch.cat([self._seen(before.reals, before.codes), self._act(action)], -1)
+        inputs = torch.cat([self.seen(before.reals, before.codes), self.act(action)], -1)
         hidden = self._advance(before.hidden, before.latent, inputs)
         latent = _draw(self.prior(hidden), rng)
         mean, std, logits = self._features(before, hidden, latent, inputs)
@@ -292,23 +229,8 @@ class Recurrent(nn.Module):
         if rng is not None and draws_features:
             reals = mean + std * torch.empty_like(mean).normal_(generator=rng)
             odds = logits - torch.empty_like(logits).exponential_(generator=rng).log()  # Gumbel: argmax is a draw
-        parts = zip(self.layout.split(odds), self.layout.code_sizes, strict=True)
-        best = [part.argmax(-1).reshape(len(part), size) for part, size in parts]
-        after = Belief(hidden, latent, reals, torch.cat([*best, before.codes[:, :0]], -1))
+        after = Belief(hidden, latent, reals, self.chosen(odds))
         return after, (mean, std), logits, *self._outlook(after, inputs)
-
-    def _surprise(self, logits: Tensor, codes: Tensor) -> Tensor:
-        """Cross entropy of `codes [N, C]`, summed over them: `[N]`."""
-        total = self.mean.new_zeros(len(codes))
-        parts = zip(self.layout.split(logits), codes.split(self.layout.code_sizes, -1), strict=True)
-        for odds, wanted in parts:
-            nats = F.cross_entropy(odds.reshape(-1, odds.shape[-1]), wanted.flatten(), reduction="none")
-            total = total + nats.view(wanted.shape).sum(-1)
-        return total
-
-
-def _bce(logit: Tensor, target: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logit, target, reduction="none")
 
 
 def _normal(parameters: Tensor) -> tuple[Tensor, Tensor]:
