@@ -107,7 +107,7 @@ class Session:
             raise UserError("the episode has ended in imagination; `undo` or `reset`")
         mind, schema = self.agent.mind, self.agent.schema
         state, features, _ = self.trail[-1]
-        _, alone = mind.learned.step(begin(mind.learned, features), action)
+        _, alone = mind.learned.step(carried_over(state, mind.imagining, mind.learned), action)
         after, out = mind.imagining.step(state, action)
         features_after = {k: v.clone() for k, v in out.mode.items()}
         step = Step(
