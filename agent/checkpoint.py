@@ -1,6 +1,7 @@
 """Saving and loading an agent: a folder with everything, of which every file is whole at any moment.
 
-    agent.safetensors   weights, optimiser, random states; in its header, as JSON: versions, schema, counters, settings
+    agent.safetensors   weights, optimiser, random states, the training under way; in its header, as JSON: versions,
+                        schema, counters, settings
     rules.txt           the rules, for people to read, edit and diff
     rules.json          their provenance and evidence
     memory.db           every transition and note
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import write_bytes
+from ..world import processes
 from ..world.schema import Schema
 from .adapting import Deployment
 from .agent import Agent
@@ -30,14 +32,17 @@ from .planning.learner import Learner
 if TYPE_CHECKING:
     import gymnasium
 
-FORMAT = 1
+FORMAT = 2
 STATE, MEMORY = "agent.safetensors", "memory.db"
 
 
 def save(agent: Agent, folder: Path) -> None:
-    """Write the agent to `folder`. Raises `GedankenError` where the disk does not let it; what was there stays."""
+    """Write the agent to `folder`; of several processes only the first one does. Raises `GedankenError` where the disk
+    does not let it; what was there stays."""
     from safetensors.torch import save as pack
 
+    if not processes.state().is_main_process:
+        return
     mind = agent.mind
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -57,11 +62,8 @@ def save(agent: Agent, folder: Path) -> None:
     tensors = {"rng": mind.rng.get_state()}
     if isinstance(mind.learned, nn.Module) and agent.trainer is not None:
         tensors |= {f"model.{k}": v.contiguous() for k, v in mind.learned.state_dict().items()}
-        trainer = agent.trainer.state_dict()
-        tensors["trainer.rng"] = trainer["rng"]
-        header["trainer"] = {"steps_done": trainer["steps_done"], "groups": trainer["optimiser"]["param_groups"]}
-        for i, state in trainer["optimiser"]["state"].items():
-            tensors |= {f"optimiser.{i}.{k}": v.contiguous() for k, v in state.items()}
+        more, header["trainer"] = pack_state(agent.trainer.state_dict(), "trainer")
+        tensors |= more
     if isinstance(agent.planner, Learner):
         learned, header["learner"] = pack_state(agent.planner.state_dict(), "learner")
         tensors |= learned
@@ -106,6 +108,8 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         if isinstance(agent.planner, Learner) and planner_name(agent.planner) == header.get("planner"):
             agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
+        if agent.trainer is not None:
+            agent.trainer.rest(agent.experience)
     agent.refresh()
     return agent
 
@@ -153,16 +157,4 @@ def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tens
             f"the weights in {folder} do not fit the model '{type(model).__name__}' (another version or "
             "size made them); load with the version that saved them, or learn again"
         ) from error
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
-    saved = header["trainer"]
-    agent.trainer.load_state_dict(
-        {
-            "optimiser": {"state": state, "param_groups": saved["groups"]},
-            "rng": tensors["trainer.rng"],
-            "steps_done": saved["steps_done"],
-        }
-    )
+    agent.trainer.load_state_dict(unpack_state(header["trainer"], tensors))

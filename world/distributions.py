@@ -42,9 +42,10 @@ class Categorical:
         return decode(self.feature, self.codes)
 
     def sample(self, rng: torch.Generator | None) -> Tensor:
-        """One draw a factor, `[N, *shape]` (Gumbel trick, so that rows need no loop)."""
-        noise = torch.empty_like(self.logits).exponential_(generator=rng).log()
-        return decode(self.feature, (self.logits.log_softmax(-1) - noise).argmax(-1))
+        """One draw a factor, `[N, *shape]`, by inverse transform (several times faster than Gumbel's trick)."""
+        below = self.logits.softmax(-1).cumsum(-1)
+        at = below[..., -1:] * torch.rand(below.shape[:-1], generator=rng, device=below.device)[..., None]
+        return decode(self.feature, (below <= at).sum(-1).clamp_max_(below.shape[-1] - 1))
 
     def log_probs(self) -> Tensor:
         """Normalised log-probabilities with the floor mixed in, `[N, *shape, V]`."""
@@ -229,7 +230,8 @@ class Normal:
                        std=torch.where(wide, std, self.std))
 
     def _typed(self, value: Tensor) -> Tensor:
-        return value.round().to(self.feature.dtype) if self.feature.is_discrete else value
+        f = self.feature
+        return value.round().clamp(f.low, f.high).to(f.dtype) if f.is_discrete else value
 
 
 Distribution = Categorical | Board | Normal

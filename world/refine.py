@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from . import tree
-from .distributions import Distribution
 from .model import Batch, Outcome, Reconsiders, State, WorldModel
 from .rules.compile import Compiled
 from .rules.syntax import Rule
@@ -68,12 +67,8 @@ class Refined:
         """The inner step, corrected and assimilated."""
         inner, predicted = self.inner.step(state.inner, action, rng)
         out = self.rules.correct(state.features, action, predicted, rng)
-        features = (
-            out.mode
-            if rng is None
-            else {k: _drawn(d, predicted.features[k], inner, self.inner, k, rng) for k, d in out.features.items()}
-        )
         assert out.fired is not None
+        features = out.mode if rng is None else self._drawn(inner, predicted, out, rng)
         if self.assimilation != "never":
             rows = torch.ones(len(out.reward), dtype=torch.bool) if self.assimilation == "always" else out.fired.any(1)
             if self.assimilation == "fired" and (self.rules.always or rng is not None):
@@ -83,6 +78,14 @@ class Refined:
                 out = self.inner.reconsider(inner, out)
                 out = self.rules.pay(state.features, action, features, out)
         return RefinedState(inner, features), out
+
+    def _drawn(self, inner: State, predicted: Outcome, out: Outcome, rng: torch.Generator) -> dict[str, Tensor]:
+        """The values the inner state was drawn with; anew those of features that a rule touched, where one fired."""
+        drawn = self.inner.decode(inner)
+        assert out.fired is not None
+        rows = torch.ones_like(out.feasible) if self.rules.always else out.fired.any(1)
+        return {k: drawn[k] if d is predicted.features[k] else tree.choose(rows, d.sample(rng), drawn[k])
+                for k, d in out.features.items()}
 
     def assimilate(
         self, state: RefinedState, features: Features, rows: Tensor, rng: torch.Generator | None = None
@@ -99,13 +102,6 @@ class Refined:
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         return self.inner.loss(batch, rng)
-
-
-def _drawn(
-    corrected: Distribution, predicted: Distribution, inner: State, model: WorldModel, name: str, rng: torch.Generator
-) -> Tensor:
-    """A feature no rule touched keeps the value the inner state was drawn with; a corrected one is drawn anew."""
-    return model.decode(inner)[name] if corrected is predicted else corrected.sample(rng)
 
 
 def carried_over(state: State, old: WorldModel, new: WorldModel) -> State:

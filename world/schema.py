@@ -55,11 +55,17 @@ class Feature:
 
     @property
     def dtype(self) -> torch.dtype:
-        return _DTYPES[self.kind][0]
+        return torch.uint8 if self.is_image else _DTYPES[self.kind][0]
 
     @property
     def numpy_dtype(self) -> str:
-        return _DTYPES[self.kind][1]
+        return "uint8" if self.is_image else _DTYPES[self.kind][1]
+
+    @cached_property
+    def is_image(self) -> bool:
+        """Whether this is a picture `(height, width[, channels])`: at least 1,024 whole numbers from 0 to 255."""
+        bytes_ = self.kind == "integer" and (self.low, self.high) == (0, 255)
+        return bytes_ and len(self.shape) in (2, 3) and math.prod(self.shape) >= 1_024
 
     @property
     def is_discrete(self) -> bool:
@@ -67,12 +73,13 @@ class Feature:
 
     @property
     def cardinality(self) -> int | None:
-        """How many values the feature can take, or None where it is real or unbounded."""
+        """How many values the feature can take, or None where it is real, unbounded, or an image: its brightness is a
+        quantity, not a choice."""
         if self.kind == "category":
             return len(self.values)
         if self.kind == "boolean":
             return 2
-        if self.kind == "integer" and math.isfinite(self.low) and math.isfinite(self.high):
+        if self.kind == "integer" and not self.is_image and math.isfinite(self.low) and math.isfinite(self.high):
             return int(self.high - self.low) + 1
         return None
 

@@ -18,6 +18,7 @@ MODELS = {
     "factors": ("factors", "Factors"),
     "recurrent": ("recurrent", "Recurrent"),
     "ensemble": ("ensemble", "Ensemble"),
+    "rssm": ("rssm", "RSSM"),
     "none": ("persistence", "Persistence"),
     "simulator": ("simulator", "Simulator"),
 }
@@ -34,8 +35,9 @@ def build(model: str | WorldModel, schema: Schema, env: gymnasium.Env | None = N
     of it (a class with `needs_env`).
 
     "auto" takes slots where every feature is discrete and bounded, the ensemble for at most `FEW` numbers, which it
-    takes for the whole state, and the recurrent model elsewhere; "none" knows nothing, so that rules alone decide.
-    Raises `UserError` for an unknown name or a schema the model cannot serve.
+    takes for the whole state, the recurrent state space model where there are images, and the recurrent model
+    elsewhere; "none" knows nothing, so that rules alone decide. Raises `UserError` for an unknown name or a schema the
+    model cannot serve.
     """
     if not isinstance(model, str):
         return model
@@ -56,6 +58,8 @@ def build(model: str | WorldModel, schema: Schema, env: gymnasium.Env | None = N
 
 
 def _suited(schema: Schema) -> str:
+    if any(f.is_image for f in schema.features):
+        return "rssm"
     in_grid = schema.grid.arrays if schema.grid else ()
     if all(f.cardinality and (not f.shape or f.name in in_grid) for f in (*schema.features, *schema.actions)):
         return "slots"

@@ -96,6 +96,7 @@ class Ensemble(Scaled):
 
     def __init__(self, schema: Schema, config: EnsembleConfig | None = None) -> None:
         super().__init__(schema)
+        self.blind("ensemble")
         self.config = c = config or EnsembleConfig()
         reals, codes, places, seen = self.layout.reals, self.layout.codes, self.layout.places, self.seen_size
         inputs = seen + self.act_size

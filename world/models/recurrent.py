@@ -77,6 +77,7 @@ class Recurrent(Scaled):
 
     def __init__(self, schema: Schema, config: RecurrentConfig | None = None) -> None:
         super().__init__(schema)
+        self.blind("recurrent model")
         self.config = c = config or RecurrentConfig()
         reals, codes, places, seen = self.layout.reals, self.layout.codes, self.layout.places, self.seen_size
         inputs = seen + self.act_size

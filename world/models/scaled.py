@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import UserError
 from ..model import Batch
 from ..schema import Features, Schema
 from .layout import Layout
@@ -34,7 +35,9 @@ class Scaled(nn.Module):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()
-        self.schema, self.layout, self.act_layout = schema, Layout(schema.features), Layout(schema.actions)
+        self.images = [f for f in schema.features if f.is_image]
+        self.layout = Layout(tuple(f for f in schema.features if not f.is_image))
+        self.schema, self.act_layout = schema, Layout(schema.actions)
         scales = {"mean": 0.0, "std": 1.0, "change": 1.0, "least": -math.inf, "most": math.inf}
         for name, value in scales.items():
             self.register_buffer(name, torch.full((self.layout.reals,), value))
@@ -89,11 +92,20 @@ class Scaled(nn.Module):
 
     def seen(self, reals: Tensor, codes: Tensor) -> Tensor:
         """What a network reads of packed features: reals in their scale, codes one-hot, `[..., R + V]`."""
+        return torch.cat([self.scaled(reals), self.layout.onehot(codes)], -1)
+
+    def scaled(self, reals: Tensor) -> Tensor:
+        """Real features `[..., R]` in standard deviations from their mean, within the range that was seen."""
         # Beyond what was seen, the nets are asked about its edge: their own extrapolation is three times further off
         # (CartPole after random data, one step at four times its usual speeds).
         room = self.beyond * (self.most - self.least) if self.beyond else 0.0
         known = torch.maximum(torch.minimum(reals, self.most + room), self.least - room)
-        return torch.cat([(known - self.mean) / self.std, self.layout.onehot(codes)], -1)
+        return (known - self.mean) / self.std
+
+    def blind(self, name: str) -> None:
+        """Raise `UserError` where the schema has images, which the model called `name` cannot see."""
+        if self.images:
+            raise UserError(f"the {name} cannot see the image '{self.images[0].name}'; use model='rssm'")
 
     def act(self, action: Tensor) -> Tensor:
         """Actions `[..., A]` as a network reads them: numbers with bounds scaled to -1 .. 1, codes one-hot."""
