@@ -52,7 +52,7 @@ def generators(env: gymnasium.Env) -> list[Path]:
 def follow(env: Any, path: Path) -> Any:
     """The part of an environment at the end of a path."""
     (_, outer), *rest = path
-    part = next(islice(layers(env), outer, None))
+    part: Any = next(islice(layers(env), outer, None))
     for how, key in rest:
         part = getattr(part, key) if how == "attribute" else part[key]
     return part
