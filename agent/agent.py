@@ -36,7 +36,7 @@ from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
-from .planning.learner import Learner
+from .planning.learner import Apprentice, Learner
 from .planning.plan import Budget, Planner
 from .reason import reason
 from .remembered import Failures
@@ -182,6 +182,11 @@ class Agent(Advised):
         if self._episode is None:
             self._episode = self.mind.memory.begin(group=self.layout)
         step = Step(before, action[0].numpy(), reward, terminated, truncated, seen)
+        pursuit = self.mind.pursuit
+        if pursuit and isinstance(self.planner, Apprentice):
+            once = learning.lived(self.schema.batch([before]), action, self.schema.batch([seen]),
+                                  torch.tensor([reward]), torch.tensor([terminated]))
+            self.planner.observe(self.schema, once, pursuit.objective, pursuit.carry, self.mind.rng)
         surprising = self.config.surprising if self.trained_on else float("inf")  # at first everything is
         learning.learn(self.mind, self.schema, self._episode, step, surprising)
         self._pending = None
