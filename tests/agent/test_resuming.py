@@ -85,7 +85,7 @@ def test_every_model_learns_on_after_a_restart_as_if_there_had_been_none(model: 
 @pytest.mark.parametrize("model", [m for m in sorted(MODELS) if m != "none"])
 def test_every_model_learns_in_half_precision(model: str) -> None:
     env = fitting(model=model)
-    if not isinstance(build(model, Schema.from_env(env)), torch.nn.Module):
+    if not isinstance(build(model, Schema.from_env(env), env), torch.nn.Module):
         pytest.skip("learns nothing")
     one = agent(env, model=model, config=replace(BRIEF, training=replace(TINY, steps=2, precision="bf16")))
     one.learn(12)
