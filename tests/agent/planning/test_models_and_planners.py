@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ class Gripper(Tiny):
 WORLDS = (Cells, Cart, Gripper)
 
 
+@cache
 def model_of(name: str, world: type[Tiny], is_refined: bool) -> WorldModel:
     torch.manual_seed(0)
     env = world()
