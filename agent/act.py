@@ -7,18 +7,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import GedankenError
 from ..world.schema import Schema
 from .mind import Mind
 
 
+def within(schema: Schema, intended: Tensor) -> Tensor:
+    """Intended actions `[N, A]` inside their bounds. Raises `GedankenError` where one is not a number."""
+    if intended.is_floating_point() and bool(intended.isnan().any()):
+        raise GedankenError(f"the planner's action {intended.tolist()} is not a number: a model or an objective gives "
+                            "NaN there; plan with another, or train the model on more data")
+    return schema.clamp(intended)
+
+
 def act(mind: Mind, schema: Schema, intended: Tensor) -> tuple[Tensor, Any]:
     """Guard the intended action `[1, A]`; return what is executed and the same as the environment takes it.
+    Raises `GedankenError` where it is not a number.
 
     What the model expects of it is kept, to be compared with what comes.
     """
     assert mind.features is not None
     assert mind.belief is not None
-    action, decision = mind.shield.guard(schema.clamp(intended), mind.features, mind.imagining, mind.belief, mind.rng)
+    action, decision = mind.shield.guard(within(schema, intended), mind.features, mind.imagining, mind.belief, mind.rng)
     if decision is not None:
         mind.decisions.append(decision)
         if mind.pursuit:

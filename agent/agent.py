@@ -9,62 +9,72 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..memory import Column, Hit, Layout, LongTerm, Replay, Retrieval, ShortTerm, Step
-from ..world.explaining import Explanation, explain
-from ..world.knowledge import Entry, KnowledgeBase, Told
+from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
+from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
-from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.training import Progress, Trainer, TrainingConfig
+from ..world.teaching import Taught, TeachingConfig
+from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
-from .goals import Goal, Limit, Preference
+from .advised import Advised
+from .collecting import Collector
+from .environment import blamed
+from .goals import Goal
 from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
 from .planning.learner import Learner
-from .planning.objective import Objective, Return, Term
 from .planning.plan import Budget, Planner
-from .reason import explore, reason
-from .remembered import Failures, Remembered
+from .reason import reason
+from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
 
 if TYPE_CHECKING:
     import gymnasium
-    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout;
+    """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout, `episode_steps`
+    after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
+    `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
+    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
+    With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
+    instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
+    was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
+    episode_steps: int = 10_000
     train_every: int = 250
     surprising: float = 3.0
     holdout: float = 0.1
+    exploration: Literal["random", "curious"] = "random"
+    curiosity: float = 0.1
+    violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
+    teaching: TeachingConfig | None = None
 
 
-class Agent:
+class Agent(Advised):
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
@@ -119,76 +129,6 @@ class Agent:
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self.refresh()
 
-    # --- telling --------------------------------------------------------------------------------------------------
-
-    def tell(self, text: str, source: str = "user", ask: Callable[..., int | None] | None = None) -> list[Told]:
-        """Tell rules: lines of the rule language, English sentences, or a manual of both.
-
-        Returns what became of each line or sentence. Raises `RuleError` with every mistake in the rule lines at
-        once; a sentence that is not understood with confidence is shown through `ask`, or refused in the answer.
-        """
-        seen = self.mind.memory.transitions() if len(self.mind.memory) else None    # a reading they refute goes down
-        told = self.mind.knowledge.tell(text, source=source, ask=ask, transitions=seen)  # type: ignore[arg-type]
-        self.refresh()
-        return told
-
-    @property
-    def rules(self) -> list[Entry]:
-        """Every rule with its source, status and evidence."""
-        return self.mind.knowledge.entries
-
-    def check(self, effects: bool = True) -> list[Entry]:
-        """Weigh every rule by all of memory, and set the statuses; with a trained model and `effects`, measure as well
-        what each rule changes in its error on transitions held out from training."""
-        mind, unseen = self.mind, self.mind.replay.transitions(held_out=True)
-        is_trained = self.trainer is not None and self.trained_on > 0
-        model = mind.learned if effects and is_trained and len(unseen) else None
-        mind.knowledge.check(mind.memory.transitions(), model, unseen)
-        self.refresh()
-        return self.rules
-
-    def propose(self) -> list[Entry]:
-        """Let the miner, and the language model if there is one, propose rules from what is in memory."""
-        seen = self.mind.memory.transitions()
-        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
-        self.refresh()
-        return entries
-
-    def explain(self, rule: str, most: int = 3) -> Explanation:
-        """A rule, by its id or name, in words: where it applied last, what it changes there of what the learned model
-        predicts, and the newest transitions for and against it. Raises `UserError` for an unknown one."""
-        mind = self.mind
-        return explain(mind.knowledge.entry(rule), self.schema, mind.memory.transitions(), mind.learned, most)
-
-    def recall(self, query: str, k: int = 5, embeddings: Embeddings | None = None) -> list[Hit]:
-        """The notes of long-term memory that fit a query, by relevance, recency and importance; the agent notes what
-        surprised it. With `embeddings` (`gedanken.prompts.LocalEmbeddings()`, say) by meaning, else by words."""
-        return Retrieval(self.mind.memory, embeddings).search(query, k)
-
-    def refresh(self) -> None:
-        """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
-        mind = self.mind
-        mind.imagining = Remembered(mind.knowledge.refine(mind.learned), mind.failures)
-        mind.limits = [
-            Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
-            for e in mind.knowledge.limits()
-            if isinstance(e.rule.statement, Avoid | Maintain)
-        ]
-        if self.trained_on:
-            mind.limits = learning.calibrate(mind, self.experience, mind.limits)
-        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
-
-    def objective(self) -> Objective:
-        """What the agent is after: its goals, the return, its preferences, less what its limits exclude."""
-        kb = self.mind.knowledge
-        goals: list[Term] = [
-            Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
-        ]
-        wishes: list[Term] = [
-            Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
-        ]
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
-
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def reset(self, observation: Any) -> None:
@@ -222,14 +162,15 @@ class Agent:
             self.keep_learning()
         return action
 
-    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool, random: bool = False) -> Any:
+    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
         """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
-        seen = perceive(self.schema, observation, self.env)
+        with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "where it begins"):
+            seen = perceive(self.schema, observation, self.env)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
             self.end_episode()
             return None
-        intended = self._explore() if random else reason(self.mind, self.planner, self.config.budget)
+        intended = reason(self.mind, self.planner, self.config.budget)
         action, native = act(self.mind, self.schema, intended)
         self._pending = (seen, action)
         return native
@@ -244,12 +185,6 @@ class Agent:
         surprising = self.config.surprising if self.trained_on else float("inf")  # at first everything is
         learning.learn(self.mind, self.schema, self._episode, step, surprising)
         self._pending = None
-
-    def _explore(self) -> Tensor:
-        if self.schema.discrete_actions:
-            return explore(self.mind, self.schema.all_actions(), torch.empty(0), torch.empty(0))
-        low, high = (torch.tensor([getattr(a, side) for a in self.schema.actions]) for side in ("low", "high"))
-        return explore(self.mind, None, low, high)
 
     @property
     def layout(self) -> str:
@@ -268,39 +203,40 @@ class Agent:
         self,
         steps: int = 1_000,
         *,
+        envs: int | Sequence[gymnasium.Env] = 1,
         random: bool = True,
         train: bool = True,
         progress: Callable[[int, int], None] | None = None,
         training: Callable[[Progress], None] | None = None,
+        resume: bool = False,
+        save_to: str | Path | None = None,
     ) -> dict[str, float]:
-        """Interact for `steps` steps (at random, or as planned with `random=False`), then train; returns the held-out
-        accuracy.
+        """Collect `steps` transitions (at random, or as planned with `random=False`), store, train, check; returns the
+        held-out accuracy.
 
-        Every transition is durable at once, so that an interrupt loses nothing; the shield guards random actions
-        too. As planned, the model is trained again every `train_every` steps.
+        `envs` copies of the environment (or the given ones) are lived in side by side; `steps` is rounded up to whole
+        rounds of them. Every transition is durable at once, so that an interrupt loses nothing; the shield guards
+        random actions too. As planned, the model is trained again every `train_every` steps; a curious
+        agent acts at random until there is one to ask. `resume` goes on with
+        the training and the episodes that a killed process left open; `save_to` is a folder to save in while training
+        and after it. Raises `UserError` where the environment cannot be copied or gives
+        what cannot be used, `EnvironmentFailed` where it raises.
         """
-        done = 0
-        while done < steps:
-            observation, _ = self.env.reset(seed=self._next_seed())
-            self.reset(observation)
-            reward, terminated, truncated, here = 0.0, False, False, 0
-            while True:
-                native = self.step(observation, reward, terminated, truncated, random=random)
-                done += here > 0
-                if progress:
-                    progress(min(done, steps), steps)
-                if (
-                    native is None
-                    or done >= steps
-                    or (self.schema.grid and here >= self.config.layout_steps)
-                ):
-                    self.end_episode()
-                    break
-                observation, reward, terminated, truncated = self.interact(native)
-                here += 1
-            if not random and train and len(self.mind.memory) - self.trained_on >= self.config.train_every:
-                self.train(training)
-        return self.train(training) if train else {}
+        every = steps if random or not train else min(steps, self.config.train_every)
+        report: dict[str, float] = {}
+
+        def tell(done: int) -> None:
+            if progress:
+                progress(min(done, steps), steps)
+
+        if resume and self.trainer is not None and self.trainer.running is not None:
+            report = self.train(training, save_to=save_to)
+        with Collector(self, envs, random, resume) as collector:
+            while collector.lived < steps:
+                collector.collect(min(every, steps - collector.lived), tell)
+                if train:
+                    report = self.train(training, save_to=save_to)
+        return report
 
     def keep_learning(self) -> None:
         """At an episode's end while deployed: a few gradient steps on what is new, where the agent is `adapting`; else
@@ -311,22 +247,40 @@ class Agent:
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
             self.train()
 
-    def train(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
+    def train(
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        steps: int | None = None,
+        save_to: str | Path | None = None,
+    ) -> dict[str, float]:
         """Train the world model on all of memory, calibrate the limits, check the rules, and improve a planner that
-        learns; the held-out accuracy of the model."""
-        if self.trainer is None:
-            self.trained_on = len(self.mind.memory)
-            self.check(effects=False)
-            self.improve(progress)
-            return {}
-        try:
-            self.trainer.run(self.experience, steps, progress)
-        finally:
-            self.trained_on = len(self.mind.memory)
-            self.check(effects=False)
-            self.deployment = None  # what is known now is old; a deployment begins with the next episode
+        learns; the held-out accuracy of the model.
+
+        A training that was broken off goes on where it was if memory is as it was. `save_to` is a folder to save in
+        every `save_every` steps and at the end."""
+        if self.trainer is not None:
+            save = None if save_to is None else lambda: self.save(save_to)
+            try:
+                self.trainer.run(self.lessons(), steps, progress, save)
+            finally:
+                self._trained()
+        else:
+            self._trained()
         self.improve(progress)
-        return learning.accuracy(self.mind, self.experience)
+        if save_to is not None:
+            self.save(save_to)
+        return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+
+    def lessons(self) -> Source:
+        """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""
+        if self.config.teaching is None:
+            return self.experience
+        return Taught(self.experience, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
+
+    def _trained(self) -> None:
+        self.trained_on = len(self.mind.memory)
+        self.check(effects=False)
+        self.deployment = None  # what is known now is old; a deployment begins with the next episode
 
     def improve(self, progress: Callable[[Progress], None] | None = None, steps: int | None = None) -> dict[str, float]:
         """Let a planner that learns do so: in imagination, as refined by the rules, under the agent's own objective,
@@ -369,12 +323,13 @@ class Agent:
 
     def interact(self, native: Any) -> tuple[Any, float, bool, bool]:
         """One step of the environment: observation, reward, terminated, truncated."""
-        observation, reward, terminated, truncated, _ = self.env.step(native)
-        return observation, check_reward(float(reward)), bool(terminated), bool(truncated)
+        with blamed(f"at step {self.mind.recent.t + 1} of the episode, on action {native!r}"):
+            observation, reward, terminated, truncated, _ = self.env.step(native)
+            return observation, check_reward(reward), bool(terminated), bool(truncated)
 
-    def _next_seed(self) -> int:
-        """Training layouts: a seed of their own an episode, from the agent's seed and the episodes so far."""
-        return (self.seed * 100_003 + len(self.mind.memory.episodes())) % 2**31
+    def layout_seed(self, episode: int) -> int:
+        """Training layouts: each episode's own seed, from the agent's seed and how many came before."""
+        return (self.seed * 100_003 + episode) % 2**31
 
     def _gateway(self) -> Any:
         if self.llm is None:

@@ -1,6 +1,7 @@
 """Saving and loading an agent: a folder with everything, of which every file is whole at any moment.
 
-    agent.safetensors   weights, optimiser, random states; in its header, as JSON: versions, schema, counters, settings
+    agent.safetensors   weights, optimiser, random states, the training under way; in its header, as JSON: versions,
+                        schema, counters, settings
     rules.txt           the rules, for people to read, edit and diff
     rules.json          their provenance and evidence
     memory.db           every transition and note
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import write_bytes
+from ..world import processes
+from ..world.models.build import name_of
 from ..world.schema import Schema
 from .adapting import Deployment
 from .agent import Agent
@@ -30,14 +33,17 @@ from .planning.learner import Learner
 if TYPE_CHECKING:
     import gymnasium
 
-FORMAT = 1
+FORMAT = 2
 STATE, MEMORY = "agent.safetensors", "memory.db"
 
 
 def save(agent: Agent, folder: Path) -> None:
-    """Write the agent to `folder`. Raises `GedankenError` where the disk does not let it; what was there stays."""
+    """Write the agent to `folder`; of several processes only the first one does. Raises `GedankenError` where the disk
+    does not let it; what was there stays."""
     from safetensors.torch import save as pack
 
+    if not processes.state().is_main_process:
+        return
     mind = agent.mind
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -45,7 +51,7 @@ def save(agent: Agent, folder: Path) -> None:
         "schema": agent.schema.identity(),
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
-        "model": type(mind.learned).__name__.lower(),
+        "model": name_of(mind.learned),
         "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
         "deployment": asdict(agent.deployment) if agent.deployment else None,
@@ -57,11 +63,8 @@ def save(agent: Agent, folder: Path) -> None:
     tensors = {"rng": mind.rng.get_state()}
     if isinstance(mind.learned, nn.Module) and agent.trainer is not None:
         tensors |= {f"model.{k}": v.contiguous() for k, v in mind.learned.state_dict().items()}
-        trainer = agent.trainer.state_dict()
-        tensors["trainer.rng"] = trainer["rng"]
-        header["trainer"] = {"steps_done": trainer["steps_done"], "groups": trainer["optimiser"]["param_groups"]}
-        for i, state in trainer["optimiser"]["state"].items():
-            tensors |= {f"optimiser.{i}.{k}": v.contiguous() for k, v in state.items()}
+        more, header["trainer"] = pack_state(agent.trainer.state_dict(), "trainer")
+        tensors |= more
     if isinstance(agent.planner, Learner):
         learned, header["learner"] = pack_state(agent.planner.state_dict(), "learner")
         tensors |= learned
@@ -88,7 +91,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     options = {
         "seed": header["seed"],
         "llm": header["llm"],
-        "model": _model_name(header["model"]),
+        "model": header["model"],
         "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,
     } | options
@@ -106,6 +109,8 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         if isinstance(agent.planner, Learner) and planner_name(agent.planner) == header.get("planner"):
             agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
+        if agent.trainer is not None:
+            agent.trainer.rest(agent.lessons())
     agent.refresh()
     return agent
 
@@ -137,10 +142,6 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, tensors
 
 
-def _model_name(saved: str) -> str:
-    return {"persistence": "none"}.get(saved, saved)
-
-
 def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:
     model = agent.mind.learned
     if not isinstance(model, nn.Module) or agent.trainer is None:
@@ -153,16 +154,4 @@ def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tens
             f"the weights in {folder} do not fit the model '{type(model).__name__}' (another version or "
             "size made them); load with the version that saved them, or learn again"
         ) from error
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
-    saved = header["trainer"]
-    agent.trainer.load_state_dict(
-        {
-            "optimiser": {"state": state, "param_groups": saved["groups"]},
-            "rng": tensors["trainer.rng"],
-            "steps_done": saved["steps_done"],
-        }
-    )
+    agent.trainer.load_state_dict(unpack_state(header["trainer"], tensors))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import GedankenError
+from .environment import blamed
 from .learn import known_layouts
 from .results import EpisodeResult, RunResult
 
@@ -35,11 +36,15 @@ def run(
     for number in seeds if seeds is not None else range(first, first + TRIES * episodes):
         if len(results) >= episodes:
             break
-        observation, _ = agent.env.reset(seed=int(number))
-        agent.reset(observation)
+        with blamed(f"at reset(seed={number})"):
+            observation, _ = agent.env.reset(seed=int(number))
+            agent.reset(observation)
         if agent.layout in known:
             continue
-        results.append(_play(agent, int(number), observation, max_steps, frame))
+        try:
+            results.append(_play(agent, int(number), observation, max_steps, frame))
+        finally:
+            agent.end_episode()
         if train:
             agent.keep_learning()
         if watch:
@@ -54,11 +59,12 @@ def _play(
 ) -> EpisodeResult:
     began, layout, mind = time.perf_counter(), agent.layout, agent.mind
     reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
+    limit = agent.config.episode_steps if max_steps is None else max_steps
     while True:
         native = agent.step(observation, reward, terminated, truncated)
         if frame:
             frame(agent)
-        if native is None or agent.has_reached_goals() or (max_steps is not None and steps >= max_steps):
+        if native is None or agent.has_reached_goals() or steps >= limit:
             break
         observation, reward, terminated, truncated = agent.interact(native)
         total, steps = total + reward, steps + 1
@@ -75,7 +81,6 @@ def _play(
         time.perf_counter() - began,
         mind.conflicts,
     )
-    agent.end_episode()
     return result
 
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from ..memory import LongTerm, Replay, Sequences, Step, Transitions
 from ..world.fingerprint import fingerprint
 from ..world.model import Batch, begin
-from ..world.schema import Schema
+from ..world.schema import Features, Schema
 from ..world.training import exact
 from .goals import Limit, margins
 from .mind import Mind
-from .planning.objective import Transition
+from .planning.objective import Carry, Objective, Transition
 
 
 def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: float) -> None:
@@ -38,9 +38,7 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
             mind.conflicts += int(mind.predicted.conflict.sum())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
         if surprise > surprising:
-            words = _in_words(schema, step)
-            mind.recent.surprise(surprise, words)
-            mind.memory.note(words, kind="surprise", importance=min(1.0, surprise / 20), source="environment")
+            note_surprise(mind, schema, surprise, step)
     if not came_true:
         # The world departed from what was imagined: remember the step that failed, and plan anew.
         mind.failures.add(now, action)
@@ -48,19 +46,26 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         if mind.pursuit:
             mind.pursuit.plan = None
     if mind.pursuit:
-        mind.pursuit.carry = _advance(mind, now, action, after, step)
+        paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
+        mind.pursuit.carry = advance(mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)
     mind.broken += sum(not bool(limit.holds(after)[0]) for limit in mind.limits)
     mind.features = after
     mind.belief = mind.imagining.observe(mind.belief, action, after)
 
 
-def _advance(
-    mind: Mind, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], step: Step
-) -> tuple[Tensor, ...]:
-    assert mind.pursuit is not None
-    one, yes = torch.ones(1), torch.ones(1, dtype=torch.bool)
-    seen = Transition(now, action, after, one * step.reward, one * (not step.terminated), yes, one * 0, one, 0)
-    return mind.pursuit.objective.advance(mind.pursuit.carry, seen)[0]
+def advance(objective: Objective, carry: Carry, now: Features, action: Tensor, after: Features, reward: Tensor,
+            terminated: Tensor) -> Carry:
+    """How far the goals are after N lived transitions: the new carry."""
+    one, yes = torch.ones(len(action)), torch.ones(len(action), dtype=torch.bool)
+    seen = Transition(now, action, after, reward, 1 - terminated.float(), yes, one * 0, one, 0)
+    return objective.advance(carry, seen)[0]
+
+
+def note_surprise(mind: Mind, schema: Schema, surprise: float, step: Step) -> None:
+    """Keep a transition that surprised by so many nats among the recent surprises, and note it."""
+    words = _in_words(schema, step)
+    mind.recent.surprise(surprise, words)
+    mind.memory.note(words, kind="surprise", importance=min(1.0, surprise / 20), source="environment")
 
 
 def _in_words(schema: Schema, step: Step) -> str:
@@ -133,16 +138,18 @@ def _floats(values: np.ndarray) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
 
 
-def calibrate(mind: Mind, experience: Experience, limits: list[Limit], horizon: int = 15) -> list[Limit]:
+def calibrate(mind: Mind, experience: Experience, limits: list[Limit], violations: float,
+              horizon: int = 15) -> list[Limit]:
     """The limits with margins from the imagining model's own error on held-out sequences (on all of them where too
-    few are held out). An exact model needs none."""
+    few are held out), such that at most a share `violations` of what is predicted to keep them breaks them. An exact
+    model needs none."""
     if not limits or "exact" in mind.learned.provides:
         return limits
     rng = torch.Generator().manual_seed(0)
     batch = experience.batch(256, horizon, rng, held_out=True) or experience.batch(256, horizon, rng)
     if batch is None:
         return limits
-    return [replace(limit, margins=margins(mind.imagining, limit, batch)) for limit in limits]
+    return [replace(limit, margins=margins(mind.imagining, limit, batch, violations)) for limit in limits]
 
 
 @torch.no_grad()

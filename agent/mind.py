@@ -33,6 +33,10 @@ class Affect:
     def feel(self, surprise: float, came_true: bool, state: int) -> None:
         self.surprise = surprise
         self.confidence += 0.05 * (float(came_true) - self.confidence)
+        self.visit(state)
+
+    def visit(self, state: int) -> None:
+        """Be in a state, by its fingerprint."""
         self.visits[state] = self.visits.get(state, 0) + 1
         self.novelty = self.visits[state] ** -0.5
 

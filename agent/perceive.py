@@ -18,9 +18,12 @@ def perceive(schema: Schema, observation: Any, env: gymnasium.Env | None) -> dic
     return schema.observe(observation, env)
 
 
-def check_reward(reward: float) -> float:
+def check_reward(reward: Any) -> float:
     """The reward as a number. Raises `UserError` where it is none: nothing could be learned from it."""
-    value = float(reward)
+    try:
+        value = float(reward)
+    except (TypeError, ValueError):
+        value = float("nan")
     if not np.isfinite(value):
         raise UserError(f"the environment paid a reward of {reward!r}; mend its `step`, rewards must be finite")
     return value

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..world.schema import Schema
 from .mind import Mind
 from .planning.plan import Budget, Planner
 
@@ -41,8 +42,11 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
     return plan.action
 
 
-def explore(mind: Mind, actions: Tensor | None, low: Tensor, high: Tensor) -> Tensor:
-    """A random action `[1, A]`: uniform over the list of a discrete world, or within the bounds of a continuous one."""
-    if actions is not None:
-        return actions[torch.randint(len(actions), (1,), generator=mind.rng)]
-    return low + torch.rand(1, len(low), generator=mind.rng) * (high - low)
+def explore(schema: Schema, rng: torch.Generator) -> Tensor:
+    """A random action `[1, A]`: uniform over the values there are, and within the bounds of real ones."""
+    if schema.discrete_actions:
+        actions = schema.all_actions()
+        return actions[torch.randint(len(actions), (1,), generator=rng)]
+    low, high = schema.clamp(torch.tensor([[-torch.inf], [torch.inf]]).expand(2, len(schema.actions)))
+    drawn = low + torch.rand(1, len(low), generator=rng) * (high - low)
+    return torch.where(torch.tensor([a.is_discrete for a in schema.actions]), drawn.round(), drawn)

@@ -37,6 +37,23 @@ class Shield:
         self.schema, self.rules, self.limits, self.samples = schema, rules, tuple(limits), samples
 
     @torch.no_grad()
+    def guard_rows(self, actions: Tensor, features: Features, model: WorldModel, state: State,
+                   rngs: Sequence[torch.Generator]) -> tuple[Tensor, list[Decision]]:
+        """The actions to execute for N rows `[N, A]`, each as `guard` has it, and the decisions that changed some."""
+        safe = torch.ones(len(actions), dtype=torch.bool)
+        if self.rules.forbids:
+            safe &= self.rules.allowed(features, actions)
+        if self.limits:
+            safe &= self._slack(model, state, actions)[0] >= 0
+        executed, decisions = actions.clone(), []
+        for i in (~safe).nonzero()[:, 0].tolist():
+            row = torch.tensor([i])
+            executed[i], decision = self.guard(actions[row], tree.take(dict(features), row), model,
+                                               None if state is None else tree.take(state, row), rngs[i])
+            decisions += [decision] if decision is not None else []
+        return executed, decisions
+
+    @torch.no_grad()
     def guard(self, action: Tensor, features: Features, model: WorldModel, state: State, rng: torch.Generator
               ) -> tuple[Tensor, Decision | None]:
         """The action to execute for one row: `action [1, A]` itself, or the nearest to it that is allowed and keeps
@@ -98,9 +115,11 @@ class Shield:
         return bool(self.limits) and bool(self._slack(model, state, action)[0][0] < 0)
 
     def _slack(self, model: WorldModel, state: State, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """How far inside every limit's margin one imagined step stays, `[M]`, and which limit is nearest to break."""
+        """How far inside every limit's margin one imagined step stays, `[M]`, and which limit is nearest to break;
+        from one state, or from a state an action."""
         if not self.limits:
             return torch.zeros(len(actions)), torch.zeros(len(actions), dtype=torch.int64)
-        _, out = model.step(tree.repeat(state, len(actions)), actions)
+        here = tree.size(state)
+        _, out = model.step(state if here == len(actions) else tree.repeat(state, len(actions)), actions)
         slack = torch.stack([limit.slack(out.mode) - limit.margins[0] for limit in self.limits])
         return rank_nan_last(slack).min(0)

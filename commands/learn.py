@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,13 +25,19 @@ from .output import (
 )
 
 if TYPE_CHECKING:
+    from gymnasium import Env
+
     from ..agent.agent import Agent
+    from ..agent.logs import Logs
     from ..world.training import Progress
 
 
 def learn(
     env: Annotated[str, typer.Option("--env", metavar="ID", help="The Gymnasium environment.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Interactions with the environment.")] = 1_000,
+    envs: Annotated[
+        int, typer.Option("--envs", metavar="N", min=1, help="Copies of the environment, lived in side by side.")
+    ] = 1,
     rules: options.Rules = None,
     as_planned: Annotated[
         bool,
@@ -46,46 +54,35 @@ def learn(
     seed: options.Seed = 0,
     json: options.Json = None,
     train_steps: options.TrainSteps = None,
+    logs: Annotated[
+        Path | None,
+        typer.Option("--logs", metavar="DIR", file_okay=False, help="Write training curves there, for TensorBoard."),
+    ] = None,
 ) -> None:
     """Interact with an environment, train the world model, and save the agent in a folder.
 
     Every transition is in the folder's memory as soon as it was lived: Ctrl-C saves the agent, and --resume goes on
-    from whatever is there. Rules given with --rules act from the first step: a forbidden action is never taken.
+    from whatever is there, also after a crash. Several processes learn as one: accelerate launch -m gedanken learn ...
+    Rules given with --rules act from the first step: a forbidden action is never taken.
     """
     from ..agent.agent import Agent
-    from ..agent.checkpoint import MEMORY, STATE
-    from ..world.schema import Schema
-    from .telling import asker, told_table
-    from .worlds import fresh_memory, make_env, read_rules, shorten
+    from ..agent.logs import Logs
+    from ..world import processes
+    from ..world.interrupts import terminable
+    from .worlds import make_env, shorten
 
-    has_agent, has_memory = (folder / STATE).exists(), (folder / MEMORY).exists()
-    if (has_agent or has_memory) and not resume:
-        raise UserError(f"{folder} holds a saved agent; go on with it with --resume, or choose another --out")
-    world = make_env(env)
-    text = read_rules(rules, Schema.from_env(world)) if rules is not None else ""
-    folder.mkdir(parents=True, exist_ok=True)
-    if has_agent:
+    world, is_first = make_env(env), processes.state().is_main_process
+    if is_first:
+        agent = _begun(world, rules, folder, resume, llm, seed)
+        agent.save(folder)
+    processes.wait()
+    if not is_first:
         agent = Agent.load(folder, world, **options.llm(llm))
-    else:
-        agent = Agent(world, **options.llm(llm), memory=folder / MEMORY, seed=seed)
     shorten(agent, train_steps)
     before = len(agent.mind.memory)
     try:
-        if before:
-            say(f"going on in {folder}, with {before:,} transitions")
-        if text:
-            told = agent.tell(text, source="manual", ask=asker())
-            out.print(told_table(agent, told))
-            if refused := [t for t in told if not t.entries]:
-                if not (has_agent or has_memory):
-                    agent.close()
-                    fresh_memory(folder)  # so that the mended text can be told to the same folder
-                raise UserError(
-                    f"{rules}: {len(refused)} of {len(told)} sentences are not understood; "
-                    "write their rule lines indented below them"
-                )
-        accuracy = _planned(agent, steps) if as_planned else _random(agent, steps)
-        agent.save(folder)
+        with terminable(), Logs(logs) if logs and is_first else nullcontext() as curves:
+            accuracy = (_planned if as_planned else _random)(agent, steps, envs, resume, folder, curves)
         total = len(agent.mind.memory)
     except KeyboardInterrupt:
         agent.save(folder)
@@ -95,6 +92,8 @@ def learn(
         ) from None
     finally:
         agent.close()
+    if not is_first:
+        return
     say("\n".join(held_out_lines(accuracy)))
     if agent.rules:
         out.print(rules_table(agent.rules))
@@ -113,14 +112,51 @@ def learn(
     )
 
 
-def _random(agent: Agent, steps: int) -> dict[str, float]:
+def _begun(world: Env, rules: Path | None, folder: Path, resume: bool, llm: str | None, seed: int) -> Agent:
+    """The agent to learn with: a new one or what is in the folder, told the rules."""
+    from ..agent.agent import Agent
+    from ..agent.checkpoint import MEMORY, STATE
+    from ..world.schema import Schema
+    from .telling import asker, told_table
+    from .worlds import fresh_memory, read_rules
+
+    has_agent, has_memory = (folder / STATE).exists(), (folder / MEMORY).exists()
+    if (has_agent or has_memory) and not resume:
+        raise UserError(f"{folder} holds a saved agent; go on with it with --resume, or choose another --out")
+    text = read_rules(rules, Schema.from_env(world)) if rules is not None else ""
+    folder.mkdir(parents=True, exist_ok=True)
+    if has_agent:
+        agent = Agent.load(folder, world, **options.llm(llm))
+    else:
+        agent = Agent(world, **options.llm(llm), memory=folder / MEMORY, seed=seed)
+    if before := len(agent.mind.memory):
+        say(f"going on in {folder}, with {before:,} transitions")
+    if text:
+        told = agent.tell(text, source="manual", ask=asker())
+        out.print(told_table(agent, told))
+        if refused := [t for t in told if not t.entries]:
+            agent.close()
+            if not (has_agent or has_memory):
+                fresh_memory(folder)  # so that the mended text can be told to the same folder
+            raise UserError(
+                f"{rules}: {len(refused)} of {len(told)} sentences are not understood; "
+                "write their rule lines indented below them"
+            )
+    return agent
+
+
+def _random(
+    agent: Agent, steps: int, envs: int, resume: bool, folder: Path, curves: Logs | None
+) -> dict[str, float]:
     with bar("acting at random", steps) as advance:
-        agent.learn(steps, train=False, progress=advance)
+        agent.learn(steps, envs=envs, train=False, progress=advance, resume=resume)
     with training_bar() as show:
-        return agent.train(show)
+        return agent.train(lambda p: _shown(p, show, curves), save_to=folder)
 
 
-def _planned(agent: Agent, steps: int) -> dict[str, float]:
+def _planned(
+    agent: Agent, steps: int, envs: int, resume: bool, folder: Path, curves: Logs | None
+) -> dict[str, float]:
     with bar("acting as planned", steps) as advance:
         done = 0
 
@@ -129,7 +165,14 @@ def _planned(agent: Agent, steps: int) -> dict[str, float]:
             done = now
             advance(now, total, "")
 
-        def trained(p: Progress) -> None:
+        def shown(p: Progress) -> None:
             advance(done, None, f"training {p.step} of {p.steps}  {training_line(p)}")
 
-        return agent.learn(steps, random=False, progress=acted, training=trained)
+        return agent.learn(steps, envs=envs, random=False, progress=acted, resume=resume, save_to=folder,
+                           training=lambda p: _shown(p, shown, curves))
+
+
+def _shown(p: Progress, show: Callable[[Progress], None], curves: Logs | None) -> None:
+    show(p)
+    if curves:
+        curves(p)

@@ -104,8 +104,16 @@ class LongTerm:
             if self.database.execute_many(_APPEND, rows) != len(rows):
                 raise self._no_episode(episode)
 
-    def end(self, episode: int) -> None:
-        """Close an episode: nothing more is appended to it. Ending it twice does nothing."""
+    def end(self, episode: int, truncated: bool = False) -> None:
+        """Close an episode: nothing more is appended to it. Ending it twice does nothing. `truncated` says that it was
+        broken off: its last transition is marked so, unless it terminated."""
+        if truncated:
+            self.database.execute(
+                """UPDATE transitions SET truncated = 1 WHERE NOT terminated
+                       AND episode = (SELECT id FROM episodes WHERE id = ? AND world = ? AND ended IS NULL)
+                       AND t = (SELECT max(t) FROM transitions WHERE episode = ?)""",
+                (int(episode), self._world, int(episode)),
+            )
         self.database.execute(
             """UPDATE episodes SET ended = ?,
                    length = (SELECT count(*) FROM transitions WHERE episode = episodes.id),

@@ -1,19 +1,28 @@
 """Training a world model on sequences from replay: AdamW, early stopping on held-out layouts, everything resumable.
 
-The trainer owns the optimiser and the random states, so that 2N steps equal N steps, a restart, and N more.
+The trainer owns the optimiser, the random state and the run it is in (the place in its schedule, the best weights, how
+long it has waited for better ones), so that 2N steps equal N steps, a restart, and N more. Replay stays on the CPU;
+batches are moved to the device.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from . import processes, tree
+from .interrupts import deferred
 from .model import Batch
+from .seeding import mixed
+
+REPORT_EVERY = 20
+"""Steps between two looks at the losses: each look waits for the device."""
 
 
 class Source(Protocol):
@@ -30,7 +39,9 @@ class Source(Protocol):
 class TrainingConfig:
     """`steps` at most; `batch` sequences of `length` transitions a step; the rate falls by a cosine to a tenth.
     Every `check_every` steps the held-out loss is measured; the best weights are kept and training stops after
-    `patience` checks without a better one, but not before `min_steps` (sparsity needs time)."""
+    `patience` checks without a better one, but not before `min_steps` (sparsity needs time). `device` "auto" is the
+    accelerator where there is one; `precision` "bf16" computes losses in half precision. Every `save_every` steps a
+    caller that wants it is asked to save."""
 
     steps: int = 1500
     min_steps: int = 600
@@ -42,16 +53,21 @@ class TrainingConfig:
     check_every: int = 100
     check_rows: int = 256
     patience: int = 5
+    device: Literal["cpu", "auto"] = "cpu"
+    precision: Literal["no", "bf16"] = "no"
+    save_every: int = 200
 
 
 @dataclass
 class Progress:
-    """What a progress bar shows: the step of how many, the losses of the last step, the held-out loss."""
+    """What a progress bar shows: the step of how many, the losses of a recent step, the held-out loss, and the `total`
+    of steps ever taken."""
 
     step: int
     steps: int
     losses: dict[str, float] = field(default_factory=dict)
     held_out: float = float("nan")
+    total: int = 0
 
 
 class Trainable(Protocol):
@@ -70,92 +86,102 @@ class Trainable(Protocol):
         """After training, also after an interrupted one: what all the data decide (what to close)."""
 
 
+@dataclass
+class Run:
+    """One training from its first step to its last: of how many steps, on how many transitions, how far it is, and
+    what it found. `weights` are those it goes on with, while it rests and the model has the best."""
+
+    steps: int
+    rows: int
+    step: int = 0
+    waited: int = 0
+    best: float = float("inf")
+    held_out: float = float("nan")
+    losses: dict[str, float] = field(default_factory=dict)
+    best_weights: dict[str, Tensor] | None = None
+    weights: dict[str, Tensor] | None = None
+
+
 class Trainer:
-    """Trains one model. `state_dict` holds the optimiser, the random state and the count of steps."""
+    """Trains one model. A run that was broken off (Ctrl-C, an error, kill -9 and a checkpoint) goes on where it was,
+    bit for bit, at the next `run` on the same data; on other data a new one begins.
+
+    In several processes (see `processes`) every one calls `run`, on the same data.
+    """
 
     def __init__(self, model: nn.Module, config: TrainingConfig | None = None, seed: int = 0) -> None:
-        from accelerate import Accelerator
-
         self.config = config or TrainingConfig()
-        self.accelerator = Accelerator(cpu=True)  # replay is on the CPU, and models this small are faster there
+        self.seed = seed
         self.rng = torch.Generator().manual_seed(seed)
+        self.model, self.steps_done = model, 0
         groups = cast(Trainable, model).parameter_groups()
         self.rates = [float(g.pop("rate", 1.0)) * self.config.rate for g in groups]
-        optimiser = torch.optim.AdamW(groups, lr=self.config.rate, weight_decay=self.config.weight_decay)
-        self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
-        self.steps_done = 0
+        self.optimiser = torch.optim.AdamW(groups, lr=self.config.rate, weight_decay=self.config.weight_decay)
+        self.running: Run | None = None
 
     def run(
-        self, source: Source, steps: int | None = None, progress: Callable[[Progress], None] | None = None
+        self,
+        source: Source,
+        steps: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        save: Callable[[], None] | None = None,
     ) -> float:
-        """Train for up to `steps` more and return the best held-out loss (NaN where nothing is held out).
+        """Train, or go on with the run that was broken off, and return the best held-out loss (NaN where nothing is
+        held out). `save` is called every `save_every` steps.
 
-        An interrupt (Ctrl-C) leaves the model with the best weights so far and is raised again.
+        An interrupt (Ctrl-C, SIGTERM) is raised between two steps; the model then has the best weights so far.
         """
-        config = self.config
-        steps = config.steps if steps is None else steps
-        best, best_weights, waited, held = float("inf"), None, 0, float("nan")
-        report = Progress(0, steps)
         everything = source.everything()
         if everything is None:
-            return held
-        self.model.prepare(everything, is_first=self.steps_done == 0)
+            return float("nan")
+        run = self._begun(everything, self.config.steps if steps is None else steps)
+        device = processes.device_named(self.config.device)
         try:
-            for i in range(steps):
-                batch = source.batch(config.batch, config.length, self.rng)
-                if batch is None:
-                    break
-                scale = 0.55 + 0.45 * torch.cos(torch.tensor(torch.pi * i / steps)).item()
-                for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-                    group["lr"] = rate * scale
-                losses = self._descend(batch)
-                if (i + 1) % config.check_every == 0 or i + 1 == steps:
-                    held = self.held_out_loss(source)
-                    if not held >= best:
-                        best, waited = held, 0
-                        best_weights = copy.deepcopy(self.model.state_dict())
-                    else:
-                        waited += 1
-                    if i + 1 >= config.min_steps and waited >= config.patience:
+            with deferred() as check:
+                self._move(device)
+                while not self._is_over(run):
+                    batch = source.batch(self.config.batch, self.config.length, self.rng)
+                    if batch is None:
                         break
-                if progress:
-                    report.step, report.held_out = i + 1, held
-                    report.losses = {k: v.item() for k, v in losses.items()} if (i + 1) % 20 == 0 else report.losses
-                    progress(report)
+                    losses = self._step(run, batch, device)
+                    if run.step % self.config.check_every == 0 or run.step == run.steps:
+                        self._check(run, source)
+                    if progress:
+                        progress(self._report(run, losses))
+                    if save and run.step % self.config.save_every == 0:
+                        save()
+                    check()
+            self.running = None
         finally:
-            if best_weights is not None:
-                self.model.load_state_dict(best_weights)
-            self.model.settle(everything)
-        return best if best_weights is not None else float("nan")
+            self._move(torch.device("cpu"))
+            if self.running is run:
+                run.weights = copy.deepcopy(self.model.state_dict())
+            self._settle(run, source)
+        return run.best if run.best_weights is not None else float("nan")
+
+    def rest(self, source: Source) -> None:
+        """Give the model of a run that was broken off and loaded the best weights so far, to act with meanwhile."""
+        if self.running is not None:
+            self._settle(self.running, source)
 
     def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
         """Go on for a few steps at `rate` times the learning rate, without early stopping (test-time training).
         `reopen` lets the model decide its structure and scales anew, as a whole training does."""
         everything = source.everything() if reopen else None
         if everything is not None:
-            self.model.prepare(everything, is_first=False)
-        for group, usual in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * usual
+            self.model.prepare(everything, is_first=False)  # type: ignore[operator]
+        device = processes.device_named(self.config.device)
         try:
+            self._move(device)
             for _ in range(steps):
                 batch = source.batch(self.config.batch, self.config.length, self.rng)
                 if batch is not None:
-                    self._descend(batch)
+                    self._descend(batch, device, rate)
         finally:
+            self._move(torch.device("cpu"))
             if everything is not None:
-                self.model.settle(everything)
+                self.model.settle(everything)  # type: ignore[operator]
 
-    def _descend(self, batch: Batch) -> dict[str, Tensor]:
-        """One gradient step; the losses before it."""
-        losses: dict[str, Tensor] = self.model.loss(batch, self.rng)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(sum(losses.values(), torch.zeros(())))
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimiser.step()
-        self.steps_done += 1
-        return losses
-
-    @torch.no_grad()
     def held_out_loss(self, source: Source) -> float:
         """The loss on held-out sequences, always the same ones; NaN where nothing is held out."""
         batch = source.batch(
@@ -163,16 +189,97 @@ class Trainer:
         )
         if batch is None:
             return float("nan")
-        losses = self.model.loss(batch)
-        return float(sum(v for k, v in losses.items() if k != "autoencode"))
+        with torch.no_grad():
+            losses = self._losses(batch, next(self.model.parameters()).device, None)
+        return float(processes.mean(sum((v for k, v in losses.items() if k != "autoencode"), torch.zeros(()))))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"optimiser": self.optimiser.state_dict(), "rng": self.rng.get_state(), "steps_done": self.steps_done}
+        """Everything but the model: tensors and JSON values, nested."""
+        run = None
+        if self.running is not None:
+            now = {k: v.clone() for k, v in self.model.state_dict().items()}
+            run = vars(self.running) | {"weights": self.running.weights or now}
+        return {"optimiser": self.optimiser.state_dict(), "rng": self.rng.get_state(), "steps_done": self.steps_done,
+                "run": run}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimiser.load_state_dict(state["optimiser"])
+        """Return to a `state_dict`, also one whose keys were made strings."""
+        moments = {int(k): v for k, v in state["optimiser"]["state"].items()}
+        self.optimiser.load_state_dict(state["optimiser"] | {"state": moments})
         self.rng.set_state(state["rng"])
         self.steps_done = int(state["steps_done"])
+        self.running = None if state["run"] is None else Run(**state["run"])
+
+    # --- one step -------------------------------------------------------------------------------------------------
+
+    def _begun(self, everything: Batch, steps: int) -> Run:
+        run, rows = self.running, len(everything.reward)
+        if run is not None and run.weights is not None and (run.rows, run.steps) == (rows, steps):
+            self.model.load_state_dict(run.weights)
+            run.weights = None
+            return run
+        self.model.prepare(everything, is_first=self.steps_done == 0)  # type: ignore[operator]
+        self.running = Run(steps, rows)
+        return self.running
+
+    def _is_over(self, run: Run) -> bool:
+        is_waiting = run.step >= self.config.min_steps and run.waited >= self.config.patience
+        return run.step >= run.steps or is_waiting
+
+    def _step(self, run: Run, batch: Batch, device: torch.device) -> dict[str, Tensor]:
+        losses = self._descend(batch, device, 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps))
+        run.step += 1
+        return losses
+
+    def _descend(self, batch: Batch, device: torch.device, scale: float) -> dict[str, Tensor]:
+        """One gradient step at `scale` times the learning rate; the losses before it."""
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * scale
+        noise = torch.Generator(device)
+        noise.manual_seed(mixed(self.seed, self.steps_done, processes.state().process_index))
+        losses = self._losses(batch, device, noise)
+        self.optimiser.zero_grad(set_to_none=True)
+        sum(losses.values(), torch.zeros((), device=device)).backward()
+        processes.average_gradients(self.model.parameters())
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimiser.step()
+        self.steps_done += 1
+        return losses
+
+    def _losses(self, batch: Batch, device: torch.device, noise: torch.Generator | None) -> dict[str, Tensor]:
+        """The named losses of this process's rows, weighted such that their mean over the processes is that of the
+        whole batch."""
+        own: Batch = tree.tree_map(lambda x: x.to(device), processes.own_rows(batch))
+        whole = own is batch or len(own.mask) == len(batch.mask)
+        share = 1.0 if whole else processes.state().num_processes * own.mask.sum() / batch.mask.sum().clamp_min(1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            losses = self.model.loss(own, noise)  # type: ignore[operator]
+        return {name: loss * share for name, loss in losses.items()}
+
+    def _check(self, run: Run, source: Source) -> None:
+        run.held_out = self.held_out_loss(source)
+        if not run.held_out >= run.best:
+            run.best, run.waited = run.held_out, 0
+            run.best_weights = copy.deepcopy(self.model.state_dict())
+        else:
+            run.waited += 1
+
+    def _report(self, run: Run, losses: dict[str, Tensor]) -> Progress:
+        if run.step % REPORT_EVERY == 0:
+            values = processes.mean(torch.stack([v.detach().float() for v in losses.values()]))
+            run.losses = dict(zip(losses, values.tolist(), strict=True))
+        return Progress(run.step, run.steps, run.losses, run.held_out, self.steps_done)
+
+    def _settle(self, run: Run, source: Source) -> None:
+        if run.best_weights is not None:
+            self.model.load_state_dict(run.best_weights)
+        if (everything := source.everything()) is not None:
+            self.model.settle(everything)  # type: ignore[operator]
+
+    def _move(self, device: torch.device) -> None:
+        self.model.to(device)
+        for state in self.optimiser.state.values():
+            state.update({k: v.to(device) for k, v in state.items() if isinstance(v, Tensor) and k != "step"})
 
 
 def exact(predicted: dict[str, Tensor], actual: dict[str, Tensor]) -> Tensor:

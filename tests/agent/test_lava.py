@@ -19,7 +19,7 @@ end if action == forward and front_object == goal
 @pytest.fixture(scope="module")
 def learned() -> gedanken.Agent:
     config = gedanken.AgentConfig(training=TrainingConfig(steps=250, min_steps=150, check_every=50))
-    agent = gedanken.Agent(gym.make("MiniGrid-LavaGapS5-v0"), llm=None, config=config)
+    agent = gedanken.Agent(gym.make("MiniGrid-LavaGapS5-v0"), llm=None, config=config, seed=2)
     agent.tell("forbid forward if front_object == lava")
     agent.learn(steps=400)
     return agent

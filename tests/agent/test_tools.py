@@ -171,7 +171,7 @@ def lived(agent: Agent) -> None:
         agent.reset(seen)
         reward, done = 0.0, False
         for action in (0, 1, 0, 0, 0, 0, None):
-            agent.step(seen, reward, done, False, random=True)
+            agent.step(seen, reward, done, False)
             if action is None:
                 break
             agent._pending = (agent._pending[0], torch.tensor([[action]]))  # type: ignore[index]

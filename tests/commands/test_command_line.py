@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -159,21 +161,33 @@ def test_learn_goes_on_only_when_told_to(gedanken: Run, saved: Path, tiny: str) 
 def test_an_interrupted_learn_keeps_what_it_learned(
     gedanken: Run, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gedanken.agent.agent import Agent
+    from gedanken.agent.collecting import Collector
 
-    step = Agent.step
+    step = Collector._round
 
-    def interrupted(self: Agent, *args: Any, **kwargs: Any) -> Any:
-        if len(self.mind.memory) == 7:
-            raise KeyboardInterrupt
-        return step(self, *args, **kwargs)
+    def interrupted(self: Collector) -> None:
+        step(self)
+        if len(self.agent.mind.memory) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Agent, "step", interrupted)
+    monkeypatch.setattr(Collector, "_round", interrupted)
     result = gedanken("learn", "--env", tiny, "--steps", 40, "--llm", "none", "--out", tmp_path / "agent")
     monkeypatch.undo()
     assert result.exit_code == 1
     assert "7 new transitions" in result.stderr
     assert gedanken("rules", "check", tmp_path / "agent").stdout.startswith("checked on 7 transitions")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one_and_one_of_them_writes(tmp_path: Path, tiny: str) -> None:
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines",
+               "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "gedanken", "learn", "--env", tiny,
+               "--steps", "60", "--envs", "2", "--train-steps", "10", "--llm", "none", "--out", str(tmp_path / "agent"),
+               "--logs", str(tmp_path / "logs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("60 transitions and the agent are in") == 1
+    assert len(list((tmp_path / "logs").iterdir())) == 1
 
 
 def test_learn_refuses_rules_with_every_mistake(gedanken: Run, tmp_path: Path, tiny: str) -> None:

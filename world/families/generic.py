@@ -35,7 +35,14 @@ class _Leaf:
     def read(self, observation: Any) -> dict[str, Any]:
         for key in self.path:
             observation = observation[key]
-        value = np.asarray(observation) - self.start if self.features[0].kind == "category" else np.asarray(observation)
+        value = np.asarray(observation)
+        expected = len(self.features) if len(self.features) > 1 else int(np.prod(self.features[0].shape))
+        if value.size != expected:
+            raise UserError(f"'{self.features[0].name}' of an observation stands for {expected} numbers, got "
+                            f"{value.size} of shape {value.shape}; the environment's space and observations differ")
+        if value.dtype.kind not in "biuf":
+            raise UserError(f"'{self.features[0].name}' of an observation is not numeric: {observation!r}")
+        value = value - self.start if self.features[0].kind == "category" else value
         if len(self.features) == 1:
             return {self.features[0].name: value.reshape(self.features[0].shape)}
         return {f.name: v for f, v in zip(self.features, value.reshape(-1), strict=True)}
@@ -50,6 +57,9 @@ def generic(env: gymnasium.Env) -> Schema:
 
     actions, act = actions_of(env.action_space)
     features = tuple(f for leaf in leaves for f in leaf.features)
+    if not features or any(0 in f.shape for f in features):
+        raise UserError(f"the observation space {env.observation_space} is empty: there is nothing to see; give the "
+                        "environment an observation, at least a constant one")
     return Schema(env.spec.id if env.spec else type(env.unwrapped).__name__, features, actions, perceive, act)
 
 
@@ -122,6 +132,8 @@ def actions_of(space: spaces.Space, names: tuple[str, ...] = ()) -> tuple[tuple[
             raise UserError(f"the action space {space} has no bounds, which planning needs: wrap the environment with "
                             "gymnasium.wrappers.RescaleAction or ClipAction after giving it finite bounds")
         size = int(np.prod(space.shape))
+        if not size:
+            raise UserError(f"the action space {space} is empty: there is nothing to do; give it an action")
         names = names or (("action",) if size == 1 else tuple(f"action_{k}" for k in range(size)))
         bounds = zip(names, space.low.flat, space.high.flat, strict=True)
         if not np.issubdtype(space.dtype, np.floating):

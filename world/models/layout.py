@@ -68,7 +68,7 @@ class Layout(nn.Module):
 
     def moved(self, codes: Tensor, bonus: Tensor) -> Tensor:
         """Logits `[N, V]` with a bonus `[N, 3, C]` for keeping a code and, of integers, for one less and one more."""
-        out = self.low.new_zeros(len(codes), self.places).scatter(-1, codes + self.base, bonus[:, 0] + _STAY)
+        out = bonus.new_zeros(len(codes), self.places).scatter(-1, codes + self.base, bonus[:, 0] + _STAY)
         for k, by in ((1, -1), (2, 1)):
             to = codes + by
             exists = self.ordered & (to >= 0) & (to < self.count)

@@ -1,0 +1,114 @@
+"""What an agent is told, what it makes of that, and what it says about it: one half of `Agent`, the slow one.
+
+Rules come in as text (`tell`), are weighed by memory (`check`), found in it (`propose`), explained, and compiled anew
+into whatever acts on them (`refresh`). Nothing here touches the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..memory import Hit, Retrieval
+from ..world.explaining import Explanation, explain
+from ..world.knowledge import Entry, Told
+from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
+from ..world.schema import Schema
+from ..world.training import Trainer
+from . import learn as learning
+from .goals import Goal, Limit, Preference
+from .learn import Experience
+from .mind import Mind
+from .planning.objective import Curiosity, Objective, Return, Term
+from .planning.subgoals import Subgoals
+from .remembered import Remembered
+from .shield import Shield
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+    from .agent import AgentConfig
+
+
+class Advised:
+    """A mind that can be told rules. `trained_on` is how many transitions the model was trained on last."""
+
+    config: AgentConfig
+    schema: Schema
+    mind: Mind
+    experience: Experience
+    trainer: Trainer | None
+    trained_on: int
+
+    def tell(self, text: str, source: str = "user", ask: Callable[..., int | None] | None = None) -> list[Told]:
+        """Tell rules: lines of the rule language, English sentences, or a manual of both.
+
+        Returns what became of each line or sentence. Raises `RuleError` with every mistake in the rule lines at
+        once; a sentence that is not understood with confidence is shown through `ask`, or refused in the answer.
+        """
+        seen = self.mind.memory.transitions() if len(self.mind.memory) else None    # a reading they refute goes down
+        told = self.mind.knowledge.tell(text, source=source, ask=ask, transitions=seen)  # type: ignore[arg-type]
+        self.refresh()
+        return told
+
+    @property
+    def rules(self) -> list[Entry]:
+        """Every rule with its source, status and evidence."""
+        return self.mind.knowledge.entries
+
+    def check(self, effects: bool = True) -> list[Entry]:
+        """Weigh every rule by all of memory, and set the statuses; with a trained model and `effects`, measure as well
+        what each rule changes in its error on transitions held out from training."""
+        mind, unseen = self.mind, self.mind.replay.transitions(held_out=True)
+        is_trained = self.trainer is not None and self.trained_on > 0
+        model = mind.learned if effects and is_trained and len(unseen) else None
+        mind.knowledge.check(mind.memory.transitions(), model, unseen)
+        self.refresh()
+        return self.rules
+
+    def propose(self) -> list[Entry]:
+        """Let the miner, and the language model if there is one, propose rules from what is in memory."""
+        seen = self.mind.memory.transitions()
+        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
+        self.refresh()
+        return entries
+
+    def explain(self, rule: str, most: int = 3) -> Explanation:
+        """A rule, by its id or name, in words: where it applied last, what it changes there of what the learned model
+        predicts, and the newest transitions for and against it. Raises `UserError` for an unknown one."""
+        mind = self.mind
+        return explain(mind.knowledge.entry(rule), self.schema, mind.memory.transitions(), mind.learned, most)
+
+    def recall(self, query: str, k: int = 5, embeddings: Embeddings | None = None) -> list[Hit]:
+        """The notes of long-term memory that fit a query, by relevance, recency and importance; the agent notes what
+        surprised it. With `embeddings` (`gedanken.prompts.LocalEmbeddings()`, say) by meaning, else by words."""
+        return Retrieval(self.mind.memory, embeddings).search(query, k)
+
+    def refresh(self) -> None:
+        """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
+        mind = self.mind
+        mind.imagining = Remembered(mind.knowledge.refine(mind.learned), mind.failures)
+        mind.limits = [
+            Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
+            for e in mind.knowledge.limits()
+            if isinstance(e.rule.statement, Avoid | Maintain)
+        ]
+        if self.trained_on:
+            mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
+        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
+
+    def objective(self, exploring: bool = False) -> Objective:
+        """What the agent is after: its goals, the return, its preferences, less what its limits exclude; and, curious
+        and `exploring`, what its model does not know."""
+        kb = self.mind.knowledge
+        goals: list[Term] = [
+            Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
+        ]
+        wishes: list[Term] = [
+            Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
+        ]
+        wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
+        rules = [rule for e in kb.active() if (rule := e.acting) is not None]
+        curious = [Curiosity(self.config.curiosity)] if exploring and self.config.exploration == "curious" else []
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *curious],
+                         subgoals=Subgoals.of(kb.schema, rules, wanted))
