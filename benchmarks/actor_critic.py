@@ -5,8 +5,8 @@
 - curve: CartPole-v1, an actor-critic trained in the recurrent model: 500 random interactions, then 500 and 500 more as
   planned, trained after each; the likeliest actions are scored over 20 episodes that nothing learns from.
 - grid: FrozenLake 4x4 (not slippery), 600 random interactions, told to achieve the goal cell; every planner that fits.
-- planners: a CartPole model of 1,000 random interactions; CEM and the planners that learn, return and ms a decision.
-- avoid: the same, told `avoid abs(cart_position) > 0.3` or not: how often the bare policy (no shield) is beyond it.
+- planners: the world model that the curve ends with; CEM and the planners that learn, return and ms a decision.
+- avoid: the same model, told `avoid abs(cart_position) > 0.3` or not: how often the bare policy, no shield, is beyond.
 - speed: one gradient step of the actor-critic, 1,024 dreams of 15 steps, and where its time goes.
 """
 
@@ -50,7 +50,7 @@ def main() -> None:
             curve(figures, list(seeds), args.quick, args.folder or Path(aside))
         for name, part in parts.items():
             if args.only in ("", name):
-                part(figures, list(seeds), args.quick)
+                part(figures, list(seeds), args.quick, args.folder or Path(aside))
     figures.write(args.json)
 
 
@@ -79,7 +79,7 @@ def curve(figures: Figures, seeds: list[int], quick: bool, folder: Path) -> None
                     ">= 475" if lived == stages[-1] else "")
 
 
-def grid(figures: Figures, seeds: list[int], quick: bool) -> None:
+def grid(figures: Figures, seeds: list[int], quick: bool, folder: Path) -> None:
     """A told goal on a small grid, by every planner that fits one model."""
     arms: dict[str, Callable[[], Planner]] = {
         "search": Search, "cem": CEM,
@@ -103,15 +103,14 @@ def grid(figures: Figures, seeds: list[int], quick: bool) -> None:
         figures.add(f"FrozenLake, {name}: a step of the whole loop", costs[name], "ms")
 
 
-def planners(figures: Figures, seeds: list[int], quick: bool) -> None:
+def planners(figures: Figures, seeds: list[int], quick: bool, folder: Path) -> None:
     """One model, several planners: the return of 200 steps, and what a decision costs."""
-    arms = {"cem": None, "actor_critic": ActorCriticConfig(steps=20 if quick else 600, greedy=True),
-            "deep_dyna": DeepDynaConfig(steps=20 if quick else 1_500, epsilon=0.0)}
+    arms = {"cem": None, "actor_critic": ActorCriticConfig(steps=20 if quick else 300, greedy=True),
+            "deep_dyna": DeepDynaConfig(steps=20 if quick else 600, epsilon=0.0)}
     returns: dict[str, list[float]] = {name: [] for name in arms}
     costs: dict[str, list[float]] = {name: [] for name in arms}
     for seed in seeds:
-        agent = cartpole(seed, None, quick)
-        agent.learn(200 if quick else 1_000)
+        agent = experienced(seed, quick, folder)
         for name, config in arms.items():
             if isinstance(config, ActorCriticConfig):
                 agent.planner = ActorCritic(config)
@@ -133,16 +132,15 @@ def planners(figures: Figures, seeds: list[int], quick: bool) -> None:
         figures.add(f"CartPole, {name}: a decision", costs[name], "ms")
 
 
-def avoid(figures: Figures, seeds: list[int], quick: bool) -> None:
+def avoid(figures: Figures, seeds: list[int], quick: bool, folder: Path) -> None:
     """What a told limit does to the policy itself."""
     rows: dict[str, list[list[float]]] = {"not told": [], "told": []}
     for seed in seeds:
-        agent = cartpole(seed, None, quick)
-        agent.learn(200 if quick else 1_000)
+        agent = experienced(seed, quick, folder)
         for arm in rows:
             if arm == "told":
                 agent.tell(RULE)
-            agent.planner = ActorCritic(ActorCriticConfig(steps=20 if quick else 600))
+            agent.planner = ActorCritic(ActorCriticConfig(steps=20 if quick else 300))
             agent.improve()
             rows[arm].append(list(score(agent)))
             print(f"    seed {seed}, {arm}: return {rows[arm][-1][0]:.0f}, beyond {rows[arm][-1][1]:.1%}", flush=True)
@@ -151,7 +149,7 @@ def avoid(figures: Figures, seeds: list[int], quick: bool) -> None:
         figures.add(f"CartPole, {arm}: return", [r for r, _ in found], "steps")
 
 
-def speed(figures: Figures, seeds: list[int], quick: bool) -> None:
+def speed(figures: Figures, seeds: list[int], quick: bool, folder: Path) -> None:
     """A gradient step at the size of the issue's table, in the refined recurrent model."""
     agent = cartpole(seeds[0], ActorCritic(ActorCriticConfig(sequences=64, length=16)), quick)
     agent.tell(RULE)
@@ -194,10 +192,18 @@ def made(env: gym.Env, seed: int, quick: bool, home: Path | None = None) -> geda
     return gedanken.Agent(env, llm=None, model="recurrent", config=settings(quick), seed=seed, memory=memory)
 
 
-def cartpole(seed: int, planner: Planner | None, quick: bool, home: Path | None = None) -> gedanken.Agent:
+def cartpole(seed: int, planner: Planner, quick: bool, home: Path | None = None) -> gedanken.Agent:
     agent = made(gym.make("CartPole-v1"), seed, quick, home)
-    agent.planner = planner or agent.planner
+    agent.planner = planner
     return agent
+
+
+def experienced(seed: int, quick: bool, folder: Path) -> gedanken.Agent:
+    """What the curve ends with, without the planner it learned."""
+    home = folder / f"curve-{seed}"
+    if not home.exists():
+        curve(Figures(), [seed], quick, folder)
+    return gedanken.Agent.load(home, gym.make("CartPole-v1"), config=settings(quick), planner="cem")
 
 
 @torch.no_grad()
