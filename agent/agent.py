@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from ..world.models.build import build
 from ..world.models.persistence import Persistence
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.training import Progress, Trainer, TrainingConfig
+from ..world.teaching import Taught, TeachingConfig
+from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
@@ -52,8 +53,12 @@ class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout, `episode_steps`
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings."""
+    `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
+    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
+    With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
+    instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
+    was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -61,8 +66,12 @@ class AgentConfig:
     train_every: int = 250
     surprising: float = 3.0
     holdout: float = 0.1
+    exploration: Literal["random", "curious"] = "random"
+    curiosity: float = 0.1
+    violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
+    teaching: TeachingConfig | None = None
 
 
 class Agent(Advised):
@@ -207,7 +216,8 @@ class Agent(Advised):
 
         `envs` copies of the environment (or the given ones) are lived in side by side; `steps` is rounded up to whole
         rounds of them. Every transition is durable at once, so that an interrupt loses nothing; the shield guards
-        random actions too. As planned, the model is trained again every `train_every` steps. `resume` goes on with
+        random actions too. As planned, the model is trained again every `train_every` steps; a curious
+        agent acts at random until there is one to ask. `resume` goes on with
         the training and the episodes that a killed process left open; `save_to` is a folder to save in while training
         and after it. Raises `UserError` where the environment cannot be copied or gives
         what cannot be used, `EnvironmentFailed` where it raises.
@@ -251,7 +261,7 @@ class Agent(Advised):
         if self.trainer is not None:
             save = None if save_to is None else lambda: self.save(save_to)
             try:
-                self.trainer.run(self.experience, steps, progress, save)
+                self.trainer.run(self.lessons(), steps, progress, save)
             finally:
                 self._trained()
         else:
@@ -260,6 +270,12 @@ class Agent(Advised):
         if save_to is not None:
             self.save(save_to)
         return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+
+    def lessons(self) -> Source:
+        """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""
+        if self.config.teaching is None:
+            return self.experience
+        return Taught(self.experience, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
 
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)

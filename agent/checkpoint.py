@@ -110,7 +110,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
             agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
         if agent.trainer is not None:
-            agent.trainer.rest(agent.experience)
+            agent.trainer.rest(agent.lessons())
     agent.refresh()
     return agent
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gedanken.agent.packing import join, split
+from gedanken.agent.packing import pack, unpack
 from gedanken.world import processes
 from gedanken.world.model import Batch
 from gedanken.world.models.recurrent import Recurrent, RecurrentConfig
@@ -68,10 +68,10 @@ def stop_at(step: int) -> Any:
 
 def restarted(old: Trainer, config: TrainingConfig = BRIEF) -> Trainer:
     """Another process's trainer, from what the old one's file would hold."""
-    tensors, plain = split(old.state_dict(), "trainer")
+    tensors, plain = pack(old.state_dict(), "trainer")
     new = trainer(config)
     new.model.load_state_dict({k: v.clone() for k, v in old.model.state_dict().items()})
-    new.load_state_dict(join(plain, {k: v.clone() for k, v in tensors.items()}))
+    new.load_state_dict(unpack(plain, {k: v.clone() for k, v in tensors.items()}))
     return new
 
 
