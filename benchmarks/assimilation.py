@@ -6,7 +6,8 @@ Two worlds, each with something that never changes in the data: a tank whose val
 others (turning the handle did nothing), and a corridor whose door is open in some and shut in others (pulling did
 nothing). A rule says what turning and pulling do from now on. Every model that fits imagines three random steps, the
 one that the rule changes, and 40 random ones. `observed` starts from the true state after that step instead: what is
-wrong there, the model's weights do not know; what is wrong beyond it, assimilation lost.
+wrong there, the model's weights do not know; what is wrong beyond it was wrong when the step came (0 steps), or
+assimilation lost it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Features, Schema
 from gedanken.world.training import Trainer
 
-BEFORE, HORIZONS = 3, (10, 20, 40)
+BEFORE, HORIZONS = 3, (0, 10, 20, 40)
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def trained(name: str, world: World, seed: int, steps: int, episodes: int = 60) 
 
 @torch.no_grad()
 def imagined(model: WorldModel, world: World, arm: str, n: int, seed: int) -> list[float]:
-    """The error 10, 20 and 40 steps after the event, on rows where it makes a difference."""
+    """The error 0, 10, 20 and 40 steps after the event, on rows where it makes a difference."""
     rng = torch.Generator().manual_seed(1_000_000 + seed)
     told = parse(world.rule, world.schema)
     refined = Refined(model, [told], "always" if arm == "assimilated" else "never")
