@@ -10,16 +10,13 @@ learned model alone. Then the key is held and the end reached, and neither is so
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import replace
-from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+from common import Figures, options
 
 import gedanken
 from gedanken.world.model import begin
@@ -98,24 +95,16 @@ def run(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--models", nargs="+", default=["recurrent"])
-    args = parser.parse_args()
+    args = options(str(__doc__), model=(str, "recurrent", "which world model is taught"))
     torch.set_num_threads(1)
     seeds, steps = (1, 120) if args.quick else (3, 150)
-    rows = []
-    for model in args.models:
-        for name, teaching in (("data alone", None), ("taught", TeachingConfig())):
-            found = [run(model, args.seed + k, steps, teaching) for k in range(seeds)]
-            for when, part in (("told", 0), ("contradicted", 1)):
-                row = {k: mean(f[part][k] for f in found) for k in found[0][part]}
-                rows.append({"model": model, "training": name, "after": when, "seeds": seeds} | row)
-                print(f"{model:10} {name:11} {when:13}" + "".join(f"  {k} {v:.2f}" for k, v in row.items()), flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    figures = Figures()
+    for name, teaching in (("data alone", None), ("taught", TeachingConfig())):
+        found = [run(args.model, args.seed + k, steps, teaching) for k in range(seeds)]
+        for when, part in (("told", 0), ("contradicted", 1)):
+            for score in found[0][part]:
+                figures.add(f"{name}, {when}: {score}", [f[part][score] for f in found], "of 1")
+    figures.write(args.json)
 
 
 if __name__ == "__main__":
