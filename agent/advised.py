@@ -19,17 +19,21 @@ from . import learn as learning
 from .goals import Goal, Limit, Preference
 from .learn import Experience
 from .mind import Mind
-from .planning.objective import Objective, Return, Term
+from .planning.objective import Curiosity, Objective, Return, Term
+from .planning.subgoals import Subgoals
 from .remembered import Remembered
 from .shield import Shield
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
+    from .agent import AgentConfig
+
 
 class Advised:
     """A mind that can be told rules. `trained_on` is how many transitions the model was trained on last."""
 
+    config: AgentConfig
     schema: Schema
     mind: Mind
     experience: Experience
@@ -90,11 +94,12 @@ class Advised:
             if isinstance(e.rule.statement, Avoid | Maintain)
         ]
         if self.trained_on:
-            mind.limits = learning.calibrate(mind, self.experience, mind.limits)
+            mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
 
-    def objective(self) -> Objective:
-        """What the agent is after: its goals, the return, its preferences, less what its limits exclude."""
+    def objective(self, exploring: bool = False) -> Objective:
+        """What the agent is after: its goals, the return, its preferences, less what its limits exclude; and, curious
+        and `exploring`, what its model does not know."""
         kb = self.mind.knowledge
         goals: list[Term] = [
             Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
@@ -102,4 +107,8 @@ class Advised:
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits])
+        wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
+        rules = [rule for e in kb.active() if (rule := e.acting) is not None]
+        curious = [Curiosity(self.config.curiosity)] if exploring and self.config.exploration == "curious" else []
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *curious],
+                         subgoals=Subgoals.of(kb.schema, rules, wanted))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -21,11 +21,10 @@ from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
-from ..world.refine import Refined
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.teaching import TeachingConfig
-from ..world.training import Progress, Trainer, TrainingConfig
+from ..world.teaching import Taught, TeachingConfig
+from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
@@ -39,7 +38,7 @@ from .perceive import check_reward, perceive
 from .planning.build import planner_for
 from .planning.learner import Learner
 from .planning.plan import Budget, Planner
-from .reason import explore, reason
+from .reason import reason
 from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
@@ -54,9 +53,12 @@ class AgentConfig:
     """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout, `episode_steps`
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise. With `adapting` what is lived while deployed
-    is learned by a few gradient steps an episode (test-time training) instead of whole trainings.
-    With `teaching` rules also train the model (`world/teaching.py`), so that in time it predicts what it was told."""
+    `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
+    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
+    With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
+    instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
+    was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -64,6 +66,9 @@ class AgentConfig:
     train_every: int = 250
     surprising: float = 3.0
     holdout: float = 0.1
+    exploration: Literal["random", "curious"] = "random"
+    curiosity: float = 0.1
+    violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None
@@ -157,16 +162,15 @@ class Agent(Advised):
             self.keep_learning()
         return action
 
-    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool, random: bool = False) -> Any:
-        """o = P(s, M); M' = L(M, a, o); a = R(M'), or a `random` one; a' = E(a). None once the episode is over."""
+    def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
+        """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
         with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "where it begins"):
             seen = perceive(self.schema, observation, self.env)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
             self.end_episode()
             return None
-        mind = self.mind
-        intended = explore(self.schema, mind.rng) if random else reason(mind, self.planner, self.config.budget)
+        intended = reason(self.mind, self.planner, self.config.budget)
         action, native = act(self.mind, self.schema, intended)
         self._pending = (seen, action)
         return native
@@ -212,7 +216,8 @@ class Agent(Advised):
 
         `envs` copies of the environment (or the given ones) are lived in side by side; `steps` is rounded up to whole
         rounds of them. Every transition is durable at once, so that an interrupt loses nothing; the shield guards
-        random actions too. As planned, the model is trained again every `train_every` steps. `resume` goes on with
+        random actions too. As planned, the model is trained again every `train_every` steps; a curious
+        agent acts at random until there is one to ask. `resume` goes on with
         the training and the episodes that a killed process left open; `save_to` is a folder to save in while training
         and after it. Raises `UserError` where the environment cannot be copied or gives
         what cannot be used, `EnvironmentFailed` where it raises.
@@ -256,7 +261,7 @@ class Agent(Advised):
         if self.trainer is not None:
             save = None if save_to is None else lambda: self.save(save_to)
             try:
-                self.trainer.run(self.experience, steps, progress, save, self._taught())
+                self.trainer.run(self.lessons(), steps, progress, save)
             finally:
                 self._trained()
         else:
@@ -266,12 +271,11 @@ class Agent(Advised):
             self.save(save_to)
         return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
 
-    def _taught(self) -> Refined | None:
-        """The model under the rules that teach it: those that the data do not contradict."""
-        if not self.config.teaching:
-            return None
-        self.check(effects=False)
-        return Refined(self.mind.learned, self.mind.knowledge.compiled(), teaching=self.config.teaching)
+    def lessons(self) -> Source:
+        """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""
+        if self.config.teaching is None:
+            return self.experience
+        return Taught(self.experience, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
 
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)

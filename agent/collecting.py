@@ -115,7 +115,7 @@ class Collector:
 
     def _round(self) -> None:
         mind, now = self.agent.mind, self.features
-        intended = self._random() if self.random else self._planned()
+        intended = self._random() if self._at_random else self._planned()
         action, decisions = mind.shield.guard_rows(
             within(self.schema, intended), now, mind.imagining, self.belief, [life.rng for life in self.lives]
         )
@@ -137,6 +137,11 @@ class Collector:
             self.carry = learning.advance(self.objective, self.carry, now, action, after, paid, ended)
             self.belief = mind.imagining.observe(self.belief, action, after)
         self._begin(over | np.array([life.t >= self._limit for life in self.lives]))
+
+    @property
+    def _at_random(self) -> bool:
+        """A curious agent cannot plan for what it does not know before there is a trained model to ask."""
+        return self.random or (self.agent.config.exploration == "curious" and not self.agent.trained_on)
 
     def _random(self) -> Tensor:
         for life in self.lives:
@@ -213,11 +218,11 @@ class Collector:
         mind.failures.clear()
         if not self.features:
             self._begin(np.ones(len(self.lives), bool))
-        self.objective = self.agent.objective()
+        self.objective = self.agent.objective(exploring=not self.random)
         self.planner_carry = None
         for life in self.lives:
             life.plan = []
-        if self.random and not self.agent.trained_on and not mind.limits:
+        if self._at_random and not self.agent.trained_on and not mind.limits:
             self.belief = None  # nothing is expected yet, and nothing planned
             return
         self.belief = begin(mind.imagining, self.features)

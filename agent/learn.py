@@ -138,16 +138,18 @@ def _floats(values: np.ndarray) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
 
 
-def calibrate(mind: Mind, experience: Experience, limits: list[Limit], horizon: int = 15) -> list[Limit]:
+def calibrate(mind: Mind, experience: Experience, limits: list[Limit], violations: float,
+              horizon: int = 15) -> list[Limit]:
     """The limits with margins from the imagining model's own error on held-out sequences (on all of them where too
-    few are held out). An exact model needs none."""
+    few are held out), such that at most a share `violations` of what is predicted to keep them breaks them. An exact
+    model needs none."""
     if not limits or "exact" in mind.learned.provides:
         return limits
     rng = torch.Generator().manual_seed(0)
     batch = experience.batch(256, horizon, rng, held_out=True) or experience.batch(256, horizon, rng)
     if batch is None:
         return limits
-    return [replace(limit, margins=margins(mind.imagining, limit, batch)) for limit in limits]
+    return [replace(limit, margins=margins(mind.imagining, limit, batch, violations)) for limit in limits]
 
 
 @torch.no_grad()

@@ -124,8 +124,9 @@ class Lives:
         return Batch(features, action, nothing, nothing.bool(), nothing == 0)
 
 
-def trained(name: str, world: World, seed: int, quick: bool) -> WorldModel | None:
-    """The model called `name` after its own recipe; None where it does not fit the world."""
+def trained(name: str, world: World, seed: int, steps: int, episodes: int = 60) -> WorldModel | None:
+    """The model called `name` after `steps` of training (0: its own recipe) on random lives; None where it does not
+    fit the world."""
     torch.manual_seed(seed)
     try:
         model = build(name, world.schema)
@@ -133,7 +134,7 @@ def trained(name: str, world: World, seed: int, quick: bool) -> WorldModel | Non
         return None
     if isinstance(model, nn.Module):
         trainer = Trainer(model, type(model).recipe(), seed)  # type: ignore[attr-defined]
-        trainer.run(Lives(world, 20 if quick else 60, 25, seed), steps=40 if quick else None)
+        trainer.run(Lives(world, episodes, 25, seed), steps=steps or None)
         model.requires_grad_(False).eval()
     return model
 
@@ -165,15 +166,17 @@ def imagined(model: WorldModel, world: World, arm: str, n: int, seed: int) -> li
 
 
 def main() -> None:
-    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), models=(str, ",".join(MODELS), "which models"))
+    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), models=(str, ",".join(MODELS), "which models"),
+                   worlds=(str, "tank,corridor", "which worlds"),
+                   steps=(int, 0, "training steps (0: the model's own recipe)"))
     torch.set_num_threads(1)
     figures = Figures()
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))
-    for world in (tank(), corridor()):
+    for world in (made for made in (tank(), corridor()) if made.schema.name in args.worlds):
         for name in args.models.split(","):
             found: dict[str, list[list[float]]] = {}
             for seed in seeds:
-                if (model := trained(name, world, seed, args.quick)) is None:
+                if (model := trained(name, world, seed, 40 if args.quick else args.steps)) is None:
                     break
                 for arm in ("assimilated", "not assimilated", "observed"):
                     found.setdefault(arm, []).append(imagined(model, world, arm, 512, seed))

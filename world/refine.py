@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,9 +21,6 @@ from .model import Batch, Outcome, Reconsiders, State, WorldModel
 from .rules.compile import Compiled
 from .rules.syntax import Rule
 from .schema import Features
-
-if TYPE_CHECKING:
-    from .teaching import TeachingConfig
 
 Assimilate = Literal["always", "fired", "never"]
 
@@ -39,14 +36,13 @@ class RefinedState:
 class Refined:
     """`model` corrected by `rules`. `assimilate` says on which rows the latent is conditioned on the corrected
     features: where a rule fired, always (the default: a fully observed latent then never drifts from what it
-    decodes to), or never (to measure what that costs). With `teaching` its loss trains the model on the rules, too."""
+    decodes to), or never (to measure what that costs)."""
 
-    def __init__(self, model: WorldModel, rules: Sequence[Rule] | Compiled, assimilate: Assimilate = "always",
-                 teaching: TeachingConfig | None = None) -> None:
+    def __init__(self, model: WorldModel, rules: Sequence[Rule] | Compiled, assimilate: Assimilate = "always") -> None:
         self.inner = model
         self.schema = model.schema
         self.rules = rules if isinstance(rules, Compiled) else Compiled(model.schema, rules)
-        self.assimilation, self.teaching = assimilate, teaching
+        self.assimilation = assimilate
         told = ({"reward"} if len(self.rules.rewards) else set()) | ({"end"} if self.rules.ends else set())
         self.provides = model.provides | told
 
@@ -105,10 +101,15 @@ class Refined:
         return state.features
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """The inner model's losses and, while it trains (with `rng`) and where rules teach it, `consistency`."""
-        losses = self.inner.loss(batch, rng)
-        if rng is None or self.teaching is None:
-            return losses
-        from .teaching import consistency
+        return self.inner.loss(batch, rng)
 
-        return losses | consistency(self.inner, self.rules, batch, rng, self.teaching)
+
+def carried_over(state: State, old: WorldModel, new: WorldModel) -> State:
+    """A state of `old` as one of `new`, another refinement of the same model: the belief stays, the rules change."""
+    features, inner = old.decode(state), state.inner if isinstance(state, RefinedState) else state
+    outer: Any = new
+    while outer is not None:
+        if isinstance(outer, Refined):
+            return RefinedState(inner, features)
+        outer = getattr(outer, "inner", None)
+    return inner

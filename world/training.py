@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from . import processes, tree
 from .interrupts import deferred
-from .model import Batch, WorldModel
+from .model import Batch
 from .seeding import mixed
 
 REPORT_EVERY = 20
@@ -125,11 +125,9 @@ class Trainer:
         steps: int | None = None,
         progress: Callable[[Progress], None] | None = None,
         save: Callable[[], None] | None = None,
-        taught: WorldModel | None = None,
     ) -> float:
         """Train, or go on with the run that was broken off, and return the best held-out loss (NaN where nothing is
-        held out). `save` is called every `save_every` steps. `taught` is the model refined by rules that teach it:
-        its loss is the one that is descended.
+        held out). `save` is called every `save_every` steps.
 
         An interrupt (Ctrl-C, SIGTERM) is raised between two steps; the model then has the best weights so far.
         """
@@ -145,7 +143,7 @@ class Trainer:
                     batch = source.batch(self.config.batch, self.config.length, self.rng)
                     if batch is None:
                         break
-                    losses = self._step(run, batch, device, taught)
+                    losses = self._step(run, batch, device)
                     if run.step % self.config.check_every == 0 or run.step == run.steps:
                         self._check(run, source)
                     if progress:
@@ -158,13 +156,13 @@ class Trainer:
             self._move(torch.device("cpu"))
             if self.running is run:
                 run.weights = copy.deepcopy(self.model.state_dict())
-            self._settle(run, everything)
+            self._settle(run, source)
         return run.best if run.best_weights is not None else float("nan")
 
     def rest(self, source: Source) -> None:
         """Give the model of a run that was broken off and loaded the best weights so far, to act with meanwhile."""
-        if self.running is not None and (everything := source.everything()) is not None:
-            self._settle(self.running, everything)
+        if self.running is not None:
+            self._settle(self.running, source)
 
     def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
         """Go on for a few steps at `rate` times the learning rate, without early stopping (test-time training).
@@ -228,20 +226,18 @@ class Trainer:
         is_waiting = run.step >= self.config.min_steps and run.waited >= self.config.patience
         return run.step >= run.steps or is_waiting
 
-    def _step(self, run: Run, batch: Batch, device: torch.device, taught: WorldModel | None) -> dict[str, Tensor]:
-        losses = self._descend(batch, device, 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps), taught)
+    def _step(self, run: Run, batch: Batch, device: torch.device) -> dict[str, Tensor]:
+        losses = self._descend(batch, device, 0.55 + 0.45 * math.cos(math.pi * run.step / run.steps))
         run.step += 1
         return losses
 
-    def _descend(
-        self, batch: Batch, device: torch.device, scale: float, taught: WorldModel | None = None
-    ) -> dict[str, Tensor]:
+    def _descend(self, batch: Batch, device: torch.device, scale: float) -> dict[str, Tensor]:
         """One gradient step at `scale` times the learning rate; the losses before it."""
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * scale
         noise = torch.Generator(device)
         noise.manual_seed(mixed(self.seed, self.steps_done, processes.state().process_index))
-        losses = self._losses(batch, device, noise, taught)
+        losses = self._losses(batch, device, noise)
         self.optimiser.zero_grad(set_to_none=True)
         sum(losses.values(), torch.zeros((), device=device)).backward()
         processes.average_gradients(self.model.parameters())
@@ -250,16 +246,14 @@ class Trainer:
         self.steps_done += 1
         return losses
 
-    def _losses(
-        self, batch: Batch, device: torch.device, noise: torch.Generator | None, taught: WorldModel | None = None
-    ) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch, device: torch.device, noise: torch.Generator | None) -> dict[str, Tensor]:
         """The named losses of this process's rows, weighted such that their mean over the processes is that of the
         whole batch."""
         own: Batch = tree.tree_map(lambda x: x.to(device), processes.own_rows(batch))
         whole = own is batch or len(own.mask) == len(batch.mask)
         share = 1.0 if whole else processes.state().num_processes * own.mask.sum() / batch.mask.sum().clamp_min(1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            losses = (taught or self.model).loss(own, noise)  # type: ignore[operator]
+            losses = self.model.loss(own, noise)  # type: ignore[operator]
         return {name: loss * share for name, loss in losses.items()}
 
     def _check(self, run: Run, source: Source) -> None:
@@ -276,10 +270,11 @@ class Trainer:
             run.losses = dict(zip(losses, values.tolist(), strict=True))
         return Progress(run.step, run.steps, run.losses, run.held_out, self.steps_done)
 
-    def _settle(self, run: Run, everything: Batch) -> None:
+    def _settle(self, run: Run, source: Source) -> None:
         if run.best_weights is not None:
             self.model.load_state_dict(run.best_weights)
-        self.model.settle(everything)  # type: ignore[operator]
+        if (everything := source.everything()) is not None:
+            self.model.settle(everything)  # type: ignore[operator]
 
     def _move(self, device: torch.device) -> None:
         self.model.to(device)

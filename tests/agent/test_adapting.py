@@ -14,6 +14,7 @@ import gedanken
 from gedanken.agent.adapting import AdaptingConfig, Deployment, Mixture
 from gedanken.agent.agent import AgentConfig
 from gedanken.agent.learn import surprises
+from gedanken.agent.planning.plan import Plan
 from gedanken.world.schema import Schema
 from gedanken.world.training import TrainingConfig
 
@@ -44,9 +45,25 @@ class Slide(gym.Env):
 
 SCHEMA = Schema.from_env(Slide())
 
+class Wander:
+    """Plans nothing: any action."""
+
+    commits = False
+
+    def unfit(self, schema: Schema) -> str | None:
+        return None
+
+    def initial(self, n: int) -> None:
+        return None
+
+    def plan(self, model, state, objective, carry, rng, budget=None) -> Plan:  # type: ignore[no-untyped-def]
+        action = torch.randint(3, (1, 1), generator=rng)
+        return Plan(action, action[None], torch.zeros(1), torch.zeros(1, dtype=torch.bool), {}, 0, 0.0)
+
+
 def deployed(tmp_path: Path, adapting: AdaptingConfig | None) -> gedanken.Agent:
     config = AgentConfig(training=TrainingConfig(steps=400, min_steps=300, length=1), adapting=adapting)
-    agent = gedanken.Agent(Slide(), llm=None, model="slots", planner="search", schema=SCHEMA, seed=1, config=config,
+    agent = gedanken.Agent(Slide(), llm=None, model="slots", planner=Wander(), schema=SCHEMA, seed=1, config=config,
                            memory=tmp_path / "memory.db")
     agent.learn(steps=500)
     return agent
@@ -69,7 +86,7 @@ def live(agent: gedanken.Agent, episodes: int, first: int = 0) -> None:
         agent.reset(observation)
         reward, truncated = 0.0, False
         while True:
-            native = agent.step(observation, reward, False, truncated, random=True)
+            native = agent.step(observation, reward, False, truncated)
             if native is None:
                 break
             observation, reward, _, truncated = agent.interact(native)
@@ -110,7 +127,7 @@ def test_a_restart_goes_on_adapting_bit_for_bit(tmp_path: Path) -> None:
     live(agent, 1)
     agent.save(tmp_path / "saved")
     live(agent, 2)
-    again = gedanken.Agent.load(tmp_path / "saved", Slide(), schema=SCHEMA, planner="search", config=agent.config)
+    again = gedanken.Agent.load(tmp_path / "saved", Slide(), schema=SCHEMA, planner=Wander(), config=agent.config)
     assert isinstance(again.deployment, Deployment)
     live(again, 2)
     for (name, a), b in zip(agent.mind.learned.state_dict().items(), again.mind.learned.state_dict().values(),

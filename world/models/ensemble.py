@@ -37,10 +37,10 @@ _GOLDEN, _MIXERS = -7046029254386353131, (-4658895280553007687, -772359229311070
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """Sizes; about 180,000 parameters for a handful of features."""
+    """Sizes; about 60,000 parameters for a handful of features."""
 
     members: int = 5
-    width: int = 96
+    width: int = 64
     layers: int = 2  # hidden ones
     bounds_weight: float = 0.01  # pulls the learned bounds of the log variances together
     least_std: float = 0.05  # differences below this share of the usual change count as none
@@ -192,8 +192,9 @@ class Ensemble(Scaled):
         mean = (reals + self.change * change).clamp(self.layout.low, self.layout.high)
         most, least = self.most_log_variance, self.least_log_variance
         spread = least + F.softplus(most - F.softplus(most - spread) - least)
-        every = (len(change) * len(reals), 3, c)
-        logits = logits + self.layout.moved(codes.repeat(len(change), 1), bonus.reshape(every)).view_as(logits)
+        if c:
+            every = (len(change) * len(reals), 3, c)
+            logits = logits + self.layout.moved(codes.repeat(len(change), 1), bonus.reshape(every)).view_as(logits)
         if after is None:
             following = self.chosen(logits.flatten(0, 1)).view(*logits.shape[:2], c)
             seen = self.seen(mean, following)

@@ -112,10 +112,14 @@ class Scaled(nn.Module):
         low, high = self.act_layout.low, self.act_layout.high
         if self.schema.discrete_actions:
             return self.act_layout.onehot(action.long())
-        is_code = torch.tensor([a.is_discrete for a in self.schema.actions], device=action.device)
-        amount, codes = action[..., ~is_code], action[..., is_code].long()
-        scaled = torch.where((high - low).isfinite(), 2 * (amount - low) / (high - low) - 1, amount)
-        return torch.cat([scaled, self.act_layout.onehot(codes)], -1)
+        if any(a.is_discrete for a in self.schema.actions):
+            is_code = torch.tensor([a.is_discrete for a in self.schema.actions], device=action.device)
+            codes = self.act_layout.onehot(action[..., is_code].long())
+            action = action[..., ~is_code]
+        else:
+            codes = action[..., :0]
+        scaled = torch.where((high - low).isfinite(), 2 * (action - low) / (high - low) - 1, action)
+        return torch.cat([scaled, codes], -1)
 
     def chosen(self, odds: Tensor) -> Tensor:
         """The codes `[N, C]` that logits `[N, V]` favour."""
