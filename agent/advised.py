@@ -98,8 +98,8 @@ class Advised:
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
 
     def objective(self, exploring: bool = False) -> Objective:
-        """What the agent is after: its goals, the return, its preferences, less what its limits exclude; and, curious
-        and `exploring`, what its model does not know."""
+        """What the agent is after: its goals, the return, its preferences, less what its limits exclude; what its model
+        does not know counts for it, curious and `exploring`, or against it, where it is cautious."""
         kb = self.mind.knowledge
         goals: list[Term] = [
             Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
@@ -109,6 +109,8 @@ class Advised:
         ]
         wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
         rules = [rule for e in kb.active() if (rule := e.acting) is not None]
-        curious = [Curiosity(self.config.curiosity)] if exploring and self.config.exploration == "curious" else []
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *curious],
+        c = self.config
+        weight = c.curiosity if exploring and c.exploration == "curious" else -c.caution
+        unknown = [Curiosity(weight)] if weight else []
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *unknown],
                          subgoals=Subgoals.of(kb.schema, rules, wanted))

@@ -54,7 +54,8 @@ class AgentConfig:
     after which any episode is broken off, since some never end;
     `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
     `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
-    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960).
+    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960); otherwise
+    a nat of it costs `caution`.
     `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
@@ -68,6 +69,7 @@ class AgentConfig:
     holdout: float = 0.1
     exploration: Literal["random", "curious"] = "random"
     curiosity: float = 0.1
+    caution: float = 0.0
     violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None

@@ -46,7 +46,8 @@ TRAINING = TrainingConfig(steps=500, min_steps=300, batch=128, length=1, rate=3e
 PARTS = {
     "pendulum": Part("Pendulum-v1", -200, 1_000, 200, 200,
                      CEMConfig(horizon=20, samples=96, iterations=1, colour=1.0)),
-    "cartpole": Part("CartPole-v1", 475, 1_000, 250, 250, CEMConfig(horizon=16, samples=48, iterations=1)),
+    "cartpole": Part("CartPole-v1", 475, 1_000, 250, 250, CEMConfig(horizon=30, samples=48, iterations=1),
+                     {"caution": 0.05}),
     "car": Part("MountainCarContinuous-v0", 90, 2_000, 250, 250,
                 CEMConfig(horizon=80, repeat=8, samples=48, iterations=2, spread=1.0),
                 {"exploration": "curious", "curiosity": 0.3, "holdout": 0.0}),

@@ -23,7 +23,7 @@ def car(exploration: str, **options: float) -> gedanken.Agent:
 
 
 def test_curiosity_is_part_of_the_objective_only_where_it_explores() -> None:
-    curious, random = car("curious", curiosity=0.7), car("random")
+    curious, random, careful = car("curious", curiosity=0.7), car("random"), car("curious", caution=0.2)
 
     def weights(agent: gedanken.Agent, exploring: bool) -> list[float]:
         return [t.weight for t in agent.objective(exploring).terms if isinstance(t, Curiosity)]
@@ -31,6 +31,7 @@ def test_curiosity_is_part_of_the_objective_only_where_it_explores() -> None:
     assert weights(curious, exploring=True) == [0.7]
     assert weights(curious, exploring=False) == []
     assert weights(random, exploring=True) == []
+    assert weights(careful, exploring=False) == [-0.2]
 
 
 def test_before_there_is_a_model_it_acts_at_random_and_then_goes_farther() -> None:
