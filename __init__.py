@@ -6,16 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .agent.adapting import AdaptingConfig
     from .agent.agent import Agent, AgentConfig
     from .agent.results import EpisodeResult, RunResult
     from .errors import GedankenError, UserError
     from .world.checks import check_world_model
     from .world.models.simulator import Simulator, check_clone
     from .world.schema import Derived, Feature, Grid, Pointed, Schema, check_schema
+    from .world.teaching import TeachingConfig
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaptingConfig": "agent.adapting",
     "Agent": "agent.agent",
     "AgentConfig": "agent.agent",
     "Derived": "world.schema",
@@ -27,12 +30,14 @@ _HOMES = {
     "RunResult": "agent.results",
     "Schema": "world.schema",
     "Simulator": "world.models.simulator",
+    "TeachingConfig": "world.teaching",
     "UserError": "errors",
     "check_clone": "world.models.simulator",
     "check_schema": "world.schema",
     "check_world_model": "world.checks",
 }
 __all__ = [
+    "AdaptingConfig",
     "Agent",
     "AgentConfig",
     "Derived",
@@ -44,6 +49,7 @@ __all__ = [
     "RunResult",
     "Schema",
     "Simulator",
+    "TeachingConfig",
     "UserError",
     "check_clone",
     "check_schema",

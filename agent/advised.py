@@ -20,6 +20,7 @@ from .goals import Goal, Limit, Preference
 from .learn import Experience
 from .mind import Mind
 from .planning.objective import Curiosity, Objective, Return, Term
+from .planning.subgoals import Subgoals
 from .remembered import Remembered
 from .shield import Shield
 
@@ -106,7 +107,10 @@ class Advised:
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
+        wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
+        rules = [rule for e in kb.active() if (rule := e.acting) is not None]
         c = self.config
         weight = c.curiosity if exploring and c.exploration == "curious" else -c.caution
         unknown = [Curiosity(weight)] if weight else []
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *unknown])
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *unknown],
+                         subgoals=Subgoals.of(kb.schema, rules, wanted))

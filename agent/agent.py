@@ -23,7 +23,8 @@ from ..world.models.build import build
 from ..world.models.persistence import Persistence
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.training import Progress, Trainer, TrainingConfig
+from ..world.teaching import Taught, TeachingConfig
+from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
@@ -35,7 +36,7 @@ from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
-from .planning.learner import Learner
+from .planning.learner import Apprentice, Learner
 from .planning.plan import Budget, Planner
 from .reason import reason
 from .remembered import Failures
@@ -57,7 +58,8 @@ class AgentConfig:
     a nat of it costs `caution`.
     `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
-    instead of whole trainings."""
+    instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
+    was told."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -71,6 +73,7 @@ class AgentConfig:
     violations: float = 0.01
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
+    teaching: TeachingConfig | None = None
 
 
 class Agent(Advised):
@@ -181,6 +184,11 @@ class Agent(Advised):
         if self._episode is None:
             self._episode = self.mind.memory.begin(group=self.layout)
         step = Step(before, action[0].numpy(), reward, terminated, truncated, seen)
+        pursuit = self.mind.pursuit
+        if pursuit and isinstance(self.planner, Apprentice):
+            once = learning.lived(self.schema.batch([before]), action, self.schema.batch([seen]),
+                                  torch.tensor([reward]), torch.tensor([terminated]))
+            self.planner.observe(self.schema, once, pursuit.objective, pursuit.carry, self.mind.rng)
         surprising = self.config.surprising if self.trained_on else float("inf")  # at first everything is
         learning.learn(self.mind, self.schema, self._episode, step, surprising)
         self._pending = None
@@ -260,7 +268,7 @@ class Agent(Advised):
         if self.trainer is not None:
             save = None if save_to is None else lambda: self.save(save_to)
             try:
-                self.trainer.run(self.experience, steps, progress, save)
+                self.trainer.run(self.lessons(), steps, progress, save)
             finally:
                 self._trained()
         else:
@@ -269,6 +277,12 @@ class Agent(Advised):
         if save_to is not None:
             self.save(save_to)
         return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+
+    def lessons(self) -> Source:
+        """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""
+        if self.config.teaching is None:
+            return self.experience
+        return Taught(self.experience, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
 
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..files import write_bytes
 from ..world import processes
+from ..world.models.build import name_of
 from ..world.schema import Schema
 from .adapting import Deployment
 from .agent import Agent
@@ -50,7 +51,7 @@ def save(agent: Agent, folder: Path) -> None:
         "schema": agent.schema.identity(),
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
-        "model": type(mind.learned).__name__.lower(),
+        "model": name_of(mind.learned),
         "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
         "deployment": asdict(agent.deployment) if agent.deployment else None,
@@ -90,7 +91,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     options = {
         "seed": header["seed"],
         "llm": header["llm"],
-        "model": _model_name(header["model"]),
+        "model": header["model"],
         "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,
     } | options
@@ -109,7 +110,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
             agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None
         if agent.trainer is not None:
-            agent.trainer.rest(agent.experience)
+            agent.trainer.rest(agent.lessons())
     agent.refresh()
     return agent
 
@@ -139,10 +140,6 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} has format {header.get('format')}, this version reads {FORMAT}; use a matching gedanken"
         )
     return header, tensors
-
-
-def _model_name(saved: str) -> str:
-    return {"persistence": "none"}.get(saved, saved)
 
 
 def _restore_model(agent: Agent, header: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Imagination as a Gymnasium environment: any reinforcement learning library trains in it, or a person plays.
 
 `ImaginedEnv` steps N imagined worlds at once; `ImaginedSingle` is one of them, for libraries that want a plain `Env`.
-Both start from real features and never touch the real environment.
+Both start from real features or imagined states and never touch the real environment; `Perceived` is the real one in
+the same spaces, so that what was trained in imagination can be tried there.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from ..errors import UserError, nearest
+from ..errors import UserError
 from ..world import tree
 from ..world.model import State, WorldModel, begin
+from ..world.refine import carried_over
 from ..world.rules.compile import Compiled
 from ..world.rules.text import to_text
-from ..world.schema import Feature, Features, Schema
+from ..world.schema import Features, Schema
+from .spaces import action_space, checked, fitted, observation_space, rows_of
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -33,26 +37,31 @@ Arrays = dict[str, np.ndarray]
 class ImaginedEnv(VectorEnv):
     """`num_envs` imagined worlds under `model` (refined or not), batched in one step.
 
-    Episodes begin at rows of `starts [M, ...]`, drawn at random, or at those given to `reset`. They terminate as the
-    model predicts: drawn with the predicted probability, as are the features, or, with `stochastic=False`, the most
-    likely. They are truncated after `horizon` steps, and where the model's uncertainty exceeds `max_uncertainty`
-    nats: what comes then is not to be learned from. An infeasible action (one that a rule forbids) is not executed:
-    nothing changes, nothing is paid.
+    Episodes begin at rows of `starts [M, ...]`, drawn at random, or at the features or the states given to `reset`.
+    They terminate as the model predicts: drawn with the predicted probability, as are the features, or, with
+    `stochastic=False`, the most likely. They are truncated after `horizon` steps, and where the model's uncertainty
+    exceeds `max_uncertainty` nats: what comes then is not to be learned from. An infeasible action (one that a rule
+    forbids) is not executed: nothing changes, nothing is paid.
 
     `infos`: `uncertainty [N]` in nats, `feasible [N]`, and `fired [N, R]`, which of `rules` applied, where the model
-    has rules. An ended episode begins anew at the next step (`AutoresetMode.NEXT_STEP`). Everything is drawn from the
-    seed given to `reset`.
+    has rules. An ended episode begins anew at the next step (`AutoresetMode.NEXT_STEP`), or within the same one, with
+    what was seen at its end in `infos["final_obs"]` (`SAME_STEP`). Everything is drawn from the seed given to `reset`.
+
+    Rules told while it runs act from the next step: `of(agent)` follows what the agent is told, and another refinement
+    of the same model may be set as `model`; the beliefs of the running episodes are kept.
     """
 
     def __init__(self, model: WorldModel, starts: Features | None = None, num_envs: int = 16, *, horizon: int = 64,
-                 max_uncertainty: float = float("inf"), stochastic: bool = True) -> None:
+                 max_uncertainty: float = float("inf"), stochastic: bool = True,
+                 autoreset: AutoresetMode = AutoresetMode.NEXT_STEP) -> None:
         if num_envs < 1 or horizon < 1:
             raise UserError(f"num_envs is {num_envs} and horizon {horizon}; give at least 1 of each")
-        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
-        self.model, self.num_envs, self.horizon = model, num_envs, horizon
-        self.max_uncertainty, self.stochastic = max_uncertainty, stochastic
-        compiled = rules_of(model)
-        self.rules = tuple(to_text(r) for r in compiled.rules) if compiled else ()
+        if autoreset not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
+            raise UserError("episodes begin anew by themselves: autoreset is AutoresetMode.NEXT_STEP or SAME_STEP")
+        self.metadata = {"autoreset_mode": autoreset, "render_modes": []}
+        self.num_envs, self.horizon = num_envs, horizon
+        self.max_uncertainty, self.stochastic, self.autoreset = max_uncertainty, stochastic, autoreset
+        self._model, self._source = model, lambda: model
         self.single_observation_space = observation_space(model.schema)
         self.single_action_space = action_space(model.schema)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -71,12 +80,40 @@ class ImaginedEnv(VectorEnv):
         been = agent.mind.memory.transitions()
         if not len(been):
             raise UserError("the agent remembers nothing to start from; let it interact first: agent.learn(1_000)")
-        return ImaginedEnv(agent.mind.imagining, agent.schema.batch(been.features), num_envs, **options)
+        worlds = ImaginedEnv(agent.mind.imagining, agent.schema.batch(been.features), num_envs, **options)
+        worlds._source = lambda: agent.mind.imagining
+        return worlds
+
+    @property
+    def model(self) -> WorldModel:
+        """The model that the next step is imagined with."""
+        model = self._source()
+        if model is not self._model:
+            if self._state is not None:
+                self._state = carried_over(self._state, self._model, model)
+            self._model = model
+        return model
+
+    @model.setter
+    def model(self, model: WorldModel) -> None:
+        self._source = lambda: model
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that correct the next step, in the order of `infos["fired"]`."""
+        compiled = rules_of(self.model)
+        return tuple(to_text(r) for r in compiled.rules) if compiled else ()
+
+    @property
+    def state(self) -> State:
+        """The imagined states `[N, ...]`, of this or a later `reset` to begin at; None before the first one."""
+        return self._state
 
     @torch.no_grad()
     def reset(self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
               ) -> tuple[Arrays, dict[str, Any]]:
-        """Begin all episodes; `options["features"]` gives where: one row for all or one each, real features.
+        """Begin all episodes; `options["features"]` says where (one row for all or one each), or `options["state"]`,
+        states that were imagined (`state`, or `tree.take` of it).
 
         Raises `UserError` for features that do not fit the schema, or where there is nothing to begin at.
         """
@@ -86,17 +123,16 @@ class ImaginedEnv(VectorEnv):
         if seed is not None or not self._seeded:
             self._rng.manual_seed(int(self.np_random.integers(2**62)))
             self._seeded = True
-        given = (options or {}).get("features")
-        if given is None:
-            chosen = self._drawn()
+        model, given, state = self.model, (options or {}).get("features"), (options or {}).get("state")
+        if state is not None:
+            self._state = self._one_each(state, "states")
+            self._starts = self._starts or model.decode(self._state)
+        elif given is not None:
+            rows = checked(model.schema, given)
+            self._starts = self._starts or rows
+            self._state = begin(model, self._one_each(rows, "features"))
         else:
-            rows = checked(self.model.schema, given)
-            m = len(next(iter(rows.values())))
-            if m not in (1, self.num_envs):
-                raise UserError(f"{m} rows of features for {self.num_envs} environments; give one row, or one each")
-            chosen = {k: v.expand(self.num_envs, *v.shape[1:]).clone() for k, v in rows.items()}
-            self._starts = rows if self._starts is None else self._starts
-        self._state = begin(self.model, chosen)
+            self._state = begin(model, self._drawn())
         self._t = torch.zeros_like(self._t)
         self._over = torch.zeros_like(self._over)
         return self._observation(), {}
@@ -106,14 +142,14 @@ class ImaginedEnv(VectorEnv):
         """Imagine one step of every world; the rows that ended at the last one begin anew instead, and pay nothing."""
         if self._state is None:
             raise UserError("call reset() before step()")
-        rng = self._rng if self.stochastic else None
-        stepped, out = self.model.step(self._state, rows_of(self.model.schema, actions, self.num_envs), rng)
+        model, rng = self.model, self._rng if self.stochastic else None
+        stepped, out = model.step(self._state, rows_of(model.schema, actions, self.num_envs), rng)
         live, running = out.feasible & ~self._over, ~self._over
         ended = torch.rand(self.num_envs, generator=rng) >= out.cont if rng is not None else out.cont < 0.5
         terminated = ended & live
         state = tree.choose(live, stepped, self._state)
         if bool(self._over.any()):
-            state = tree.choose(running, state, begin(self.model, self._drawn()))
+            state = tree.choose(running, state, begin(model, self._drawn()))
         self._state, self._t = state, torch.where(running, self._t + 1, 0)
         truncated = running & ~terminated & ((self._t >= self.horizon) | (out.uncertainty > self.max_uncertainty))
         infos = {"uncertainty": (out.uncertainty * running).double().numpy(),
@@ -122,8 +158,26 @@ class ImaginedEnv(VectorEnv):
             infos["fired"] = (out.fired & live[:, None]).numpy()
         infos |= {f"_{k}": running.numpy() for k in infos}
         self._over = terminated | truncated
+        if self.autoreset == AutoresetMode.SAME_STEP and bool(self._over.any()):
+            infos["final_obs"], infos["_final_obs"] = self._ended(), self._over.numpy()
+            self._state = tree.choose(self._over, begin(model, self._drawn()), self._state)
+            self._t, self._over = self._t.masked_fill(self._over, 0), torch.zeros_like(self._over)
         reward = torch.where(live, out.reward, torch.zeros_like(out.reward)).double().numpy()
         return self._observation(), reward, terminated.numpy(), truncated.numpy(), infos
+
+    def _one_each(self, rows: Any, what: str) -> Any:
+        """A tree of one row, or one a world, as one a world."""
+        m = tree.size(rows)
+        if m not in (1, self.num_envs):
+            raise UserError(f"{m} rows of {what} for {self.num_envs} environments; give one row, or one each")
+        return tree.repeat(rows, self.num_envs) if m == 1 else rows
+
+    def _ended(self) -> np.ndarray:
+        """What is seen at the end of the episodes that are over, an object array `[N]` (None where they go on)."""
+        seen, last = self._observation(), np.full(self.num_envs, None, dtype=object)
+        for i in self._over.nonzero()[:, 0].tolist():
+            last[i] = {name: value[i] for name, value in seen.items()}
+        return last
 
     def _drawn(self) -> dict[str, Tensor]:
         """Where episodes begin, a row each."""
@@ -136,7 +190,7 @@ class ImaginedEnv(VectorEnv):
     def _observation(self) -> Arrays:
         spaced = self.observation_space
         assert isinstance(spaced, spaces.Dict)
-        return {name: _fitted(value, spaced[name]) for name, value in self.model.decode(self._state).items()}
+        return {name: fitted(value, spaced[name]) for name, value in self.model.decode(self._state).items()}
 
 
 class ImaginedSingle(gymnasium.Env):
@@ -164,30 +218,31 @@ class ImaginedSingle(gymnasium.Env):
         return {k: v[0] if isinstance(spaced[k], spaces.Discrete) else np.asarray(v[0]) for k, v in seen.items()}
 
 
-def observation_space(schema: Schema) -> spaces.Dict:
-    """A space a feature: Discrete for what has few single values, Box for numbers and arrays."""
-    return spaces.Dict({f.name: _space(f) for f in schema.features})
+class Perceived(gymnasium.Wrapper, RecordConstructorArgs):
+    """The real environment in the spaces of an imagined one: observations are features, actions those of the schema."""
 
+    def __init__(self, env: gymnasium.Env, schema: Schema | None = None) -> None:
+        RecordConstructorArgs.__init__(self, schema=schema)
+        gymnasium.Wrapper.__init__(self, env)
+        self.schema = schema or Schema.from_env(env)
+        self.observation_space = observation_space(self.schema)
+        self.action_space = action_space(self.schema)
 
-def action_space(schema: Schema) -> spaces.Space:
-    """Discrete for one action feature, MultiDiscrete for several, Box for real ones, a Dict by name for a mixture.
-    Discrete actions are their codes from 0, as in `Schema.all_actions`."""
-    actions = schema.actions
-    if schema.discrete_actions:
-        counts = [a.cardinality or 0 for a in actions]
-        return spaces.Discrete(counts[0]) if len(counts) == 1 else spaces.MultiDiscrete(counts)
-    if all(a.kind == "real" for a in actions):
-        low, high = (np.array([getattr(a, side) for a in actions], np.float32) for side in ("low", "high"))
-        return spaces.Box(low, high)
-    return spaces.Dict({a.name: spaces.Discrete(a.cardinality) if a.cardinality else _space(a) for a in actions})
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Arrays, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._seen(observation), info
 
+    def step(self, action: Any) -> tuple[Arrays, float, bool, bool, dict[str, Any]]:
+        one = action if isinstance(action, Mapping) else np.asarray(action)[None]
+        observation, reward, terminated, truncated, info = self.env.step(
+            self.schema.act(rows_of(self.schema, one, 1)[0].numpy()))
+        return self._seen(observation), float(reward), terminated, truncated, info
 
-def rows_of(schema: Schema, actions: Any, n: int) -> Tensor:
-    """Actions of the batched `action_space` as rows `[N, A]`, clamped to their bounds."""
-    if isinstance(actions, Mapping):
-        actions = np.stack([np.asarray(actions[a.name]).reshape(n) for a in schema.actions], 1)
-    rows = np.asarray(actions).reshape(n, len(schema.actions))
-    return schema.clamp(torch.as_tensor(rows).to(schema.action_dtype))
+    def _seen(self, observation: Any) -> Arrays:
+        seen, spaced = self.schema.batch([self.schema.observe(observation, self.env)]), self.observation_space
+        assert isinstance(spaced, spaces.Dict)
+        fit = {name: fitted(value, spaced[name]) for name, value in seen.items()}
+        return {k: v[0] if isinstance(spaced[k], spaces.Discrete) else np.asarray(v[0]) for k, v in fit.items()}
 
 
 def rules_of(model: WorldModel) -> Compiled | None:
@@ -198,42 +253,3 @@ def rules_of(model: WorldModel) -> Compiled | None:
             return found
         inner = getattr(inner, "inner", None)
     return None
-
-
-def checked(schema: Schema, features: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Features given from outside, one row `[*shape]` or many `[M, *shape]`, as tensors `[M, *shape]`.
-
-    Raises `UserError` where a feature is missing or has another shape.
-    """
-    rows = {}
-    for f in schema.features:
-        if f.name not in features:
-            raise UserError(f"the features to start from have no '{f.name}'{nearest(f.name, features)}")
-        value = torch.as_tensor(np.asarray(features[f.name])).to(f.dtype)
-        value = value[None] if value.dim() == len(f.shape) else value
-        if tuple(value.shape[1:]) != f.shape or value.dim() != len(f.shape) + 1:
-            raise UserError(f"feature '{f.name}' has shape {tuple(value.shape)}, expected {f.shape} or (M, *{f.shape})")
-        rows[f.name] = value
-    counts = {len(v) for v in rows.values()}
-    if len(counts) > 1 or 0 in counts:
-        raise UserError(f"the features to start from have {sorted(counts)} rows; give equally many of each")
-    return rows
-
-
-def _space(f: Feature) -> spaces.Space:
-    if f.kind == "real":
-        return spaces.Box(np.float32(f.low), np.float32(f.high), f.shape, np.float32)
-    if f.cardinality and not f.shape:
-        return spaces.Discrete(f.cardinality, start=f.offset)
-    whole = np.iinfo(np.int32)
-    low, high = (0, f.cardinality - 1) if f.kind != "integer" and f.cardinality else (
-        int(max(f.low, whole.min)), int(min(f.high, whole.max)))
-    return spaces.Box(low, high, f.shape, np.int32)
-
-
-def _fitted(value: Tensor, space: spaces.Space) -> np.ndarray:
-    """Imagined values in the type and the bounds of their space."""
-    array = value.detach().numpy()
-    if isinstance(space, spaces.Box):
-        array = np.clip(array, space.low, space.high)
-    return array.astype(space.dtype)

@@ -56,9 +56,13 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
 def advance(objective: Objective, carry: Carry, now: Features, action: Tensor, after: Features, reward: Tensor,
             terminated: Tensor) -> Carry:
     """How far the goals are after N lived transitions: the new carry."""
+    return objective.advance(carry, lived(now, action, after, reward, terminated))[0]
+
+
+def lived(now: Features, action: Tensor, after: Features, reward: Tensor, terminated: Tensor) -> Transition:
+    """N transitions that happened, as an objective judges them."""
     one, yes = torch.ones(len(action)), torch.ones(len(action), dtype=torch.bool)
-    seen = Transition(now, action, after, reward, 1 - terminated.float(), yes, one * 0, one, 0)
-    return objective.advance(carry, seen)[0]
+    return Transition(now, action, after, reward, 1 - terminated.float(), yes, one * 0, one, 0)
 
 
 def note_surprise(mind: Mind, schema: Schema, surprise: float, step: Step) -> None:

@@ -6,7 +6,8 @@ Two worlds, each with something that never changes in the data: a tank whose val
 others (turning the handle did nothing), and a corridor whose door is open in some and shut in others (pulling did
 nothing). A rule says what turning and pulling do from now on. Every model that fits imagines three random steps, the
 one that the rule changes, and 40 random ones. `observed` starts from the true state after that step instead: what is
-wrong there, the model's weights do not know; what is wrong beyond it, assimilation lost.
+wrong there, the model's weights do not know; what is wrong beyond it was wrong when the step came (0 steps), or
+assimilation lost it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Feature, Features, Schema
 from gedanken.world.training import Trainer
 
-BEFORE, HORIZONS = 3, (10, 20, 40)
+BEFORE, HORIZONS = 3, (0, 10, 20, 40)
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ class Lives:
         return Batch(features, action, nothing, nothing.bool(), nothing == 0)
 
 
-def trained(name: str, world: World, seed: int, quick: bool) -> WorldModel | None:
-    """The model called `name` after its own recipe; None where it does not fit the world."""
+def trained(name: str, world: World, seed: int, steps: int, episodes: int = 60) -> WorldModel | None:
+    """The model called `name` after `steps` of training (0: its own recipe) on random lives; None where it does not
+    fit the world."""
     torch.manual_seed(seed)
     try:
         model = build(name, world.schema)
@@ -133,14 +135,14 @@ def trained(name: str, world: World, seed: int, quick: bool) -> WorldModel | Non
         return None
     if isinstance(model, nn.Module):
         trainer = Trainer(model, type(model).recipe(), seed)  # type: ignore[attr-defined]
-        trainer.run(Lives(world, 20 if quick else 60, 25, seed), steps=40 if quick else None)
+        trainer.run(Lives(world, episodes, 25, seed), steps=steps or None)
         model.requires_grad_(False).eval()
     return model
 
 
 @torch.no_grad()
 def imagined(model: WorldModel, world: World, arm: str, n: int, seed: int) -> list[float]:
-    """The error 10, 20 and 40 steps after the event, on rows where it makes a difference."""
+    """The error 0, 10, 20 and 40 steps after the event, on rows where it makes a difference."""
     rng = torch.Generator().manual_seed(1_000_000 + seed)
     told = parse(world.rule, world.schema)
     refined = Refined(model, [told], "always" if arm == "assimilated" else "never")
@@ -165,15 +167,17 @@ def imagined(model: WorldModel, world: World, arm: str, n: int, seed: int) -> li
 
 
 def main() -> None:
-    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), models=(str, ",".join(MODELS), "which models"))
+    args = options(__doc__ or "", seeds=(int, 3, "training seeds"), models=(str, ",".join(MODELS), "which models"),
+                   worlds=(str, "tank,corridor", "which worlds"),
+                   steps=(int, 0, "training steps (0: the model's own recipe)"))
     torch.set_num_threads(1)
     figures = Figures()
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))
-    for world in (tank(), corridor()):
+    for world in (made for made in (tank(), corridor()) if made.schema.name in args.worlds):
         for name in args.models.split(","):
             found: dict[str, list[list[float]]] = {}
             for seed in seeds:
-                if (model := trained(name, world, seed, args.quick)) is None:
+                if (model := trained(name, world, seed, 40 if args.quick else args.steps)) is None:
                     break
                 for arm in ("assimilated", "not assimilated", "observed"):
                     found.setdefault(arm, []).append(imagined(model, world, arm, 512, seed))

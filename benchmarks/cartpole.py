@@ -33,7 +33,7 @@ def main() -> None:
     margins: list[float] = []
     for seed in range(args.seed, args.seed + (1 if args.quick else args.seeds)):
         env = gym.make("CartPole-v1")
-        planner = CEM(CEMConfig(horizon=22, samples=128, elites=16, iterations=3))
+        planner = CEM(CEMConfig(horizon=44, samples=64, elites=16, iterations=3))
         agent = gedanken.Agent(env, llm=None, seed=seed, planner=planner)
         agent.learn(steps=300 if args.quick else 1_000)
         for arm in ("not told", "told"):

@@ -153,8 +153,7 @@ class Hand:
 
 
 def in_turns(calls: list[Callable[[], object]], budget: float) -> list[float]:
-    """The median processor time of each call, one after the other and again, after one to warm up; and of every turn
-    the calls' ratio to the last one is comparable."""
+    """The median processor time of each call; they take turns, after one to warm up, at least three times."""
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()
@@ -258,13 +257,16 @@ def training(figures: Figures, seeds: range, budget: float, size: str, b: int, t
 
 
 def main() -> None:
-    args = options(__doc__ or "", seeds=(int, 3, "sets of weights and rules"), budget=(float, 4.0, "seconds a figure"))
+    args = options(__doc__ or "", seeds=(int, 3, "sets of weights and rules"), budget=(float, 2.0, "seconds a figure"),
+                   parts=(str, "imagination,training", "which parts"))
     torch.set_num_threads(1)
     figures = Figures()
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))
     size, budget = ("200k", 0.5) if args.quick else ("1m", args.budget)
-    imagination(figures, seeds, budget, size, n=256 if args.quick else 1_024, horizon=5 if args.quick else 10)
-    training(figures, seeds, budget, size, 16, 16 if args.quick else 64)
+    if "imagination" in args.parts:
+        imagination(figures, seeds, budget, size, n=256 if args.quick else 1_024, horizon=5 if args.quick else 10)
+    if "training" in args.parts:
+        training(figures, seeds, budget, size, 16, 16 if args.quick else 64)
     figures.write(args.json)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import UserError, nearest
 from ..world.model import Outcome, State, begin
+from ..world.refine import carried_over
 from ..world.scenes import LEAST, Row, action_text, changes, corrections, row_of, value_text
 from .drawing import record
 
@@ -93,8 +94,10 @@ class Session:
 
     def tell(self, text: str, ask: Any = None) -> list[Told]:
         """Tell rules; they act from the next step on."""
+        before = self.agent.mind.imagining
         told = self.agent.tell(text, ask=ask)
-        self.trail = [(begin(self.agent.mind.imagining, f), f, step) for _, f, step in self.trail]
+        now = self.agent.mind.imagining
+        self.trail = [(carried_over(state, before, now), f, step) for state, f, step in self.trail]
         return told
 
     @torch.no_grad()
@@ -104,7 +107,7 @@ class Session:
             raise UserError("the episode has ended in imagination; `undo` or `reset`")
         mind, schema = self.agent.mind, self.agent.schema
         state, features, _ = self.trail[-1]
-        _, alone = mind.learned.step(begin(mind.learned, features), action)
+        _, alone = mind.learned.step(carried_over(state, mind.imagining, mind.learned), action)
         after, out = mind.imagining.step(state, action)
         features_after = {k: v.clone() for k, v in out.mode.items()}
         step = Step(

@@ -21,7 +21,7 @@ from .rules.parse import parse
 from .schema import Feature, Features, Schema
 from .trial import Trial, random_actions, random_features
 
-PROVIDED = frozenset({"reward", "end", "uncertainty", "value", "policy", "stochastic", "exact"})
+PROVIDED = frozenset({"reward", "end", "uncertainty", "value", "policy", "stochastic", "exact", "latent"})
 _METHODS = ("initial", "observe", "step", "assimilate", "decode", "loss")
 _CLOSE = 1e-3
 
@@ -147,6 +147,8 @@ def _promises(trial: Trial) -> Iterator[str]:
             yield f"`provides` {'names' if name in provides else 'does not name'} '{name}' {said}"
         elif value is not None and value.shape[:1] != (trial.rows,):
             yield f"the {name} of an Outcome is {tuple(value.shape)}: its first axis is N = {trial.rows}"
+    if "latent" in provides and not callable(getattr(trial.model, "latent", None)):
+        yield "`provides` names 'latent' and the model has no method `latent(state) -> [N, Z]`"
 
 
 def _randomness(trial: Trial) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -102,3 +102,14 @@ class Refined:
 
     def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         return self.inner.loss(batch, rng)
+
+
+def carried_over(state: State, old: WorldModel, new: WorldModel) -> State:
+    """A state of `old` as one of `new`, another refinement of the same model: the belief stays, the rules change."""
+    features, inner = old.decode(state), state.inner if isinstance(state, RefinedState) else state
+    outer: Any = new
+    while outer is not None:
+        if isinstance(outer, Refined):
+            return RefinedState(inner, features)
+        outer = getattr(outer, "inner", None)
+    return inner

@@ -132,8 +132,18 @@ class Pointed:
 
 
 @dataclass(frozen=True)
+class Pose:
+    """A pointer into a grid: the features that are its `x`, `y` and, if it turns, its `heading`."""
+
+    x: str
+    y: str
+    heading: str | None = None
+
+
+@dataclass(frozen=True)
 class Grid:
-    """Which arrays `[W, H]` share cells, and the pointer into them: `x`, `y` and, if it turns, its `heading`.
+    """Which arrays `[W, H]` share cells, and the agent's pointer into them: `x`, `y` and, if it turns, its `heading`.
+    `others` are further pointers (a second agent, a truck).
 
     `steps[k]` is the (dx, dy) of one step when the heading has its k-th value.
     """
@@ -143,6 +153,12 @@ class Grid:
     y: str
     heading: str | None = None
     steps: tuple[tuple[int, int], ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
+    others: tuple[Pose, ...] = ()
+
+    @property
+    def poses(self) -> tuple[Pose, ...]:
+        """Every pointer, the agent's first."""
+        return (Pose(self.x, self.y, self.heading), *self.others)
 
 
 Perceive = Callable[[Any, "gymnasium.Env | None"], dict[str, Any]]

@@ -156,13 +156,13 @@ class Trainer:
             self._move(torch.device("cpu"))
             if self.running is run:
                 run.weights = copy.deepcopy(self.model.state_dict())
-            self._settle(run, everything)
+            self._settle(run, source)
         return run.best if run.best_weights is not None else float("nan")
 
     def rest(self, source: Source) -> None:
         """Give the model of a run that was broken off and loaded the best weights so far, to act with meanwhile."""
-        if self.running is not None and (everything := source.everything()) is not None:
-            self._settle(self.running, everything)
+        if self.running is not None:
+            self._settle(self.running, source)
 
     def adapt(self, source: Source, steps: int, rate: float, reopen: bool) -> None:
         """Go on for a few steps at `rate` times the learning rate, without early stopping (test-time training).
@@ -270,10 +270,11 @@ class Trainer:
             run.losses = dict(zip(losses, values.tolist(), strict=True))
         return Progress(run.step, run.steps, run.losses, run.held_out, self.steps_done)
 
-    def _settle(self, run: Run, everything: Batch) -> None:
+    def _settle(self, run: Run, source: Source) -> None:
         if run.best_weights is not None:
             self.model.load_state_dict(run.best_weights)
-        self.model.settle(everything)  # type: ignore[operator]
+        if (everything := source.everything()) is not None:
+            self.model.settle(everything)  # type: ignore[operator]
 
     def _move(self, device: torch.device) -> None:
         self.model.to(device)

@@ -16,6 +16,7 @@ PLANNERS = {
     "mcts": ("mcts", "MCTS"),
     "dyna": ("dyna", "DynaQ"),
     "actor_critic": ("actor_critic", "ActorCritic"),
+    "deep_dyna": ("deep_dyna", "DeepDyna"),
 }
 """name -> (module beside this one, class)."""
 NAMES = ("auto", *PLANNERS)

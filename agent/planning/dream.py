@@ -43,22 +43,34 @@ class Dream:
 
 
 @torch.no_grad()
-def starts(model: WorldModel, batch: Batch, objective: Objective, rng: torch.Generator | None = None) -> Start:
-    """Every state of the sequences from which a real transition was made, at most B·T rows, with the belief and the
-    progress of the goals that led there."""
+def along(model: WorldModel, batch: Batch, objective: Objective, steps: int,
+          rng: torch.Generator | None) -> list[Start]:
+    """The first `steps` states of the sequences, B rows each: the belief and the progress of the goals so far."""
     features = batch.features_at(0)
     state = model.observe(model.initial(len(batch.mask)), None, features, None, rng)
-    carry = objective.start(features)
-    states, carries, steps = [state], [carry], batch.action.shape[1]
+    track = [Start(state, objective.start(features))]
     for t in range(steps - 1):
-        following = batch.features_at(t + 1)
-        state = model.observe(state, batch.action[:, t], following, None, rng)
+        carry = track[-1].carry
         if any(c.numel() for c in carry):
-            carry = advanced(objective, carry, real(batch, t))[0]
-        states.append(state)
-        carries.append(carry)
-    rows = batch.mask.T.flatten().nonzero()[:, 0]
-    return Start(tree.take(tree.concatenate(states), rows), tree.take(tree.concatenate(carries), rows))
+            carry = objective.advance(carry, real(batch, t))[0]
+        state = model.observe(state, batch.action[:, t], batch.features_at(t + 1), None, rng)
+        track.append(Start(state, carry))
+    return track
+
+
+def starts(model: WorldModel, batch: Batch, objective: Objective, rng: torch.Generator | None = None) -> Start:
+    """Every state of the sequences from which a real transition was made, at most B·T rows."""
+    track = tree.concatenate(along(model, batch, objective, batch.action.shape[1], rng))
+    return tree.take(track, batch.mask.T.flatten().nonzero()[:, 0])
+
+
+def apart(batch: Batch) -> Batch:
+    """Every transition of the sequences as a sequence of one, T·B rows, time-major."""
+    def rows(x: Tensor) -> Tensor:
+        return x.transpose(0, 1).flatten(0, 1)
+
+    pairs = {k: rows(torch.stack([v[:, :-1], v[:, 1:]], 2)) for k, v in batch.features.items()}
+    return Batch(pairs, *(rows(x)[:, None] for x in (batch.action, batch.reward, batch.terminated, batch.mask)))
 
 
 def real(batch: Batch, t: int) -> Transition:

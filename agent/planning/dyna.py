@@ -196,7 +196,7 @@ class DynaQ:
             out.uncertainty[picked], torch.ones(b), 0))
         statistics = {"states": float(len(self.learned.table) if self.learned else 0)}
         return Plan(every[chosen], every[chosen][None], torch.tensor(worth), reached,
-                    {k: torch.stack([v, following[k]]) for k, v in features.items()}, a,
+                    {k: torch.stack([v, following[k]]) for k, v in features.items()}, a * b,
                     time.perf_counter() - began, None, statistics)
 
     # --- saving ---------------------------------------------------------------------------------------------------

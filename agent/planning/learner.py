@@ -14,7 +14,7 @@ import torch
 from ...world.model import WorldModel
 from ...world.schema import Schema
 from ...world.training import Progress, Source
-from .objective import Objective
+from .objective import Carry, Objective, Transition
 
 
 @runtime_checkable
@@ -31,3 +31,12 @@ class Learner(Protocol):
 
     def load_state_dict(self, state: dict[str, Any], schema: Schema) -> None:
         """Go on from `state`, which was learned for a world of `schema`. Raises `UserError` where it was not."""
+
+
+@runtime_checkable
+class Apprentice(Protocol):
+    """A `Planner` that learns from every step as it is lived, too (Dyna)."""
+
+    def observe(self, schema: Schema, step: Transition, objective: Objective, carry: Carry,
+                rng: torch.Generator) -> None:
+        """Learn from N real transitions, from `carry` of the objective on."""

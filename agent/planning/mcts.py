@@ -98,7 +98,7 @@ class MCTS:
             if budget.seconds is not None and (time.perf_counter() - began) * (done + 1) / done > budget.seconds:
                 break
         action, policy = self._decide(trees, gumbel, rng)
-        return self._trace(model, trees, action, policy, spent + done * cost, began, {
+        return self._trace(model, trees, action, policy, trees.batch * spent + int(grown.sum()) * cost, began, {
             "simulations": float(done), "nodes": 1 + float(grown.mean()), "deepest": float(depth),
             "entropy": float(torch.special.entr(policy).sum(1).mean())})
 
@@ -164,9 +164,10 @@ class MCTS:
         sure = "stochastic" not in model.provides
         after, out = model.step(before, taken, None if sure else rng)
         seen = out.mode if sure else model.decode(after)
-        ones = torch.ones(len(rows))
+        ones, ahead = torch.ones(len(rows)), trees.depth[rows, edge[0]]
         carry, gain, reached = objective.advance(trees.carry(rows, edge[0]), Transition(
-            model.decode(before), taken, seen, out.reward, out.cont, out.feasible, out.uncertainty, ones, 0))
+            model.decode(before), taken, seen, out.reward, out.cont, out.feasible, out.uncertainty, ones, ahead))
+        gain = gain / objective.discount**ahead  # discounted on the way up
         feasible = out.feasible & gain.isfinite()
         trees.logits[rows[~feasible], edge[0, ~feasible], edge[1, ~feasible]] = -torch.inf
         actions = choices(model.schema, len(rows), self.config.samples, rng)

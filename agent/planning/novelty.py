@@ -6,9 +6,9 @@ hand is looked at before what can be reached with the key dropped in each of a h
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import math
+
+import numpy as np
 
 from ...world.schema import Features, Schema
 
@@ -24,42 +24,48 @@ class Novelty:
 
     def __init__(self, schema: Schema) -> None:
         grid = schema.grid
-        self.pose = (grid.x, grid.y, *([grid.heading] if grid.heading else [])) if grid else ()
-        self.names = [f.name for f in schema.features if f.name not in self.pose]
-        self.schema = schema
-        parts: list[int] = []
-        for name in self.names:
-            f = schema.base[name]
-            parts += [f.cardinality or BUCKETS] * int(torch.tensor(f.shape).prod())
-        pose = [schema.base[n].cardinality or 1 for n in self.pose]
-        self.pose_sizes = pose
-        sizes = torch.tensor([*parts, int(torch.tensor(pose).prod()) if pose else 1])
-        self.offsets = F.pad(sizes.cumsum(0), (1, 0))[:-1]
-        self.size = int(sizes.sum())
-        self.seen = torch.zeros(0, self.size, dtype=torch.bool)
+        pose = (grid.x, grid.y, *([grid.heading] if grid.heading else [])) if grid else ()
+        self.pose = [schema.base[n] for n in pose]
+        self.others = [f for f in schema.features if f.name not in pose]
+        sizes = [f.cardinality or BUCKETS for f in self.others for _ in range(math.prod(f.shape))]
+        sizes.append(math.prod(f.cardinality or 1 for f in self.pose))
+        lows = [f.offset for f in self.others for _ in range(math.prod(f.shape))]
+        self.sizes = np.array(sizes)
+        # Where the flag of a feature's value 0 stands.
+        self.first = np.cumsum(self.sizes) - self.sizes - np.array([*lows, 0])
+        self.unbounded = np.flatnonzero([not f.cardinality for f in self.others for _ in range(math.prod(f.shape))])
+        self.seen = np.zeros((1, int(self.sizes.sum())), bool)
         self.partitions: dict[int, int] = {}
 
-    def __call__(self, features: Features, partition: Tensor) -> Tensor:
+    def __call__(self, features: Features, partition: np.ndarray) -> np.ndarray:
         """Whether each of N states (partition keys `[N]`) shows a new value; they are remembered: `[N]` bool."""
-        keys, inverse = partition.unique(return_inverse=True)
-        for key in keys.tolist():
-            self.partitions.setdefault(key, len(self.partitions))
-        if len(self.partitions) > len(self.seen):
-            self.seen = F.pad(self.seen, (0, 0, 0, len(self.partitions) - len(self.seen)))
-        rows = torch.tensor([self.partitions[k] for k in keys.tolist()])[inverse]
-        index = self._atoms(features) + (rows * self.size)[:, None]
-        flat = self.seen.view(-1)
-        novel = ~flat[index]
+        if (partition == partition[0]).all():
+            keys, inverse = partition[:1], np.zeros(len(partition), np.int64)
+        else:
+            keys, inverse = np.unique(partition, return_inverse=True)
+        rows = np.array([self.partitions.setdefault(key, len(self.partitions)) for key in keys.tolist()])[inverse]
+        while len(self.partitions) > len(self.seen):
+            self.seen = np.concatenate([self.seen, np.zeros_like(self.seen)])
+        index = self._flags(features)
+        index += (rows * self.seen.shape[1])[:, None]
+        flat = self.seen.reshape(-1)
+        novel = ~flat[index].all(1)
         flat[index] = True
-        return novel.any(1)
+        return novel
 
-    def _atoms(self, features: Features) -> Tensor:
-        """The index of each feature's present value, `[N, atoms]`."""
-        columns = [features[n].flatten(1) if features[n].dim() > 1 else features[n][:, None] for n in self.names]
-        known = [self.schema.base[n] for n in self.names]
-        columns = [(c.long() - f.offset).remainder(f.cardinality or BUCKETS)
-                   for f, c in zip(known, columns, strict=True)]
-        pose = torch.zeros(len(next(iter(features.values()))), dtype=torch.int64)
-        for name, size in zip(self.pose, self.pose_sizes, strict=True):
-            pose = pose * size + features[name].long() - self.schema.base[name].offset
-        return torch.cat([*columns, pose[:, None]], 1) + self.offsets
+    def _flags(self, features: Features) -> np.ndarray:
+        """Where the flag of each feature's present value stands, `[N, atoms]`."""
+        n = len(next(iter(features.values())))
+        flags = np.empty((n, len(self.sizes)), np.int64)
+        at = 0
+        for f in self.others:
+            value = features[f.name].numpy().reshape(n, -1)
+            flags[:, at : at + value.shape[1]] = value
+            at += value.shape[1]
+        flags[:, at] = 0
+        for f in self.pose:
+            flags[:, at] = flags[:, at] * (f.cardinality or 1) + features[f.name].numpy() - f.offset
+        if len(self.unbounded):
+            flags[:, self.unbounded] %= BUCKETS
+        flags += self.first
+        return flags

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...world.model import Trajectory
 from ...world.schema import Features
 from ...world.steps import View
+from .subgoals import Subgoals
 
 Carry = tuple[Tensor, ...]
 _NOTHING = torch.zeros(0)
@@ -67,7 +68,8 @@ class Memoryless:
 class Objective:
     """The sum of its terms. An infeasible step costs `infeasible`, more than anything can be worth; a step that costs
     more than `unacceptable` (one that breaks a limit) reaches nothing. Where the model provides a value, it stands for
-    the return beyond the end of a trajectory, unless `bootstrap` is False."""
+    the return beyond the end of a trajectory, unless `bootstrap` is False. `subgoals` are hints for a search, and worth
+    nothing in themselves."""
 
     terms: Sequence[Term]
     discount: float = 0.99
@@ -75,6 +77,7 @@ class Objective:
     unacceptable: float = 50.0
     bootstrap: bool = True
     carried: Carry | None = None
+    subgoals: Subgoals | None = None
 
     def start(self, features: Features) -> Carry:
         """The carry at the first of N states: where the terms begin, or where they already are (`resumed`)."""

@@ -1,57 +1,72 @@
 """Best-first graph search over imagined futures, for worlds whose features and actions are discrete.
 
-Whole frontiers are expanded at once: every action of up to `batch` nodes in one imagined step. A state is recognised
-by the hash of its decoded features, so that no state is expanded twice. Nodes on whose path more rules have changed
-the world, or more of the goal is reached, go first; among these the novel ones, then the nearest. The search is
-complete: what it puts off it still comes to, if the budget lasts.
+All B problems share one frontier: every action of up to `batch` nodes of each, in one imagined step. A state is
+recognised by the hash of its decoded features, so that none is expanded twice. Nodes on whose path more rules have
+changed the world, more subgoals have held, or more of the goal is reached, go first; among these the novel ones, then
+the nearest. The search is complete: what it puts off it still comes to, if the budget lasts.
+
+With a `bound` it is A* instead (Hart et al. 1968): by steps made and at least to go, and a goal counts once nothing
+open could be nearer; where the bound never exceeds the steps that are needed, the plan is a shortest one.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...world import tree
 from ...world.fingerprint import fingerprint
 from ...world.model import State, WorldModel
-from ...world.schema import Schema
+from ...world.schema import Features, Schema
+from .frontier import BROKEN, Frontier, Nodes
+from .key_set import KeySet
 from .novelty import Novelty
-from .objective import Objective, Transition
-from .plan import Budget, Plan, rank_nan_last
+from .objective import Carry, Objective, Transition
+from .plan import Budget, Plan
+
+Bound = Callable[[Features, Carry], Tensor]
+"""(features `[N, ...]`, the objective's carry) -> at least so many steps are still needed, `[N]`."""
+
+
+MAX_ROWS = 65_536
+"""As many steps are imagined at once at most."""
+_WEIGHTS = np.random.default_rng(0).integers(-(2**62), 2**62, 4_096) * 2 + 1
+"""Of a random linear hash, modulo 2^64."""
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """`batch` nodes are expanded together; `transitions` is the default budget a plan, `depth` the longest plan.
-    `milestones` orders by what the rules and the goal have changed; without it the search is breadth-first."""
+    """`batch` nodes a problem are expanded together; `transitions` is the default budget a plan, `depth` the longest
+    plan. `milestones` orders by what the rules and the goal have changed; without it the search is breadth-first. A
+    `bound` on the steps to go makes it A*."""
 
-    batch: int = 128
+    batch: int = 32
     transitions: int = 40_000
     depth: int = 400
     milestones: bool = True
+    bound: Bound | None = None
 
 
 @dataclass
-class _Nodes:
-    """All nodes of one search, a row each; the state's rows are kept in chunks as they came."""
+class _Problems:
+    """What the search for B problems has come to so far."""
 
-    states: list[State]
-    chunk: Tensor
-    row: Tensor
-    parent: Tensor
-    action: Tensor
-    depth: Tensor
-    value: Tensor
-    milestones: Tensor  # [M, R] bool: which rules changed the world on the way here
-    broken: Tensor  # [M] bool: the way here breaks a limit
-    priority: Tensor
+    nodes: Nodes
+    frontier: Frontier
+    seen: KeySet
     novelty: Novelty
-    carry: tuple[Tensor, ...]
-    open: Tensor
+    spent: np.ndarray  # [B] imagined transitions
+    goal: np.ndarray  # [B] the best node that attains the objective, -1 where there is none yet
+    finished: np.ndarray  # [B] bool
+    actions: Tensor
+    taken: Tensor  # all actions, again and again, for as many nodes as are expanded at once
+    limit: int
 
 
 class Search:
@@ -71,223 +86,153 @@ class Search:
         return None
 
     @torch.no_grad()
-    def plan(
-        self,
-        model: WorldModel,
-        state: State,
-        objective: Objective,
-        carry: Any,
-        rng: torch.Generator,
-        budget: Budget | None = None,
-    ) -> Plan:
-        """Plan for each of the B states; sequences are padded to the longest by repeating their last action."""
-        carries = objective.start(model.decode(state))
-        plans = [
-            self._plan_one(
-                model, tree.take(state, torch.tensor([b])), objective, tuple(c[b : b + 1] for c in carries), rng, budget
-            )
-            for b in range(tree.size(state))
-        ]
-        return plans[0] if len(plans) == 1 else _stack(plans)
+    def plan(self, model: WorldModel, state: State, objective: Objective, carry: Any, rng: torch.Generator,
+             budget: Budget | None = None) -> Plan:
+        """Plan for each of the B states; the budget's transitions are for each, its seconds for all. Sequences are
+        padded to the longest by repeating their last action; `Plan.transitions` are those of all states."""
+        began, budget = time.perf_counter(), budget or Budget()
+        problems = self._begun(model, state, objective, budget.transitions or self.config.transitions)
+        batches, until = 0, began + budget.seconds if budget.seconds else float("inf")
+        while (not batches or time.perf_counter() < until) and len(chosen := self._choose(problems)):
+            for some in np.array_split(chosen, -(-len(chosen) * len(problems.actions) // MAX_ROWS)):
+                self._expand(model, objective, problems, some)
+            batches += 1
+        found = problems.goal >= 0
+        leaf = problems.goal if found.all() else np.where(found, problems.goal, self._best(problems, rng))
+        return self._traced(model, problems, leaf, began, batches, rng)
 
-    def _plan_one(
-        self,
-        model: WorldModel,
-        state: State,
-        objective: Objective,
-        progress: tuple[Tensor, ...],
-        rng: torch.Generator,
-        budget: Budget | None,
-    ) -> Plan:
-        started = time.perf_counter()
-        limit = (budget and budget.transitions) or self.config.transitions
-        until = started + budget.seconds if budget and budget.seconds else float("inf")
+    def _begun(self, model: WorldModel, state: State, objective: Objective, limit: int) -> _Problems:
+        b, features = tree.size(state), model.decode(state)
+        carry = objective.start(features)
+        nodes = Nodes((state, carry))
+        problem = np.arange(b)
+        keys = _keys(features, objective, carry, problem)
+        held = objective.subgoals(features).numpy() if objective.subgoals else np.zeros((b, 0), bool)
+        root = nodes.append((state, carry), held, problem=problem, parent=-1, action=0, depth=0, value=0.0,
+                            priority=0.0, broken=False, key=keys)
+        seen, frontier = KeySet(), Frontier(nodes, b)
+        seen.add(keys, np.zeros(b, np.int64))
+        frontier.push(root)
         actions = model.schema.all_actions()
-        nodes = self._root(model, state, progress)
-        seen = fingerprint(model.decode(state), *objective.key(nodes.carry)).sort().values
-        transitions, goal = 0, -1
-        while goal < 0 and (not transitions or transitions + len(actions) <= limit) and time.perf_counter() < until:
-            chosen = self._pop(nodes, max(1, min(self.config.batch, (limit - transitions) // len(actions))))
-            if not len(chosen):
-                break
-            transitions += len(chosen) * len(actions)
-            goal, seen = self._expand(model, objective, nodes, chosen, actions, seen)
-        leaf = goal if goal >= 0 else self._best(nodes, rng)
-        return self._trace(
-            model, state, nodes, leaf, goal >= 0, actions, transitions, time.perf_counter() - started, rng
-        )
+        most = min(self.config.batch * b, MAX_ROWS // len(actions) + 1)
+        return _Problems(nodes, frontier, seen, Novelty(model.schema), np.zeros(b, np.int64), np.full(b, -1),
+                         np.zeros(b, bool), actions, actions.repeat(most, 1), limit)
 
-    def _root(self, model: WorldModel, state: State, carry: tuple[Tensor, ...]) -> _Nodes:
-        zero = torch.zeros(1, dtype=torch.int64)
-        return _Nodes(
-            [state],
-            zero,
-            zero,
-            zero - 1,
-            zero,
-            zero,
-            torch.zeros(1),
-            torch.zeros(1, 0, dtype=torch.bool),
-            torch.zeros(1, dtype=torch.bool),
-            torch.zeros(1),
-            Novelty(model.schema),
-            carry,
-            torch.ones(1, dtype=torch.bool),
-        )
+    def _choose(self, p: _Problems) -> np.ndarray:
+        """The nodes to expand now, within each problem's budget (but one is always expanded)."""
+        each = len(p.actions)
+        allowed = np.where(p.spent == 0, max(1, p.limit // each), (p.limit - p.spent) // each)
+        p.finished |= allowed < 1
+        if self.config.bound is None:
+            p.finished |= p.goal >= 0
+        elif (p.goal >= 0).any():
+            nearer = p.frontier.least() < p.nodes["depth"][p.goal] - 0.999  # steps are whole
+            p.finished |= (p.goal >= 0) & ~nearer
+        p.frontier.drop(p.finished)
+        return p.frontier.pop(allowed.clip(0, self.config.batch))
 
-    def _pop(self, nodes: _Nodes, count: int) -> Tensor:
-        """The most promising open nodes. A way that breaks a limit is followed only when no other is left, whatever
-        it achieves."""
-        sound = nodes.open & ~nodes.broken
-        candidates = (sound if sound.any() else nodes.open).nonzero()[:, 0]
-        if not len(candidates):
-            return candidates
-        chosen = candidates[nodes.priority[candidates].topk(min(count, len(candidates)), largest=False).indices]
-        nodes.open[chosen] = False
-        return chosen
-
-    def _expand(
-        self, model: WorldModel, objective: Objective, nodes: _Nodes, chosen: Tensor, actions: Tensor, seen: Tensor
-    ) -> tuple[int, Tensor]:
-        """Imagine every action of the chosen nodes; keep the new states. Returns the goal's node or -1."""
-        m, a = len(chosen), len(actions)
-        before = _gather(nodes, chosen)
-        parents = chosen.repeat_interleave(a)
-        taken = actions.repeat(m, 1)
-        now = tree.repeat(before, a)
-        depth = nodes.depth[parents]
-        after, out = model.step(now, taken)
-        alive = torch.ones(m * a)
-        step = Transition(
-            model.decode(now), taken, out.mode, out.reward, out.cont, out.feasible, out.uncertainty, alive, 0
-        )
-        carry, gain, reached = objective.advance(tuple(c[parents] for c in nodes.carry), step)
-        value = rank_nan_last(nodes.value[parents] + gain * objective.discount**depth)
-        keys = fingerprint(out.mode, *objective.key(carry))
-        lasting = out.feasible & ((out.cont > 0.5) | reached) & (depth < self.config.depth)
-        keep = _first_of_each(keys) & ~_contains(seen, keys) & lasting
-        kept = (keep | reached & lasting).nonzero()[:, 0]
+    def _expand(self, model: WorldModel, objective: Objective, p: _Problems, chosen: np.ndarray) -> None:
+        """Imagine every action of the chosen nodes; keep the new states."""
+        nodes, a = p.nodes, len(p.actions)
+        parent = chosen.repeat(a)
+        state, own = nodes.rows(parent)
+        taken = p.taken[: len(parent)]
+        problem, depth = nodes["problem"][parent], nodes["depth"][parent] + 1
+        np.add.at(p.spent, problem, 1)
+        after, out = model.step(state, taken)
+        carry, gain, reached = objective.advance(own, Transition(
+            model.decode(state), taken, out.mode, out.reward, out.cont, out.feasible, out.uncertainty,
+            torch.ones(len(parent)), torch.from_numpy(depth - 1)))
+        gains, goes_on, at_goal = gain.double().numpy(), (out.cont > 0.5).numpy(), reached.numpy()
+        value = nodes["value"][parent] + gains
+        value[np.isnan(value)] = -np.inf  # a broken step never wins
+        lasting = np.flatnonzero(out.feasible.numpy() & (goes_on | at_goal) & (depth <= self.config.depth))
+        keys = _keys(out.mode, objective, carry, problem)
+        fresh = p.seen.add(keys[lasting], depth[lasting] if self.config.bound else np.zeros(len(lasting), np.int64))
+        kept = lasting[fresh | at_goal[lasting]]
         if not len(kept):
-            return -1, seen
-        changed = ~_contains(
-            fingerprint(model.decode(before), *objective.key(tuple(c[chosen] for c in nodes.carry))).sort().values, keys
-        )
-        milestones = nodes.milestones[parents[kept]]
-        if out.fired is not None:
-            if not milestones.shape[1]:
-                milestones = milestones.new_zeros(len(kept), out.fired.shape[1])
-                nodes.milestones = milestones.new_zeros(len(nodes.parent), out.fired.shape[1])
-            milestones = milestones | (out.fired[kept] & changed[kept, None])
-        score = milestones.sum(1) + objective.progress(tuple(c[kept] for c in carry))
-        novel = nodes.novelty(
-            {k: v[kept] for k, v in out.mode.items()}, fingerprint({"milestones": milestones, "score": score})
-        )
-        priority = depth[kept] + 1 - value[kept] + 1e3 * ~novel - (1e5 * score if self.config.milestones else 0.0)
-        broken = nodes.broken[parents[kept]] | (gain[kept] <= -objective.unacceptable)
-        first = len(nodes.parent)
-        nodes.states.append(tree.take(after, kept))
-        nodes.chunk = torch.cat([nodes.chunk, torch.full((len(kept),), len(nodes.states) - 1)])
-        nodes.row = torch.cat([nodes.row, torch.arange(len(kept))])
-        nodes.parent = torch.cat([nodes.parent, parents[kept]])
-        nodes.action = torch.cat([nodes.action, kept % a])
-        nodes.depth = torch.cat([nodes.depth, depth[kept] + 1])
-        nodes.value = torch.cat([nodes.value, value[kept]])
-        nodes.milestones = torch.cat([nodes.milestones, milestones])
-        nodes.broken = torch.cat([nodes.broken, broken])
-        nodes.priority = torch.cat([nodes.priority, priority])
-        nodes.carry = tuple(torch.cat([old, new[kept]]) for old, new in zip(nodes.carry, carry, strict=True))
-        nodes.open = torch.cat([nodes.open, (out.cont > 0.5)[kept] & ~reached[kept]])
-        seen = torch.cat([seen, keys[kept]]).sort().values
-        if reached[kept].any():
-            best = torch.where(reached[kept], value[kept], -torch.inf).argmax()
-            return first + int(best), seen
-        return -1, seen
+            return
+        rows = torch.from_numpy(kept)
+        features, carry = tree.take(out.mode, rows), tree.take(carry, rows)
+        marks = self._marked(objective, nodes, chosen[kept // a], features, out.fired, kept, keys)
+        bad = gains[kept] <= -objective.unacceptable * objective.discount ** (depth[kept] - 1)
+        broken = nodes["broken"][parent[kept]] | bad
+        priority = BROKEN * broken + self._priority(objective, p, features, carry, marks, problem[kept], depth[kept],
+                                                    value[kept])
+        new = nodes.append((tree.take(after, rows), carry), marks, problem=problem[kept], parent=parent[kept],
+                           action=kept % a, depth=depth[kept], value=value[kept], priority=priority, broken=broken,
+                           key=keys[kept])
+        p.frontier.push(new[goes_on[kept] & ~at_goal[kept]])
+        if at_goal[kept].any():
+            self._reached(p, new[at_goal[kept]])
 
-    def _best(self, nodes: _Nodes, rng: torch.Generator) -> int:
-        """Where to go when nothing was reached: the most progress, then the highest value, then at random."""
-        if len(nodes.parent) == 1:
-            return 0
-        progress = (nodes.milestones.sum(1) * (nodes.milestones.shape[1] > 0)).float()
-        chance = torch.rand(len(progress), generator=rng) * 1e-3
-        score = progress * 1e4 + nodes.value + chance
-        score[0] = -torch.inf
-        return int(score.argmax())
+    def _marked(self, objective: Objective, nodes: Nodes, parent: np.ndarray, features: Features, fired: Tensor | None,
+                kept: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """The milestones behind the kept states, `[N, R]`: of their parents, the subgoals that hold, and the rules
+        that have just changed something."""
+        subgoals = 0 if objective.subgoals is None else len(objective.subgoals)
+        if fired is not None and nodes.marks(parent).shape[1] == subgoals:
+            nodes.widen(fired.shape[1])
+        marks = nodes.marks(parent)
+        if objective.subgoals is not None:
+            marks[:, :subgoals] |= objective.subgoals(features).numpy()
+        if fired is not None:
+            changed = keys[kept] != nodes["key"][parent]
+            marks[:, subgoals:] |= fired.numpy()[kept] & changed[:, None]
+        return marks
 
-    def _trace(
-        self,
-        model: WorldModel,
-        state: State,
-        nodes: _Nodes,
-        leaf: int,
-        reached: bool,
-        actions: Tensor,
-        transitions: int,
-        seconds: float,
-        rng: torch.Generator,
-    ) -> Plan:
-        path = []
-        node = leaf
-        while node > 0:
-            path.append(node)
-            node = int(nodes.parent[node])
-        path.reverse()
-        if path:
-            sequence = actions[nodes.action[path]][:, None]
-        else:  # nothing can be done that changes anything: any action will do
-            sequence = actions[torch.randint(len(actions), (1,), generator=rng)][None]
-        states = tree.concatenate([_gather(nodes, torch.tensor([n])) for n in [0, *path]])
-        imagined = {k: v[:, None] for k, v in model.decode(states).items()}
-        value = nodes.value[leaf : leaf + 1]
-        return Plan(
-            sequence[0],
-            sequence,
-            value,
-            torch.tensor([reached]),
-            imagined,
-            transitions,
-            seconds,
-            statistics={"nodes": float(len(nodes.parent)), "depth": float(len(path))},
-        )
+    def _priority(self, objective: Objective, p: _Problems, features: Features, carry: Carry, marks: np.ndarray,
+                  problem: np.ndarray, depth: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """What is least is expanded first, `[N]`."""
+        if self.config.bound is not None:
+            return depth * (1 - 1e-6) + self.config.bound(features, carry).numpy()  # of equal ones the deeper
+        score = marks.sum(1) + objective.progress(carry).numpy()
+        hashed = marks @ _WEIGHTS[: marks.shape[1]]
+        partition = hashed + score.astype(np.int64) * _WEIGHTS[-1] + problem * _WEIGHTS[-2]
+        novel = p.novelty(features, partition)
+        return depth - value + 1e3 * ~novel - (1e5 * score if self.config.milestones else 0.0)
 
+    def _reached(self, p: _Problems, new: np.ndarray) -> None:
+        """Of nodes that attain the objective keep each problem's best: by value, or, with a bound, by steps."""
+        cost = p.nodes["depth" if self.config.bound else "value"][new] * (1 if self.config.bound else -1)
+        order = np.lexsort((cost, p.nodes["problem"][new]))
+        problem, first = np.unique(p.nodes["problem"][new][order], return_index=True)
+        best, old = new[order[first]], p.goal[problem]
+        better = old < 0
+        if self.config.bound is not None:
+            better = better | (p.nodes["depth"][best] < p.nodes["depth"][old])
+        p.goal[problem[better]] = best[better]
 
-def _gather(nodes: _Nodes, index: Tensor) -> State:
-    """The states of nodes, in the order of `index`, collected from their chunks."""
-    chunk, row = nodes.chunk[index], nodes.row[index]
-    order = chunk.argsort(stable=True)
-    parts = [tree.take(nodes.states[int(c)], row[order[chunk[order] == c]]) for c in chunk.unique()]
-    together = tree.concatenate(parts)
-    return tree.take(together, order.argsort())
+    def _best(self, p: _Problems, rng: torch.Generator) -> np.ndarray:
+        """Where to go when nothing was reached: the most progress, then the highest value, then at random, `[B]`."""
+        nodes, b = p.nodes, len(p.goal)
+        chance = torch.rand(len(nodes), generator=rng).double().numpy()
+        score = nodes.marks(np.arange(len(nodes))).sum(1) * 1e4 + nodes["value"] + chance * 1e-3
+        score[:b] = -np.inf  # the roots: to stay is no plan
+        order = np.lexsort((score, nodes["problem"]))
+        return order[np.searchsorted(nodes["problem"][order], np.arange(b), side="right") - 1]
+
+    def _traced(self, model: WorldModel, p: _Problems, leaf: np.ndarray, began: float, batches: int,
+                rng: torch.Generator) -> Plan:
+        """The plans that end in the nodes `leaf [B]`."""
+        nodes, b = p.nodes, len(leaf)
+        horizon = max(1, int(nodes["depth"][leaf].max()))
+        path, at = np.empty((horizon + 1, b), np.int64), leaf
+        for t in range(horizon, -1, -1):
+            path[t] = at
+            at = np.where(nodes["depth"][at] == t, nodes["parent"][at], at) if t else at
+        codes = nodes["action"][path[1:]]
+        still = nodes["depth"][leaf] == 0  # nothing can be done that changes anything: any action will do
+        codes[:, still] = torch.randint(len(p.actions), (int(still.sum()),), generator=rng).numpy()
+        sequence = p.actions[torch.from_numpy(codes).long()]
+        states, _ = nodes.rows(path.flatten())
+        imagined = {k: v.unflatten(0, (horizon + 1, b)) for k, v in model.decode(states).items()}
+        return Plan(sequence[0], sequence, torch.from_numpy(nodes["value"][leaf]).float(),
+                    torch.from_numpy(p.goal >= 0), imagined, int(p.spent.sum()), time.perf_counter() - began, None,
+                    {"nodes": len(nodes) / b, "depth": float(nodes["depth"][leaf].mean()), "batches": float(batches)})
 
 
-def _first_of_each(keys: Tensor) -> Tensor:
-    """True at the first occurrence of each key, `[N]`."""
-    order = keys.argsort(stable=True)
-    ordered = keys[order]
-    first = torch.ones_like(ordered, dtype=torch.bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return torch.zeros_like(first).scatter_(0, order, first)
-
-
-def _contains(ordered: Tensor, keys: Tensor) -> Tensor:
-    """Whether each key is in the sorted tensor, `[N]`."""
-    at = torch.searchsorted(ordered, keys).clamp_max(len(ordered) - 1)
-    return ordered[at] == keys
-
-
-def _stack(plans: list[Plan]) -> Plan:
-    """Several plans as one; shorter sequences repeat their last action."""
-    longest = max(len(p.sequence) for p in plans)
-
-    def pad(t: Tensor, to: int) -> Tensor:
-        return torch.cat([t, t[-1:].expand(to - len(t), *t.shape[1:])])
-
-    return Plan(
-        torch.cat([p.action for p in plans]),
-        torch.cat([pad(p.sequence, longest) for p in plans], 1),
-        torch.cat([p.value for p in plans]),
-        torch.cat([p.reached for p in plans]),
-        {k: torch.cat([pad(p.imagined[k], longest + 1) for p in plans], 1) for k in plans[0].imagined},
-        sum(p.transitions for p in plans),
-        sum(p.seconds for p in plans),
-        statistics={k: sum(p.statistics[k] for p in plans) / len(plans) for k in plans[0].statistics},
-    )
+def _keys(features: Features, objective: Objective, carry: Carry, problem: np.ndarray) -> np.ndarray:
+    """What tells states apart, of each problem by itself: `[N]`."""
+    keys = fingerprint(features, *objective.key(carry)).numpy()
+    return keys ^ (problem.astype(np.int64) * np.int64(0x9E3779B97F4A7C1))

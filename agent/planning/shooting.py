@@ -82,9 +82,10 @@ class Imagination:
         self.began, self.phase = time.perf_counter(), 0 if self.carry is None else self.carry.phase
         self.rows, self.device = tree.size(self.state), tree.leaves(self.state)[0].device
         self.particles, limit = max(c.particles, 1), self.budget.transitions
-        # Two candidates at least: a single one is no choice.
-        self.horizon = c.horizon if limit is None else max(1, min(c.horizon, limit // (2 * self.particles)))
         self.allowed = self._allowed()
+        # Two candidates at least: a single one is no choice.
+        most = c.horizon if limit is None else (limit - self.spent) // (2 * self.particles)
+        self.horizon = max(1, min(c.horizon, most))
         self.actions: Tensor
         self.value: Tensor
         self.futures: Trajectory

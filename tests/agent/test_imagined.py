@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -14,8 +16,11 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from torch import Tensor
 
-from gedanken.agent.imagined import ImaginedEnv, ImaginedSingle, action_space, observation_space
+import gedanken
+from gedanken.agent.imagined import ImaginedEnv, ImaginedSingle, Perceived
+from gedanken.agent.spaces import action_space, observation_space
 from gedanken.errors import UserError
+from gedanken.world import tree
 from gedanken.world.distributions import Normal
 from gedanken.world.model import Outcome
 from gedanken.world.models.persistence import Persistence
@@ -262,3 +267,106 @@ def test_a_learned_model_is_an_environment_too() -> None:
         seen = worlds.step(np.full(5, 2))[0]
     assert seen["x"].tolist() == [0] * 5
     assert isinstance(ImaginedSingle(told, first), gymnasium.Env)
+
+
+# --- rules told while it runs, states to begin at, the real world in the same spaces --------------------------------
+
+
+def test_a_rule_told_while_it_runs_acts_from_the_next_step() -> None:
+    worlds = env(4, num_envs=2)
+    worlds.reset(seed=0)
+    worlds.step(act("right", "left"))
+    worlds.model = model("expect x' == 2 if action == stay")
+    assert "expect x' == 2 if action == stay" in worlds.rules
+    seen, _, _, _, infos = worlds.step(act("stay", "right"))
+    assert seen["x"].tolist() == [2, 4]  # the second went on from 3
+    assert infos["fired"].shape == (2, len(worlds.rules))
+
+
+def test_what_the_agent_is_told_reaches_the_worlds_it_imagines() -> None:
+    agent = gedanken.Agent(gymnasium.make("CartPole-v1"), model="none", llm=None)
+    agent.learn(steps=20, train=False)
+    worlds = ImaginedEnv.of(agent, 3)
+    before, _ = worlds.reset(seed=0)
+    agent.tell("expect cart_position' == 1 if action == left")
+    seen = worlds.step(np.array([0, 1, 0]))[0]["cart_position"]
+    assert seen.tolist() == pytest.approx([1, before["cart_position"][1], 1], abs=0.02)
+    agent.close()
+
+
+class Counting(Persistence):
+    """Keeps a count that no feature shows, and pays it."""
+
+    def initial(self, n: int) -> dict[str, Tensor]:
+        return {**super().initial(n), "count": torch.zeros(n)}
+
+    def observe(self, state: dict[str, Tensor], action: Tensor | None, features: Mapping[str, Tensor],
+                reset: Tensor | None = None, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        return {**features, "count": state["count"]}
+
+    def step(self, state: dict[str, Tensor], action: Tensor, rng: torch.Generator | None = None
+             ) -> tuple[dict[str, Tensor], Outcome]:
+        _, out = super().step(state, action, rng)
+        return {**state, "count": state["count"] + 1}, replace(out, reward=state["count"])
+
+    def assimilate(self, state: dict[str, Tensor], features: Mapping[str, Tensor], rows: Tensor,
+                   rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        return tree.choose(rows, {**features, "count": state["count"]}, state)
+
+    def decode(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {k: v for k, v in state.items() if k != "count"}
+
+
+def test_what_is_hidden_in_a_belief_outlasts_a_rule_told_and_a_new_beginning() -> None:
+    hidden = Counting(WALK)
+    worlds = ImaginedEnv(hidden, starts(4), 2)
+    worlds.reset(seed=0)
+    worlds.step(act("stay", "stay"))
+    worlds.model = Refined(hidden, [parse("expect x' == 7 if action == burn", WALK)])
+    seen, reward, _, _, _ = worlds.step(act("burn", "stay"))
+    assert (seen["x"].tolist(), reward.tolist()) == ([7, 4], [1, 1])
+    later = worlds.state
+    worlds.reset(options={"state": tree.take(later, torch.tensor([0]))})
+    seen, reward, _, _, _ = worlds.step(act("stay", "stay"))
+    assert (seen["x"].tolist(), reward.tolist()) == ([7, 7], [2, 2])
+    with pytest.raises(UserError, match="3 rows of states for 2"):
+        worlds.reset(options={"state": tree.take(later, torch.tensor([0, 1, 0]))})
+
+
+def test_an_episode_may_begin_anew_within_the_step_that_ends_it() -> None:
+    worlds = env(8, autoreset=AutoresetMode.SAME_STEP)
+    worlds.reset(seed=0)
+    seen, reward, terminated, _, infos = worlds.step(act("right", "left", "stay"))
+    assert (seen["x"].tolist(), reward.tolist()) == ([8, 7, 8], [1, 0, 0])
+    assert terminated.tolist() == infos["_final_obs"].tolist() == [True, False, False]
+    assert infos["final_obs"][0]["x"] == 9
+    assert infos["final_obs"][1] is None
+    assert worlds.step(act("right", "left", "stay"))[1].tolist() == [1, 0, 0]
+    assert RecordEpisodeStatistics(env(8, autoreset=AutoresetMode.SAME_STEP)).reset(seed=0)
+    with pytest.raises(UserError, match="NEXT_STEP or SAME_STEP"):
+        env(8, autoreset=AutoresetMode.DISABLED)
+
+
+@pytest.mark.parametrize("id", ["CartPole-v1", "FrozenLake-v1"])
+def test_the_real_environment_has_the_spaces_of_the_imagined_one(id: str) -> None:
+    real = Perceived(gymnasium.make(id))
+    imagined = ImaginedSingle(Persistence(real.schema))
+    assert real.observation_space == imagined.observation_space
+    assert real.action_space == imagined.action_space
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_env(real, skip_render_check=True)
+
+
+def test_a_cloned_environment_is_imagined_in_too() -> None:
+    real = gymnasium.make("FrozenLake-v1")
+    simulator = gedanken.Simulator(real)
+    observation, _ = real.reset(seed=0)
+    start = simulator.schema.batch([simulator.schema.observe(observation, real)])
+    worlds = ImaginedEnv(simulator, start, 4, horizon=10)
+    worlds.action_space.seed(0)
+    worlds.reset(seed=0)
+    for _ in range(12):
+        seen = worlds.step(worlds.action_space.sample())[0]
+        assert seen in worlds.observation_space
+    check_env(ImaginedSingle(simulator, start, horizon=20), skip_render_check=True)

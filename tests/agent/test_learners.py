@@ -11,6 +11,7 @@ import torch
 import gedanken
 from gedanken.agent.packing import pack, unpack
 from gedanken.agent.planning.actor_critic import ActorCritic, ActorCriticConfig
+from gedanken.agent.planning.deep_dyna import DeepDyna, DeepDynaConfig
 from gedanken.errors import UserError
 from gedanken.world.training import Progress, TrainingConfig
 
@@ -71,6 +72,20 @@ def test_learning_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path: Pa
     b.improve()
     assert all(torch.equal(v, weights(b)[k]) for k, v in weights(a).items())
     assert torch.equal(a.mind.rng.get_state(), b.mind.rng.get_state())
+
+
+def test_deep_dyna_goes_on_after_a_restart_too(tmp_path: Path) -> None:
+    a = agent(planner=DeepDyna(DeepDynaConfig(sequences=2, length=4, steps=3, width=16)))
+    a.learn(40)
+    a.save(tmp_path / "run")
+    a.improve()
+    b = gedanken.Agent.load(tmp_path / "run", gym.make("CartPole-v1"), config=BRIEF)
+    b.improve()
+    assert isinstance(a.planner, DeepDyna)
+    assert isinstance(b.planner, DeepDyna)
+    mine, theirs = a.planner.state_dict(), b.planner.state_dict()
+    assert mine["steps_done"] == theirs["steps_done"] == 6
+    assert all(torch.equal(v, theirs["network"][k]) for k, v in mine["network"].items())
 
 
 def test_another_planner_may_be_asked_for_at_loading(tmp_path: Path) -> None:

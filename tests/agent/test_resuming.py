@@ -18,6 +18,7 @@ from safetensors import safe_open
 import gedanken
 from gedanken.agent.checkpoint import MEMORY, STATE
 from gedanken.agent.logs import Logs
+from gedanken.agent.planning.actor_critic import ActorCritic, ActorCriticConfig
 from gedanken.agent.planning.build import PLANNERS
 from gedanken.agent.planning.plan import Budget
 from gedanken.errors import UserError
@@ -54,6 +55,13 @@ def weights(of: gedanken.Agent) -> dict[str, torch.Tensor]:
     return learned.state_dict() if isinstance(learned, torch.nn.Module) else {}
 
 
+def small(planner: str) -> Any:
+    """The planner by name, or where it takes its time to learn, a small one of its kind."""
+    if planner != "actor_critic":
+        return planner
+    return ActorCritic(ActorCriticConfig(steps=3, horizon=3, sequences=2, length=3, width=8, lookahead=3))
+
+
 def stop_at(step: int) -> Any:
     def progress(p: Progress) -> None:
         if p.step == step:
@@ -62,7 +70,10 @@ def stop_at(step: int) -> Any:
     return progress
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+SLOW = {"factors": pytest.mark.slow}  # it refits its graph whenever a training ends, here four times
+
+
+@pytest.mark.parametrize("model", [pytest.param(m, marks=SLOW.get(m, ())) for m in sorted(MODELS)])
 def test_every_model_learns_on_after_a_restart_as_if_there_had_been_none(model: str, tmp_path: Path) -> None:
     env = fitting(model=model)
     whole, broken = agent(env, model=model), agent(env, model=model)
@@ -82,10 +93,10 @@ def test_every_model_learns_on_after_a_restart_as_if_there_had_been_none(model: 
     assert whole.trained_on == again.trained_on == 30
 
 
-@pytest.mark.parametrize("model", [m for m in sorted(MODELS) if m != "none"])
+@pytest.mark.parametrize("model", [pytest.param(m, marks=SLOW.get(m, ())) for m in sorted(MODELS) if m != "none"])
 def test_every_model_learns_in_half_precision(model: str) -> None:
     env = fitting(model=model)
-    if not isinstance(build(model, Schema.from_env(env)), torch.nn.Module):
+    if not isinstance(build(model, Schema.from_env(env), env), torch.nn.Module):
         pytest.skip("learns nothing")
     one = agent(env, model=model, config=replace(BRIEF, training=replace(TINY, steps=2, precision="bf16")))
     one.learn(12)
@@ -95,13 +106,13 @@ def test_every_model_learns_in_half_precision(model: str) -> None:
 @pytest.mark.parametrize("planner", sorted(PLANNERS))
 def test_every_planner_plays_on_after_a_restart_as_if_there_had_been_none(planner: str, tmp_path: Path) -> None:
     env = fitting(planner=planner)
-    whole, broken = agent(env, planner=planner), agent(env, planner=planner)
+    whole, broken = agent(env, planner=small(planner)), agent(env, planner=small(planner))
     for one in (whole, broken):
         one.learn(20)
     played = whole.run(2, seeds=[1, 2], max_steps=3).episodes
     first = broken.run(1, seeds=[1], max_steps=3).episodes
     broken.save(tmp_path)
-    again = gedanken.Agent.load(tmp_path, env, config=BRIEF, planner=planner)
+    again = gedanken.Agent.load(tmp_path, env, config=BRIEF, planner=small(planner))
     second = again.run(1, seeds=[2], max_steps=3).episodes
     assert [(e.total_reward, e.steps, e.imagined_steps) for e in played] == [
         (e.total_reward, e.steps, e.imagined_steps) for e in (*first, *second)]
@@ -124,7 +135,7 @@ def test_a_loaded_agent_acts_on_the_best_weights_of_a_training_under_way(tmp_pat
 
 def test_curves_are_written_and_go_on(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    a = agent(gym.make("CartPole-v1"), config=replace(BRIEF, training=replace(TINY, steps=20)))
+    a = agent(gym.make("CartPole-v1"), model="recurrent", config=replace(BRIEF, training=replace(TINY, steps=20)))
     for _ in range(2):
         with Logs(tmp_path) as logs:
             a.learn(60, training=logs)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
 Run = Callable[..., Any]
 
 
@@ -54,3 +56,20 @@ def test_a_mistake_in_a_script_names_its_line_and_the_way_out(gedanken: Run, sav
     assert result.exit_code == 2
     assert "standard input, 2" in result.stderr
     assert "forward" in result.stderr
+
+
+def test_a_cloned_environment_is_walked_through_and_told_on_the_way(gedanken: Run, tmp_path: Path) -> None:
+    import gedanken as package
+
+    agent = package.Agent(gymnasium.make("FrozenLake-v1"), model="simulator", llm=None)
+    agent.save(tmp_path / "lake")
+    agent.close()
+    report = tmp_path / "walk.json"
+    script = "\n".join(["down", "undo", "tell expect row' == min(row + 1, 3) and col' == col if action == down",
+                        "down", "down", ""])
+    result = gedanken("imagine", tmp_path / "lake", "--llm", "none", "--json", report, stdin=script)
+    assert result.exit_code == 0, result.output
+    steps = json.loads(report.read_text())["steps"]
+    assert [step["features"]["row"] for step in steps] == [1, 2]
+    assert [step["features"]["col"] for step in steps] == [0, 0]
+    assert all(e["how"] in ("changed", "agreed") for step in steps for e in step["rules"])

@@ -57,6 +57,14 @@ def build(model: str | WorldModel, schema: Schema, env: gymnasium.Env | None = N
     return made.sized(schema, size)
 
 
+def name_of(model: WorldModel) -> str:
+    """The name that `build` makes such a model by, with its size if it is another than usual. A model of one's own is
+    called by its class."""
+    kind = type(model).__name__
+    name = next((name for name, (_, made) in MODELS.items() if made == kind), kind.lower())
+    return f"{name}-{size}" if (size := getattr(model, "size", None)) else name
+
+
 def _suited(schema: Schema) -> str:
     if any(f.is_image for f in schema.features):
         return "rssm"

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...errors import UserError
 from .. import tree
@@ -30,8 +30,8 @@ from ..model import Batch, Outcome
 from ..schema import Feature, Features, Schema
 from ..training import TrainingConfig
 from .elimination import eliminate, eliminate_refitting
-from .layout import Layout
-from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides
+from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides, parameter_groups
+from .scaled import Scaled, bce
 from .vector_code import VectorCode
 
 
@@ -65,27 +65,24 @@ class Facts:
     codes: Tensor
 
 
-class Factors(nn.Module):
+class Factors(Scaled):
     """The model; see the module's text. Raises `UserError` for a schema of more than `most_slots` numbers."""
 
     provides = frozenset({"reward", "end", "uncertainty", "stochastic"})
-    change: Tensor
-    reward_mean: Tensor
     strides: Tensor
     owner: Tensor
     place: Tensor
 
     def __init__(self, schema: Schema, config: FactorsConfig | None = None) -> None:
-        super().__init__()
-        self.schema = schema
+        super().__init__(schema)
         self.config = c = config or FactorsConfig()
-        self.layout = layout = Layout(schema.features)
+        layout = self.layout
+        self.blind("factored model")
         if layout.reals + layout.codes > c.most_slots:
             raise UserError(
                 f"the factored model gives every number a slot, and '{schema.name}' has {layout.reals + layout.codes} "
                 f"(at most {c.most_slots}); name arrays in the schema's grid (model='slots'), or use model='recurrent'")
         self.acts = not schema.discrete_actions or len(schema.all_actions()) > c.most_actions
-        self._acts = Layout(schema.actions)
         self.code = VectorCode((*schema.features, *schema.actions) if self.acts else schema.features, c.width)
         self.register_buffer("strides", joint_strides(schema), persistent=False)
         numbers = max([3 + int(n) for n in layout.count], default=3)
@@ -97,8 +94,6 @@ class Factors(nn.Module):
         owner = torch.arange(layout.codes).repeat_interleave(layout.count)
         self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("place", torch.arange(layout.places) - layout.base[owner], persistent=False)
-        self.register_buffer("change", torch.ones(layout.reals + 1))  # the last is the reward's scale
-        self.register_buffer("reward_mean", torch.zeros(()))
 
     @staticmethod
     def recipe() -> TrainingConfig:
@@ -106,14 +101,14 @@ class Factors(nn.Module):
         return TrainingConfig(steps=1500, min_steps=900, batch=256, length=1, rate=5e-3, check_rows=1024)
 
     def parameter_groups(self) -> list[dict]:
-        """For AdamW: see `Mechanisms`."""
-        return self.mechanisms.parameter_groups(list(self.parameters()), self.config.gate_rate)
+        """For AdamW: gates and constants learn faster."""
+        return parameter_groups(self, self.config.gate_rate)
 
     # --- the seam -------------------------------------------------------------------------------------------------
 
     def initial(self, n: int) -> Facts:
         """Reals at their average, codes at their first value."""
-        return Facts(self.code.mean[: self.layout.reals].repeat(n, 1), self.layout.base.new_zeros(n, self.layout.codes))
+        return Facts(self.mean.repeat(n, 1), self.layout.base.new_zeros(n, self.layout.codes))
 
     def observe(self, state: Facts, action: Tensor | None, features: Features, reset: Tensor | None = None,
                 rng: torch.Generator | None = None) -> Facts:
@@ -129,13 +124,13 @@ class Factors(nn.Module):
         if rng is not None:
             reals = reals + std[:, :-1] * torch.empty_like(reals).normal_(generator=rng)
             odds = logits - torch.empty_like(logits).exponential_(generator=rng).log()  # Gumbel: argmax is a draw
-        codes = self._padded(odds).argmax(-1) if self.layout.codes else state.codes
+        codes = self.chosen(odds)
         features: dict[str, Distribution] = {}
         parts = (x[:, :-1].split(self.layout.real_sizes, -1) for x in (mean, std))
         for f, m, s in zip(self.layout.real, *parts, strict=True):
             features[f.name] = Normal(f, m.round().reshape(-1, *f.shape) if f.is_discrete else m.reshape(-1, *f.shape),
                                       s.reshape(-1, *f.shape))
-        uncertainty = (std[:, :-1] / (self.change[:-1] * self.config.least_std)).log().sum(-1)
+        uncertainty = (std[:, :-1] / (self.change * self.config.least_std)).log().sum(-1)
         for f, part in zip(self.layout.discrete, self.layout.split(logits), strict=True):
             features[f.name] = Categorical(f, part)
             uncertainty = uncertainty + features[f.name].entropy()
@@ -163,17 +158,9 @@ class Factors(nn.Module):
     @torch.no_grad()
     def prepare(self, everything: Batch, is_first: bool) -> None:
         """Take scales and ranges from the data; before training on more of them, open the gates a little again."""
-        now, after, action, reward, _ = self._flat(everything)
-        self.code.fit(self._read(now, action)[0], is_first)
+        super().prepare(everything, is_first)
         if not is_first:
             self.mechanisms.reopen()
-            return
-        moves = torch.cat([after.reals - now.reals, reward[:, None]], -1).std(0, correction=0)
-        usual = torch.cat([1e-2 * self.code.std[: self.layout.reals], self.change.new_tensor([0.03])])
-        # What always paid the same is predicted closely: a planner would chase the noise of a wider scale.
-        self.change.copy_(torch.where(moves > 1e-6, moves, usual))
-        self.change[-1:].clamp_min_(0.03)
-        self.reward_mean.copy_(reward.mean())
 
     def settle(self, everything: Batch) -> None:
         """When training ends, close every gate that the data do not ask for, and fix the average read."""
@@ -227,9 +214,9 @@ class Factors(nn.Module):
         out = self.mechanisms(self.code(*self._read(state, action)), self._joint(action), gates, average)
         numbers = torch.cat([out[:, :r], out[:, -2:-1]], 1)
         before = torch.cat([state.reals, self.reward_mean.expand(len(out), 1)], -1)
-        mean = before + self.change * numbers[..., 0]
+        mean = before + self._scale() * numbers[..., 0]
         mean = torch.cat([mean[:, :r].clamp(self.layout.low, self.layout.high), mean[:, r:]], -1)
-        std = self.change * (F.softplus(numbers[..., 1] - 1) + self.config.least_std)
+        std = self._scale() * (F.softplus(numbers[..., 1] - 1) + self.config.least_std)
         codes = out[:, r:r + c]
         logits = codes[:, self.owner, self.place] + self.layout.moved(state.codes, codes[..., -3:].transpose(1, 2))
         return mean, std, logits, out[:, -1, 0]
@@ -238,15 +225,19 @@ class Factors(nn.Module):
                 is_training: bool = False, blur: float = 0.0) -> Tensor:
         """What each output costs, `[N, O]` in nats, a number's to within a constant. A `blur` hides small errors."""
         mean, std, logits, end = self._predict(now, action, gates)
-        std = (std / self.change).square().add(blur**2).sqrt()
-        error = (torch.cat([after.reals, reward[:, None]], -1) - mean) / self.change
+        std = (std / self._scale()).square().add(blur**2).sqrt()
+        error = (torch.cat([after.reals, reward[:, None]], -1) - mean) / self._scale()
         numbers = 0.5 * (error / std).square() + std.log()
         if is_training:  # Seitzer et al. 2022 (arXiv 2203.09168): a sure feature shall not drown the others
             numbers = numbers * std.detach()
         codes = -self._padded(logits).log_softmax(-1).gather(-1, after.codes[..., None])[..., 0]
         # Ends are smoothed a little: a logit that may grow without bound keeps reading whatever makes it grow.
-        over = F.binary_cross_entropy_with_logits(end, ended.float().clamp(0.001, 0.999), reduction="none")
+        over = bce(end, ended.float().clamp(0.001, 0.999))
         return torch.cat([numbers[:, :-1], codes, numbers[:, -1:], over[:, None]], -1)
+
+    def _scale(self) -> Tensor:
+        """The usual change of each number a step, the reward's last: `[R + 1]`."""
+        return torch.cat([self.change, self.reward_std[None]])
 
     def _padded(self, logits: Tensor) -> Tensor:
         """Logits `[N, V]` to `[N, C, values]`, with nothing likely where a code has fewer values than another."""
@@ -256,11 +247,13 @@ class Factors(nn.Module):
         return padded
 
     def _read(self, state: Facts, action: Tensor) -> tuple[Tensor, Tensor]:
-        """The packed rows that mechanisms read: the features, and the actions where they are slots."""
+        """What mechanisms read, packed: the features, and the actions where they are slots; reals in their scale."""
+        reals, codes = self.scaled(state.reals), state.codes
         if not self.acts:
-            return state.reals, state.codes
-        reals, codes = self._acts.pack({f.name: action[:, i] for i, f in enumerate(self.schema.actions)})
-        return torch.cat([state.reals, reals], -1), torch.cat([state.codes, codes], -1)
+            return reals, codes
+        _, chosen = self.act_layout.pack({f.name: action[:, i] for i, f in enumerate(self.schema.actions)})
+        amounts = self.act(action)[:, : self.act_layout.reals]
+        return torch.cat([reals, amounts], -1), torch.cat([codes, chosen], -1)
 
     def _joint(self, action: Tensor) -> Tensor:
         """Action rows `[N, A]` to the joint action's index `[N]` (0 where actions are slots)."""

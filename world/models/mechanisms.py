@@ -60,16 +60,14 @@ class Mechanisms(nn.Module):
         """What `reads [N, R, D]` write under the joint action `[N]`, through `gates [A, O, R]`: `[N, O, K]`."""
         n, r, d = reads.shape
         average = reads.detach().mean(0) if average is None else average
-        gated = (reads - average)[:, None] * gates[action][..., None]  # [N, O, R, D]
-        gated = gated.view(n, -1, r * d).transpose(0, 1)
-        hidden = torch.bmm(gated, self.first) + self.of_action.index_select(0, action).transpose(0, 1)
+        if len(gates) == 1:  # gates that all rows share gate the weights
+            first = self.first * gates[0].repeat_interleave(d, 1)[..., None]
+            hidden = torch.matmul((reads - average).view(n, r * d), first)  # [O, N, H]
+        else:
+            gated = (reads - average)[:, None] * gates[action][..., None]  # [N, O, R, D]
+            hidden = torch.bmm(gated.view(n, -1, r * d).transpose(0, 1), self.first)
+        hidden = hidden + self.of_action.index_select(0, action).transpose(0, 1)
         return torch.bmm(F.silu(hidden), self.second).transpose(0, 1) + self.bias[action]
-
-    def parameter_groups(self, others: Sequence[nn.Parameter], gate_rate: float) -> list[dict]:
-        """For AdamW: weights (and the `others`) at the base rate, gates and constants at `gate_rate` times that."""
-        fast = [*self.gates.parameters(), self.bias]
-        slow = [p for p in others if all(p is not q for q in fast)]
-        return [{"params": slow, "rate": 1.0}, {"params": fast, "rate": gate_rate, "weight_decay": 0.0}]
 
     @torch.no_grad()
     def reopen(self) -> None:
@@ -90,6 +88,14 @@ class Mechanisms(nn.Module):
             for action, outputs in zip(actions, opened, strict=True)
             for (effect, features), reads in zip(effects, outputs, strict=True)
         )
+
+
+def parameter_groups(model: nn.Module, gate_rate: float) -> list[dict]:
+    """For AdamW: weights at the base rate; gates and constants of all `Mechanisms` in the model at `gate_rate` times
+    that, without decay."""
+    fast = [p for part in model.modules() if isinstance(part, Mechanisms) for p in (part.gates.log_alpha, part.bias)]
+    slow = [p for p in model.parameters() if all(p is not q for q in fast)]
+    return [{"params": slow, "rate": 1.0}, {"params": fast, "rate": gate_rate, "weight_decay": 0.0}]
 
 
 def joint_names(schema: Schema) -> list[str]:

@@ -32,8 +32,8 @@ class AdvisedState:
 
 
 class Advised:
-    """`model` with the value and, for discrete actions, the logits of all joint actions `[N, M]` (in the order of
-    `Schema.all_actions`) of every imagined next state, under `objective`."""
+    """`model` with the value of every imagined next state under `objective` and, for discrete actions, what the policy
+    would do there (`Outcome.value`, `Outcome.action_logits`)."""
 
     def __init__(self, model: WorldModel, advisor: ActorCritic, objective: Objective) -> None:
         self.inner, self.advisor, self.objective = model, advisor, objective
@@ -49,7 +49,8 @@ class Advised:
         return self.advisor.policy(self.inner, state.inner, state.carry)
 
     def advice(self, state: AdvisedState) -> tuple[Tensor, Tensor | None]:
-        """The values `[N]` and the action logits `[N, M]` (None for continuous actions) of N states."""
+        """The values `[N]` of N states, and the logits of all joint actions `[N, M]` in the order of
+        `Schema.all_actions` (None for continuous ones)."""
         logits = self.policy(state).joint() if self.schema.discrete_actions else None
         return self.advisor.values(self.inner, state.inner, state.carry), logits
 

@@ -36,7 +36,7 @@ class ActorCriticConfig:
     slow_rate: float = 0.1  # by which the slow critic follows
     slow_weight: float = 0.3  # of the regulariser towards it
     infeasible: float = 10.0  # cost of a choice that must not be executed
-    lookahead: int = 10  # imagined steps of a plan
+    lookahead: int = 1  # imagined steps of a plan: one shows whether the action may be taken
     greedy: bool = False  # plans take the likeliest action; otherwise one is drawn, which explores
 
 

@@ -12,10 +12,8 @@ replayed rewards.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -27,16 +25,14 @@ from ....world.model import State, WorldModel
 from ....world.schema import Schema
 from ....world.training import Progress, Source
 from ..dream import dream, starts
+from ..look import look
 from ..networks import follow, step
-from ..objective import Objective, Transition
-from ..plan import Budget, Plan, rank_nan_last
+from ..objective import Carry, Objective
+from ..plan import Budget, Plan
 from ..reader import Reader
 from .learning import ActorCriticConfig, Networks, losses
 from .policy import Actions, Choice, Policy
 from .returns import ReturnScale
-
-_TRIED = 64
-"""How many other actions are tried where the policy's own must not be taken."""
 
 
 @dataclass
@@ -143,66 +139,32 @@ class ActorCritic:
         likeliest future under the likeliest actions, `lookahead` steps as far as the budget allows.
 
         An action that must not be taken is replaced by the likeliest one that may, where there is any."""
-        budget, began = budget or Budget(), time.perf_counter()
         if reason := self.unfit(model.schema):
             raise UserError(reason)
         actions = self.learned.networks.actions if self.learned else Actions(model.schema)
-        horizon = max(1, min(self.config.lookahead, budget.transitions or self.config.lookahead))
-        features = model.decode(state)
-        own, imagined, sequence = objective.start(features), [features], []
-        alive = torch.ones(tree.size(state))
-        reached, tried = alive < 0, 0
-        value = self.values(model, state, own)
-        for t in range(horizon):
-            policy = self.policy(model, state, own)
-            greedy = t > 0 or (self.config.greedy and self.learned is not None)
-            action = actions.row(policy.mode() if greedy else policy.sample(rng))
-            after, out = model.step(state, action)
-            if t == 0 and not bool(out.feasible.all()):
-                action, tried = _allowed(model, state, action, out.feasible, policy, actions, rng)
-                after, out = model.step(state, action)
-            following = model.decode(after)
-            own, _, here = objective.advance(own, Transition(
-                features, action, following, out.reward, out.cont, out.feasible, out.uncertainty, alive, t))
-            state, features, alive, reached = after, following, alive * out.cont, reached | here
-            sequence.append(action)
-            imagined.append(following)
-            if budget.seconds is not None and time.perf_counter() - began > budget.seconds:
-                break
-        statistics = {"steps_done": float(self.learned.steps_done if self.learned else 0), "tried": float(tried)}
-        return Plan(sequence[0], torch.stack(sequence), rank_nan_last(value), reached,
-                    {k: torch.stack([f[k] for f in imagined]) for k in features},
-                    len(sequence) * len(alive) + tried, time.perf_counter() - began, None, statistics)
 
-    def policy(self, model: WorldModel, state: State, carry: tuple[Tensor, ...]) -> Policy:
+        def act(state: State, carry: Carry, t: int) -> Tensor:
+            policy = self.policy(model, state, carry)
+            greedy = t > 0 or (self.config.greedy and self.learned is not None)
+            return actions.row(policy.mode() if greedy else policy.sample(rng))
+
+        def others(state: State, carry: Carry) -> tuple[Tensor, Tensor]:
+            return actions.alternatives(self.policy(model, state, carry), rng)
+
+        value = self.values(model, state, objective.start(model.decode(state)))
+        plan = look(model, state, objective, act, others, value, self.config.lookahead, budget)
+        done = self.learned.steps_done if self.learned else 0
+        return replace(plan, statistics=plan.statistics | {"steps_done": float(done)})
+
+    def policy(self, model: WorldModel, state: State, carry: Carry) -> Policy:
         """What it would do in each of N states of `model`, with the objective at `carry`; uniform before it learned."""
         if self.learned is None:
             actions = Actions(model.schema)
             return actions.policy(torch.zeros(tree.size(state), actions.parameters))
         return self.learned.networks.policy(self.learned.networks.reader.read(model, state, carry))
 
-    def values(self, model: WorldModel, state: State, carry: tuple[Tensor, ...]) -> Tensor:
+    def values(self, model: WorldModel, state: State, carry: Carry) -> Tensor:
         """What each of N states is worth under the policy, `[N]`; 0 before it learned."""
         if self.learned is None:
             return torch.zeros(tree.size(state))
         return self.learned.networks.value(self.learned.networks.reader.read(model, state, carry))
-
-
-def _allowed(model: WorldModel, state: State, action: Tensor, feasible: Tensor, policy: Policy, actions: Actions,
-             rng: torch.Generator) -> tuple[Tensor, int]:
-    """`action [B, A]` with those that are not `feasible [B]` replaced by the likeliest feasible ones of some others,
-    all in one imagined step; and how many were tried. Where none is, it stays."""
-    bad = (~feasible).nonzero()[:, 0]
-    lists = actions.schema.discrete_actions and math.prod(actions.counts) <= _TRIED
-    every = actions.schema.all_actions() if lists else action[:0]
-    here: Policy = tree.repeat(tree.take(policy, bad), len(every) if lists else _TRIED)
-    drawn = Choice(every.repeat(len(bad), 1), here.mean) if lists else here.sample(rng)
-    rows = actions.row(drawn)
-    _, out = model.step(tree.repeat(tree.take(state, bad), len(rows) // len(bad)), rows)
-    odds = here.log_prob(drawn).masked_fill(~out.feasible, -torch.inf).view(len(bad), -1)
-    best = odds.max(1)
-    chosen = rows.view(len(bad), -1, rows.shape[1])[torch.arange(len(bad)), best.indices]
-    found = best.values.isfinite()
-    replaced = action.clone()
-    replaced[bad[found]] = chosen[found]
-    return replaced, len(rows)

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ....world import tree
 from ....world.models.layout import Layout
 from ....world.schema import Schema
 
@@ -107,6 +108,16 @@ class Actions:
         out[..., discrete] = choice.codes.to(out)
         out[..., real] = self._middle + self._half * choice.reals
         return self.schema.clamp(out.to(self.schema.action_dtype))
+
+    def alternatives(self, policy: Policy, rng: torch.Generator, most: int = 64) -> tuple[Tensor, Tensor]:
+        """All joint actions where there are at most `most`, else so many draws, for each of N rows `[N, K, A]`; and
+        their log-probabilities `[N, K]`."""
+        n = len(policy.mean)
+        lists = self.schema.discrete_actions and math.prod(self.counts) <= most
+        every = self.schema.all_actions() if lists else None
+        many = tree.repeat(policy, most if every is None else len(every))
+        drawn = many.sample(rng) if every is None else Choice(every.repeat(n, 1), many.mean)
+        return self.row(drawn).view(n, -1, len(self.schema.actions)), many.log_prob(drawn).view(n, -1)
 
     @cached_property
     def _columns(self) -> tuple[list[int], list[int]]:

@@ -95,6 +95,32 @@ class Tuning(Exact):
         return dict(state), reward, torch.zeros_like(u)
 
 
+class Secret(Tuning):
+    """Tuning to a number that no feature shows: it is drawn when observed, and only the latent knows it."""
+
+    provides = frozenset({"reward", "end", "latent"})
+
+    def initial(self, n: int) -> dict[str, Tensor]:
+        return super().initial(n) | {"secret": torch.zeros(n)}
+
+    def observe(self, state: Features, action: Tensor | None, features: Features, reset: Tensor | None = None,
+                rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        return dict(features) | {"secret": torch.rand(len(features["x"]), generator=rng)}
+
+    def assimilate(self, state: Features, features: Features, rows: Tensor,
+                   rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        return dict(state)
+
+    def decode(self, state: Features) -> dict[str, Tensor]:
+        return {"x": state["x"]}
+
+    def latent(self, state: Features) -> Tensor:
+        return state["secret"][:, None]
+
+    def move(self, state: Features, action: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        return dict(state), 1 - (action[:, 0] - state["secret"]).abs(), torch.zeros(len(action))
+
+
 class Lives:
     """Replay (`Source`) of random lives in an exact world: `count` sequences of `length` transitions."""
 

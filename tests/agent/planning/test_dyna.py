@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
 
+import gedanken
 from gedanken.agent.planning.dyna import DynaConfig, DynaQ
 from gedanken.agent.planning.objective import Objective, Return, Transition
 from gedanken.agent.planning.plan import Plan
@@ -160,3 +162,28 @@ def test_worlds_and_states_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserError, match="no state of Dyna-Q"):
         DynaQ().load_state_dict(dyna.state_dict(), Schema(
             "other", (Feature("y", "boolean"),), WORLD.actions, lambda o, e: {}, lambda a: a))
+
+
+def test_an_agent_learns_from_every_step() -> None:
+    class Line(gym.Env):
+        observation_space, action_space = gym.spaces.Discrete(7), gym.spaces.Discrete(2)
+
+        def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[int, dict]:
+            super().reset(seed=seed)
+            self.x = 0
+            return self.x, {}
+
+        def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
+            self.x = min(self.x + 1, 6) if action else max(self.x - 1, 0)
+            return self.x, float(self.x == 6), self.x == 6, False, {}
+
+    schema = Schema("line", WORLD.features, WORLD.actions, lambda o, e: {"x": o}, lambda a: int(a[0]))
+    agent = gedanken.Agent(Line(), llm=None, model="none", schema=schema, seed=1,
+                           planner=DynaQ(DynaConfig(updates=20)))
+    agent.tell("\n".join(RULES[:2]))
+    agent.run(4, seeds=[0, 1, 2, 3], unseen=False, max_steps=300)
+    assert agent.planner.learned is not None
+    assert len(agent.planner.learned.table) == 7
+    agent.planner.config = DynaConfig(epsilon=0.0)
+    played = agent.run(1, seeds=[4], unseen=False, max_steps=50)
+    assert played.summary()["mean_steps"] == 6

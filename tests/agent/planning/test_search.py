@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from gedanken.agent.goals import Goal, Limit
 from gedanken.agent.planning.objective import Objective, Return
 from gedanken.agent.planning.plan import Budget, Plan
 from gedanken.agent.planning.search import Search, SearchConfig
+from gedanken.agent.planning.subgoals import Subgoals
 from gedanken.world.model import begin
 from gedanken.world.models.persistence import Persistence
 from gedanken.world.refine import Refined
@@ -217,3 +219,67 @@ def test_numbers_without_bounds_are_searched_too() -> None:
                                                         objective, None, torch.Generator().manual_seed(0))
     assert found.reached.item()
     assert found.imagined["n"][-1].item() == 22
+
+
+def test_several_states_are_planned_for_as_each_by_itself() -> None:
+    places = [(0, 0), (2, 2), (6, 5), (1, 6), (4, 0)]
+    rows = [start(*place) for place in places]
+    every = {k: torch.cat([r[k] for r in rows]) for k in rows[0]}
+    objective, config, budget = goal("achieve bell and x == 0 and y == 0"), SearchConfig(batch=4), Budget(3_000)
+    together = plan(objective, now=every, config=config, budget=budget)
+    spent = 0
+    for b, row in enumerate(rows):
+        alone = plan(objective, now=row, config=config, budget=budget)
+        assert together.reached[b] == alone.reached[0]
+        assert together.sequence[: len(alone.sequence), b].tolist() == alone.sequence[:, 0].tolist()
+        assert together.value[b].item() == pytest.approx(alone.value.item())
+        spent += alone.transitions
+    assert together.transitions == spent
+
+
+def test_a_state_whose_budget_is_over_does_not_hold_up_the_others() -> None:
+    now = {k: torch.cat([a, b]) for (k, a), b in zip(start(0, 0).items(), start(6, 4).values(), strict=True)}
+    found = plan(goal("achieve x == 6 and y == 3"), now=now, budget=Budget(transitions=40))
+    assert found.reached.tolist() == [False, True]
+    assert found.transitions <= 80
+
+
+def away(features: dict[str, Tensor], carry: tuple[Tensor, ...]) -> Tensor:
+    """Steps to (2, 6) as if there were no walls."""
+    return (features["x"] - 2).abs().float() + (features["y"] - 6).abs()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 32])
+def test_with_a_bound_that_never_exceeds_the_truth_the_plan_is_a_shortest_one(batch: int) -> None:
+    for x, y in ((0, 0), (6, 3), (2, 2), (4, 0)):
+        found = plan(goal("achieve x == 2 and y == 6"), now=start(x, y), config=SearchConfig(batch=batch, bound=away))
+        assert found.reached.item()
+        assert len(found.sequence) == distance(x, y, (2, 6))
+
+
+def test_a_bound_saves_expansions_and_finds_shorter_ways_to_known_states() -> None:
+    free = start(0, 3, ("." * SIZE,) * SIZE)
+    objective = goal("achieve x == 2 and y == 6")
+    blind = plan(objective, now=free, config=SearchConfig(batch=1, milestones=False))
+    guided = plan(objective, now=free, config=SearchConfig(batch=1, bound=away))
+    assert len(guided.sequence) == len(blind.sequence) == 5
+    assert guided.transitions < blind.transitions / 2
+
+    def crooked(features: dict[str, Tensor], carry: tuple[Tensor, ...]) -> Tensor:  # admissible, not consistent
+        return away(features, carry) * ((features["x"] + features["y"]) % 3 == 0)
+
+    for x, y in ((0, 0), (6, 3), (6, 0)):
+        found = plan(objective, now=start(x, y, ("." * SIZE,) * SIZE), config=SearchConfig(batch=1, bound=crooked))
+        assert len(found.sequence) == abs(x - 2) + abs(y - 6)
+
+
+def test_subgoals_chained_from_the_rules_lead_the_search() -> None:
+    wanted = parse("achieve bell and x == 0 and y == 0", WORLD).statement
+    objective = goal("achieve bell and x == 0 and y == 0")
+    subgoals = Subgoals.of(WORLD, [parse(RULES[-1], WORLD)], wanted.milestones)  # type: ignore[union-attr]
+    assert subgoals is not None
+    led = plan(replace(objective, subgoals=subgoals), config=SearchConfig(batch=1))
+    blind = plan(objective, config=SearchConfig(batch=1))
+    assert led.reached.item()
+    assert len(led.sequence) == len(blind.sequence)
+    assert led.transitions <= blind.transitions

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from gedanken.errors import UserError
-from gedanken.world import tree
 from gedanken.world.model import Batch, WorldModel, begin, rollout
 from gedanken.world.models.build import build
 from gedanken.world.models.factors import Factors, FactorsConfig
 from gedanken.world.models.mechanisms import Causal, Mechanism
 from gedanken.world.schema import Feature, Schema
-from gedanken.world.training import Trainer, TrainingConfig
 
 torch.set_num_threads(1)
 KETTLE = Schema(
@@ -47,36 +45,22 @@ def following(now: dict[str, Tensor], action: Tensor, rng: torch.Generator) -> t
     return after, pours.float(), (action == 1) & (now["lid"] == 2)
 
 
-def data(n: int, seed: int) -> Batch:
+def lived(n: int, seed: int) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor], Tensor, Tensor]:
     rng = torch.Generator().manual_seed(seed)
     now, action = states(n, rng), torch.randint(3, (n,), generator=rng)
-    after, reward, ended = following(now, action, rng)
-    return Batch({k: torch.stack([now[k], after[k]], 1) for k in now}, action[:, None, None], reward[:, None],
-                 ended[:, None], torch.ones(n, 1, dtype=torch.bool))
+    return now, action, *following(now, action, rng)
 
 
-@dataclass
-class Rows:
-    rows: Batch
-
-    def batch(self, size: int, length: int, rng: torch.Generator, held_out: bool = False) -> Batch:
-        return tree.take(self.rows, torch.randint(len(self.rows.action), (size,), generator=rng))
-
-    def everything(self) -> Batch:
-        return self.rows
-
-
-@cache
-def trained() -> Factors:
+@pytest.fixture(scope="module")
+def trained(train: Callable[..., Any], single: Callable[..., Batch]) -> Factors:
     torch.manual_seed(0)
-    model = Factors(KETTLE, FactorsConfig(refit_steps=30))
-    Trainer(model, TrainingConfig(batch=128, length=1, rate=1e-2, check_every=1000)).run(Rows(data(3000, 0)), steps=300)
+    model: Factors = train(Factors(KETTLE, FactorsConfig(refit_steps=30)), single(*lived(3000, 0)), 300)
     return model
 
 
-@cache
-def causes() -> dict[tuple[str, str], set[str]]:
-    return {(m.action, m.effect): set(m.causes) for m in trained().reads()}
+@pytest.fixture(scope="module")
+def causes(trained: Factors) -> dict[tuple[str, str], set[str]]:
+    return {(m.action, m.effect): set(m.causes) for m in trained.reads()}
 
 
 # --- structure, untrained ---
@@ -99,8 +83,8 @@ def test_what_is_observed_or_corrected_is_decoded_again() -> None:
         assert value.dtype == KETTLE.base[name].dtype
 
 
-def test_rows_are_independent() -> None:
-    model, now = trained(), states(8, torch.Generator().manual_seed(1))
+def test_rows_are_independent(trained: Factors) -> None:
+    model, now = trained, states(8, torch.Generator().manual_seed(1))
     action = torch.arange(8)[:, None] % 3
     _, together = model.step(begin(model, now), action)
     for i in range(8):
@@ -109,8 +93,8 @@ def test_rows_are_independent() -> None:
         assert all(torch.allclose(together.mode[k][i].float(), alone.mode[k][0].float(), atol=1e-5) for k in now)
 
 
-def test_a_future_has_the_types_and_shapes_of_the_schema_and_repeats_with_its_seed() -> None:
-    model, now = trained(), states(5, torch.Generator().manual_seed(2))
+def test_a_future_has_the_types_and_shapes_of_the_schema_and_repeats_with_its_seed(trained: Factors) -> None:
+    model, now = trained, states(5, torch.Generator().manual_seed(2))
     action = torch.ones(4, 5, 1, dtype=torch.int64)
     futures = [rollout(model, begin(model, now), action, rng=torch.Generator().manual_seed(3)) for _ in range(2)]
     for f in KETTLE.features:
@@ -146,8 +130,8 @@ def test_an_image_is_refused_with_the_way_out() -> None:
         Factors(sky)
 
 
-def test_padded_steps_cost_nothing() -> None:
-    model, batch = Factors(KETTLE), data(16, 0)
+def test_padded_steps_cost_nothing(single: Callable[..., Batch]) -> None:
+    model, batch = Factors(KETTLE), single(*lived(16, 0))
     batch.mask[8:] = False
     first = model.loss(batch)
     batch.reward[8:] = 99.0
@@ -156,8 +140,8 @@ def test_padded_steps_cost_nothing() -> None:
 
 # --- learned ---
 
-def test_it_finds_what_causes_what() -> None:
-    found = causes()
+def test_it_finds_what_causes_what(causes: dict[tuple[str, str], set[str]]) -> None:
+    found = causes
     assert found["warm", "heat"] == {"heat", "plugged"}
     assert found["wait", "heat"] == {"heat"}
     assert {"lid"} <= found["pour", "cups"] <= {"lid", "cups"}
@@ -166,18 +150,18 @@ def test_it_finds_what_causes_what() -> None:
     assert (found["warm", "end"], found["wait", "end"]) == ({"lid"}, set())
 
 
-def test_what_only_goes_along_is_read_by_nothing_else() -> None:
-    assert not [k for k, seen in causes().items() if "steam" in seen and k[1] != "steam"]
+def test_what_only_goes_along_is_read_by_nothing_else(causes: dict[tuple[str, str], set[str]]) -> None:
+    assert not [k for k, seen in causes.items() if "steam" in seen and k[1] != "steam"]
 
 
-def test_the_graph_names_the_features_that_an_effect_writes() -> None:
-    graph = trained().reads()
+def test_the_graph_names_the_features_that_an_effect_writes(trained: Factors) -> None:
+    graph = trained.reads()
     assert Mechanism("wait", "heat", ("heat",), ("heat",)) in graph
     assert {m.features for m in graph if m.effect in ("pair[1]", "reward")} == {("pair",), ()}
 
 
-def test_its_belief_has_the_probabilities_of_the_world() -> None:
-    model, rng = trained(), torch.Generator().manual_seed(7)
+def test_its_belief_has_the_probabilities_of_the_world(trained: Factors) -> None:
+    model, rng = trained, torch.Generator().manual_seed(7)
     now = states(3000, rng)
     now["lid"][:] = 0
     now["cups"].clamp_(max=3)
@@ -192,8 +176,10 @@ def test_its_belief_has_the_probabilities_of_the_world() -> None:
     assert 0.6 < float(inside) < 0.78  # 0.68 of a normal lies within one standard deviation
 
 
-def test_training_again_on_the_same_data_keeps_the_arrows() -> None:
-    model = copy.deepcopy(trained())
-    model.settle(data(3000, 0))
+def test_training_again_on_the_same_data_keeps_the_arrows(
+    trained: Factors, causes: dict[tuple[str, str], set[str]], single: Callable[..., Batch]
+) -> None:
+    model = copy.deepcopy(trained)
+    model.settle(single(*lived(3000, 0)))
     again = {(m.action, m.effect): set(m.causes) for m in model.reads()}
-    assert all(again[k] <= v for k, v in causes().items())
+    assert all(again[k] <= v for k, v in causes.items())

@@ -389,3 +389,13 @@ def test_without_an_environment_there_is_nothing_to_clone() -> None:
 
     with pytest.raises(UserError, match="imagines with clones of an environment"):
         build("simulator", Schema.from_env(gym.make("CartPole-v1")))
+
+
+def test_it_says_that_it_is_random_where_it_is() -> None:
+    assert "stochastic" in Simulator(gym.make("FrozenLake-v1")).provides
+    assert "stochastic" not in Simulator(gym.make("CartPole-v1")).provides
+    env = gym.make("Blackjack-v1")
+    env.reset(seed=3)
+    before = env.unwrapped.np_random.bit_generator.state
+    assert "stochastic" in Simulator(env).provides
+    assert env.unwrapped.np_random.bit_generator.state == before

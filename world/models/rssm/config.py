@@ -38,7 +38,7 @@ SIZES = {
 """About so many parameters in a world of a handful of features; images and large grids add their own."""
 
 
-def size(name: str) -> RSSMConfig:
+def config_of(name: str) -> RSSMConfig:
     """The configuration called `name`; raises `UserError` for one there is not."""
     if name not in SIZES:
         raise UserError(f"the recurrent state space model has no size '{name}'; choose one of {', '.join(SIZES)}")

@@ -93,5 +93,5 @@ class Dynamics(nn.Module):
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent by way of the sigmoid, which is five times faster on a CPU; exact to 1e-7."""
+    """The hyperbolic tangent by way of the sigmoid, which is four times faster on a CPU; exact to 1e-7."""
     return 2 * (2 * x).sigmoid() - 1

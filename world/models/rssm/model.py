@@ -29,7 +29,7 @@ from ...schema import Features, Schema
 from ...training import TrainingConfig
 from ...twohot import symlog
 from ..scaled import Scaled
-from .config import RSSMConfig, size
+from .config import SIZES, RSSMConfig, config_of
 from .dynamics import Dynamics
 from .heads import Heads, moved
 from .images import ImageDecoder, ImageEncoder, check
@@ -52,7 +52,7 @@ class Belief:
 class RSSM(Scaled):
     """The model; see the module's text. Raises `UserError` for images of an unsupported shape."""
 
-    provides = frozenset({"reward", "end", "uncertainty", "stochastic"})
+    provides = frozenset({"reward", "end", "uncertainty", "stochastic", "latent"})
 
     def __init__(self, schema: Schema, config: RSSMConfig | None = None) -> None:
         super().__init__(schema)
@@ -69,7 +69,12 @@ class RSSM(Scaled):
     @classmethod
     def sized(cls, schema: Schema, name: str) -> RSSM:
         """The model at the size called `name` ("200k", "1m", "4m", "12m"); `UserError` for another one."""
-        return cls(schema, size(name))
+        return cls(schema, config_of(name))
+
+    @property
+    def size(self) -> str | None:
+        """The name of this size; None for one that has no name."""
+        return next((name for name, config in SIZES.items() if config == self.config), None)
 
     @staticmethod
     def recipe() -> TrainingConfig:
@@ -124,19 +129,20 @@ class RSSM(Scaled):
 
     @torch.no_grad()
     def assimilate(self, state: Belief, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> Belief:
-        """The posterior given `features` at the step the state stands for. Only rows that differ from what they stood
-        for change; on them the features are replaced, `deter` stays, and of the latents only those change that the
-        difference says something of (`coupled`): what is hidden and unrelated is kept."""
-        told = replace(state, **self._features(features))
-        rows = rows & _differs(told, state)
-        at = rows.nonzero()[:, 0]
-        if len(at) == 0:
-            return state
-        new = tree.choose(rows, told, state) if len(at) < len(rows) else told
+        """On `rows` the state stands for `features` from now on, and the next step starts from them; `deter` and the
+        latents stay, so that what is hidden is kept. Only images, which have no other way into the next step, condition
+        the latents: of these the fewest change that make them draws of the posterior (`coupled`)."""
+        told = self._features(features)
+        kept = {k: getattr(state, k) for k in told}
+        new = replace(state, **tree.choose(rows, told, kept))
+        if not self.images:
+            return new
+        at = (rows & _differ(new.images, state.images)).nonzero()[:, 0]
         read = self.dynamics.posterior_read(state.deter[at])
-        old_probs, new_probs = (self.dynamics.conditioned(read, self._tokens(
-            self._seen(b.reals[at]), b.codes[at], {k: v[at] for k, v in b.images.items()})) for b in (state, told))
-        return replace(new, stoch=state.stoch.index_copy(0, at, coupled(state.stoch[at], old_probs, new_probs, rng)))
+        before, after = (
+            self.dynamics.conditioned(read, self._tokens(self._seen(b.reals), b.codes, b.images))
+            for b in (tree.take(state, at), tree.take(new, at)))
+        return replace(new, stoch=state.stoch.index_copy(0, at, coupled(state.stoch[at], before, after, rng)))
 
     def decode(self, state: Belief) -> dict[str, Tensor]:
         """The features the state stands for: exactly those observed or assimilated last, else the imagined ones."""
@@ -246,7 +252,6 @@ def _entropy(logits: Tensor) -> Tensor:
     return -(logp.exp() * logp).flatten(1).sum(1)
 
 
-def _differs(a: Belief, b: Belief) -> Tensor:
-    """Rows whose features differ, `[N]`."""
-    pairs = [(a.reals, b.reals), (a.codes, b.codes), *((a.images[k], b.images[k]) for k in a.images)]
-    return torch.stack([(x != y).flatten(1).any(1) for x, y in pairs]).any(0)
+def _differ(a: Features, b: Features) -> Tensor:
+    """Rows on which images differ, `[N]`."""
+    return torch.stack([(a[k] != b[k]).flatten(1).any(1) for k in a]).any(0)

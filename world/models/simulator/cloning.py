@@ -32,7 +32,8 @@ _CONSTANTS: dict[str, frozenset[str]] = {
 _STATIC = frozenset({"Wall", "Floor", "Goal", "Lava"})
 """MiniGrid's objects that never change: all clones of a grid share them."""
 _DRAWING = ("pygame", "mujoco.renderer", "gymnasium.envs.mujoco.mujoco_rendering")
-_RECORDERS = frozenset({"RecordVideo", "HumanRendering", "RenderCollection"})
+_IDLE = frozenset({"PassiveEnvChecker", "OrderEnforcing", "RecordVideo", "HumanRendering", "RenderCollection"})
+"""Wrappers that only watch, record or show: clones go without."""
 
 
 class Cloning(Protocol):
@@ -63,7 +64,7 @@ class Copies:
         for old, new in zip(olds, news, strict=True):
             vars(new).update(_parts(old, memo, self.shared))
         for outer, inner in pairwise(news):
-            vars(outer)["env"] = inner  # past the recorders, which are left out
+            vars(outer)["env"] = inner  # past the idle wrappers
         first: gymnasium.Env = news[0]
         return first
 
@@ -161,10 +162,10 @@ def _set_body(inner: Any, saved: tuple[np.ndarray, list[np.ndarray], dict[str, A
 
 
 def layers(env: gymnasium.Env) -> Iterator[gymnasium.Env]:
-    """An environment's wrappers from the outside in, then itself; those that record or show it are left out."""
+    """An environment's wrappers from the outside in, then itself; those that only watch are left out."""
     layer: Any = env
     while isinstance(layer, Wrapper):
-        if type(layer).__name__ not in _RECORDERS:
+        if type(layer).__name__ not in _IDLE:
             yield layer
         layer = layer.env
     yield layer

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from gymnasium import Env
 
-from .cloning import CONSTANT, CONSTANT_NAMES, PLAIN, constants
+from .cloning import CONSTANT, CONSTANT_NAMES, PLAIN, constants, layers
 
 if TYPE_CHECKING:
     import gymnasium
 
 Path = tuple[tuple[str, Any], ...]
-"""The way from an environment to one of its parts: ("attribute", name) and ("item", key)."""
+"""The way from an environment to one of its parts: ("layer", k) of its wrappers, ("attribute", name), ("item", key)."""
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 
@@ -39,18 +41,21 @@ def generators(env: gymnasium.Env) -> list[Path]:
         elif hasattr(value, "__dict__") and not callable(value):
             shared = constants(value)
             for key, v in vars(value).items():
-                if key not in shared and key not in CONSTANT_NAMES:
+                if key not in shared and key not in CONSTANT_NAMES and not isinstance(v, Env):
                     walk(v, (*path, ("attribute", key)), depth + 1)
 
-    walk(env, (), 0)
+    for k, layer in enumerate(layers(env)):
+        walk(layer, (("layer", k),), 0)
     return found
 
 
 def follow(env: Any, path: Path) -> Any:
     """The part of an environment at the end of a path."""
-    for how, key in path:
-        env = getattr(env, key) if how == "attribute" else env[key]
-    return env
+    (_, outer), *rest = path
+    part: Any = next(islice(layers(env), outer, None))
+    for how, key in rest:
+        part = getattr(part, key) if how == "attribute" else part[key]
+    return part
 
 
 def reseed(generator: Any, seed: int) -> None:

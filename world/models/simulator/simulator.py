@@ -25,6 +25,7 @@ from ...distributions import certain
 from ...fingerprint import fingerprint
 from ...model import Batch, Outcome
 from ...schema import Features, Schema
+from ...trial import random_actions
 from .cloning import Cloning, cloning_of
 from .handles import Handles, things_of
 from .randomness import Path, follow, generators, position, reseed
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _STRIDE = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: seeds of repeated draws lie far apart
 _SEEDS = 2**63 - 1
+_REFUSALS = (ValueError, AssertionError)
+TRIED = 32
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Simulator:
     A step draws its randomness from `rng`: the clone's generators are begun anew, so that nobody sees the future the
     live environment has in store. Without `rng` they are begun from the state and the action, so that one step from
     one state is always the same (of a random step, one possible outcome). `peek=True` leaves the clone its own
-    generators: without `rng` its future is then the live environment's very future.
+    generators: without `rng` its future is then the live environment's very future. Whether it is "stochastic" is tried
+    in a copy, over `TRIED` random steps.
 
     A step that raises `ValueError` or `AssertionError` is infeasible: nothing changes, nothing is paid. An episode
     that has ended stays where it ended and pays nothing. A truncation is no end. `redraws` is how often a random step
@@ -104,8 +108,8 @@ class Simulator:
         self.env, self.cloning, self.peek, self.redraws = env, cloning or cloning_of(env), peek, redraws
         self._world = schema or Schema.from_env(env)
         self.schema = replace(self._world, perceive=self._perceive)
-        self.provides = frozenset({"reward", "end", "stochastic", "exact"})
         self._seen: _Seen | None = None
+        self.provides = frozenset({"reward", "end", "exact"}) | ({"stochastic"} if self._is_random() else set())
 
     def initial(self, n: int) -> Clones:
         """Nothing was seen: there is no clone yet, and no step can be taken."""
@@ -225,6 +229,23 @@ class Simulator:
             self._seen = _Seen(self._world.batch([seen]), self._clone(self.env))
         return dict(seen)
 
+    def _is_random(self) -> bool:
+        """Whether random steps of a copy draw from its generators."""
+        env = self.cloning.load(self.cloning.save(self.env))
+        env.reset(seed=0)
+        sources = [follow(env, path) for path in generators(env)]
+        for action in random_actions(self.schema, (TRIED,), torch.Generator().manual_seed(0)):
+            stood = [position(s) for s in sources]
+            try:
+                _, _, terminated, truncated, _ = env.step(self.schema.act(action.numpy()))
+            except _REFUSALS:
+                continue
+            if stood != [position(s) for s in sources]:
+                return True
+            if terminated or truncated:
+                env.reset()
+        return False
+
     def _clone(self, env: gymnasium.Env) -> Clone:
         return Clone(self.cloning.save(env), tuple(generators(env)))
 
@@ -237,7 +258,7 @@ class Simulator:
         stood = [position(s) for s in sources]
         try:
             observation, reward, terminated, _, _ = env.step(self.schema.act(action))
-        except (ValueError, AssertionError):
+        except _REFUSALS:
             assert state is not None
             here = {k: v[row].numpy() for k, v in state.features.items()}
             return _Step(clone, here, 0.0, False, False, False)

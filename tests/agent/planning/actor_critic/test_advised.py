@@ -9,7 +9,10 @@ from gedanken.agent.goals import Goal
 from gedanken.agent.planning.actor_critic import ActorCritic, ActorCriticConfig, Advised, Guided
 from gedanken.agent.planning.cem import CEM, CEMConfig
 from gedanken.agent.planning.learner import Learner
+from gedanken.agent.planning.mcts import MCTS
+from gedanken.agent.planning.mppi import MPPI
 from gedanken.agent.planning.objective import Objective, Return
+from gedanken.agent.planning.plan import Budget, Planner
 from gedanken.world import tree
 from gedanken.world.model import WorldModel, begin, rollout
 from gedanken.world.refine import Refined
@@ -75,6 +78,14 @@ def test_continuous_worlds_are_advised_on_values_alone() -> None:
     assert out.action_logits is None
     assert out.value is not None
     assert "policy" not in advised.provides
+
+
+@pytest.mark.parametrize("planner", [MCTS(), MPPI()])
+def test_tree_search_and_shooting_take_the_advice(advisor: ActorCritic, planner: Planner) -> None:
+    """The goal is beyond what a few imagined steps reach: only the advice knows the way."""
+    guided = Guided(planner, advisor)
+    plan = guided.plan(MODEL, cells(4, 6), OBJECTIVE, guided.initial(2), seeded(), Budget(transitions=400))
+    assert plan.action.tolist() == [[2], [2]]
 
 
 def test_a_guided_planner_plans_and_learns() -> None:

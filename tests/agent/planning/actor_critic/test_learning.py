@@ -12,11 +12,12 @@ from gedanken.agent.planning.actor_critic import ActorCritic, ActorCriticConfig
 from gedanken.agent.planning.learner import Learner
 from gedanken.agent.planning.objective import Objective, Return
 from gedanken.errors import UserError
+from gedanken.world.refine import Refined, RefinedState
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Schema
 from gedanken.world.training import Progress
 
-from ..exact_worlds import Corridor, Exact, Lives, Nothing, OneWay, Tuning, seeded
+from ..exact_worlds import Corridor, Exact, Lives, Nothing, OneWay, Secret, Tuning, seeded
 
 torch.set_num_threads(1)
 SMALL = ActorCriticConfig(horizon=6, sequences=16, length=8, steps=60, width=32, bins=63)
@@ -66,6 +67,17 @@ def test_mixed_actions_are_learned_together() -> None:
     assert policy.logs[0].exp()[:, 1].min() > 0.9
     row = made.learned.networks.actions.row(policy.mode())  # type: ignore[union-attr]
     assert (row[:, 1] - torch.tensor([0.1, 0.9])).abs().max() < 0.4
+
+
+def test_what_only_the_latent_knows_is_read_through_refinement() -> None:
+    model = Refined(Secret(), [])
+    made = ActorCritic(ONE)
+    made.improve(model, Lives(Tuning()), RETURN, seeded(), 150)
+    assert made.learned is not None
+    secret = torch.tensor([0.1, 0.9])
+    state = RefinedState({"x": torch.zeros(2), "secret": secret}, {"x": torch.zeros(2)})
+    action = made.learned.networks.actions.row(made.policy(model, state, ()).mode())[:, 0]
+    assert action[1] - action[0] > 0.3
 
 
 def test_a_goal_in_two_stages_is_pursued_by_what_the_policy_reads_of_it() -> None:

@@ -17,7 +17,8 @@ from gedanken.world.schema import Feature
 from ..exact_worlds import Corridor, Lives, OneWay, Tuning, seeded
 
 torch.set_num_threads(1)
-SMALL = ActorCriticConfig(horizon=6, sequences=16, length=8, steps=120, width=32, bins=63, greedy=True)
+SMALL = ActorCriticConfig(horizon=6, sequences=16, length=8, steps=120, width=32, bins=63, greedy=True,
+                          lookahead=10)
 RETURN = Objective([Return()], discount=0.9)
 
 

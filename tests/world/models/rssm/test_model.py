@@ -14,7 +14,7 @@ from gedanken.errors import UserError
 from gedanken.world import tree
 from gedanken.world.distributions import Normal
 from gedanken.world.model import Batch, WorldModel, begin, rollout
-from gedanken.world.models.build import build
+from gedanken.world.models.build import build, name_of
 from gedanken.world.models.rssm import RSSM, RSSMConfig
 from gedanken.world.schema import Feature, Schema
 
@@ -76,6 +76,15 @@ def test_sizes(name: str, least: float, most: float) -> None:
         model = build(f"rssm-{name}", schema)
         assert isinstance(model, RSSM)
         assert least < sum(p.numel() for p in model.parameters()) / 1e6 < most
+
+
+def test_a_size_is_known_by_name_again() -> None:
+    model = build("rssm-1m", SEEING)
+    assert name_of(model) == "rssm-1m"
+    build(name_of(model), SEEING).load_state_dict(model.state_dict())
+    assert name_of(RSSM(SEEING)) == "rssm-200k"
+    assert name_of(RSSM(SEEING, TINY)) == "rssm"
+    assert name_of(build("none", SEEING)) == "none"
 
 
 def test_an_unknown_size_is_refused() -> None:
@@ -202,6 +211,24 @@ def test_an_unsupported_image_says_how_to_mend_it(shape: tuple[int, ...]) -> Non
         RSSM(schema)
     with pytest.raises(UserError, match="use model='rssm'"):
         build("recurrent", schema)
+
+
+def test_a_corrected_image_conditions_the_latents() -> None:
+    """Pixels reach the next step through the latents alone; rows whose image stays keep theirs."""
+    torch.manual_seed(0)
+    model, batch = RSSM(SEEING, TINY), lives(SEEING, 64, 1, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for encoder in model.image_encoders.values():
+            encoder.read.weight.mul_(100)
+    state, _ = model.step(begin(model, batch.features_at(0)), batch.action[:, 0], torch.Generator().manual_seed(0))
+    told = model.decode(state) | {"camera": batch.features["camera"][:, 1].clone()}
+    told["camera"][32:] = state.images["camera"][32:]
+    for rng in (None, torch.Generator().manual_seed(1)):
+        after = model.assimilate(state, told, torch.ones(64, dtype=torch.bool), rng)
+        assert torch.equal(model.decode(after)["camera"], told["camera"])
+        assert torch.equal(after.stoch[32:], state.stoch[32:])
+        assert not torch.equal(after.stoch[:32], state.stoch[:32])
+        assert torch.equal(after.deter, state.deter)
 
 
 def test_images_are_learned() -> None:
