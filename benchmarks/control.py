@@ -44,14 +44,14 @@ class Part:
 
 TRAINING = TrainingConfig(steps=500, min_steps=300, batch=128, length=1, rate=3e-3, patience=3)
 PARTS = {
-    "pendulum": Part("Pendulum-v1", -200, 1_000, 200, 200,
+    "pendulum": Part("Pendulum-v1", -200, 2_000, 200, 200,
                      CEMConfig(horizon=20, samples=96, iterations=1, colour=1.0)),
-    "cartpole": Part("CartPole-v1", 475, 1_000, 250, 250, CEMConfig(horizon=30, samples=48, iterations=1),
+    "cartpole": Part("CartPole-v1", 475, 1_500, 250, 250, CEMConfig(horizon=30, samples=48, iterations=1),
                      {"caution": 0.05}),
-    "car": Part("MountainCarContinuous-v0", 90, 2_000, 250, 250,
+    "car": Part("MountainCarContinuous-v0", 90, 5_000, 250, 250,
                 CEMConfig(horizon=80, repeat=8, samples=48, iterations=2, spread=1.0),
                 {"exploration": "curious", "curiosity": 0.3, "holdout": 0.0}),
-    "acrobot": Part("Acrobot-v1", -100, 3_000, 500, 500, CEMConfig(horizon=64, repeat=4, samples=64, iterations=2),
+    "acrobot": Part("Acrobot-v1", -100, 5_000, 500, 500, CEMConfig(horizon=64, repeat=4, samples=64, iterations=2),
                     {"exploration": "curious", "curiosity": 0.1}),
 }
 
