@@ -10,7 +10,7 @@ demo: install
 	$(BIN)/gedanken demo --out runs/demo
 
 test: dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: dev
 	$(BIN)/ruff check .

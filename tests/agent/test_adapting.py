@@ -3,6 +3,7 @@ where it was."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import gymnasium as gym
@@ -61,12 +62,26 @@ class Wander:
         return Plan(action, action[None], torch.zeros(1), torch.zeros(1, dtype=torch.bool), {}, 0, 0.0)
 
 
-def deployed(tmp_path: Path, adapting: AdaptingConfig | None) -> gedanken.Agent:
-    config = AgentConfig(training=TrainingConfig(steps=400, min_steps=300, length=1), adapting=adapting)
-    agent = gedanken.Agent(Slide(), llm=None, model="slots", planner=Wander(), schema=SCHEMA, seed=1, config=config,
-                           memory=tmp_path / "memory.db")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An agent that learned the world unchanged, saved."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = AgentConfig(training=TrainingConfig(steps=400, min_steps=300, length=1))
+    agent = gedanken.Agent(Slide(), llm=None, model="slots", planner=Wander(), schema=SCHEMA, seed=1, config=config)
     agent.learn(steps=500)
-    return agent
+    agent.save(folder)
+    return folder
+
+
+@pytest.fixture
+def agent(trained: Path, tmp_path: Path) -> gedanken.Agent:
+    """The same, deployed and adapting."""
+    return loaded(shutil.copytree(trained, tmp_path / "agent"), AdaptingConfig())
+
+
+def loaded(folder: Path, adapting: AdaptingConfig) -> gedanken.Agent:
+    config = AgentConfig(training=TrainingConfig(steps=400, min_steps=300, length=1), adapting=adapting)
+    return gedanken.Agent.load(folder, Slide(), schema=SCHEMA, planner=Wander(), config=config)
 
 
 def right_of(agent: gedanken.Agent, swapped: bool) -> tuple[float, float]:
@@ -93,22 +108,19 @@ def live(agent: gedanken.Agent, episodes: int, first: int = 0) -> None:
         agent.keep_learning()
 
 
-def test_a_changed_world_is_learned_while_deployed_and_the_rest_is_kept(tmp_path: Path) -> None:
-    agent = deployed(tmp_path, AdaptingConfig())
+def test_a_changed_world_is_learned_while_deployed_and_the_rest_is_kept(agent: gedanken.Agent) -> None:
     assert right_of(agent, swapped=False) == (1.0, 1.0)
     agent.env.unwrapped.swapped = True
     live(agent, 6)
     assert right_of(agent, swapped=True) == (1.0, 1.0)
 
 
-def test_an_unchanged_world_is_not_forgotten(tmp_path: Path) -> None:
-    agent = deployed(tmp_path, AdaptingConfig())
+def test_an_unchanged_world_is_not_forgotten(agent: gedanken.Agent) -> None:
     live(agent, 4)
     assert right_of(agent, swapped=False) == (1.0, 1.0)
 
 
-def test_what_no_longer_holds_is_left_out_of_the_old(tmp_path: Path) -> None:
-    agent = deployed(tmp_path, AdaptingConfig())
+def test_what_no_longer_holds_is_left_out_of_the_old(agent: gedanken.Agent) -> None:
     agent.env.unwrapped.swapped = True
     live(agent, 6)
     assert agent.deployment is not None
@@ -122,12 +134,12 @@ def test_what_no_longer_holds_is_left_out_of_the_old(tmp_path: Path) -> None:
     assert mixture.kept[~old].all()
 
 
-def test_a_restart_goes_on_adapting_bit_for_bit(tmp_path: Path) -> None:
-    agent = deployed(tmp_path / "a", AdaptingConfig(steps=5))
+def test_a_restart_goes_on_adapting_bit_for_bit(trained: Path, tmp_path: Path) -> None:
+    agent = loaded(shutil.copytree(trained, tmp_path / "agent"), AdaptingConfig(steps=5))
     live(agent, 1)
     agent.save(tmp_path / "saved")
     live(agent, 2)
-    again = gedanken.Agent.load(tmp_path / "saved", Slide(), schema=SCHEMA, planner=Wander(), config=agent.config)
+    again = loaded(tmp_path / "saved", AdaptingConfig(steps=5))
     assert isinstance(again.deployment, Deployment)
     live(again, 2)
     for (name, a), b in zip(agent.mind.learned.state_dict().items(), again.mind.learned.state_dict().values(),
@@ -135,7 +147,6 @@ def test_a_restart_goes_on_adapting_bit_for_bit(tmp_path: Path) -> None:
         assert torch.equal(a, b), name
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    agent = deployed(tmp_path, None)
+def test_weights_that_do_not_fit_are_refused(agent: gedanken.Agent) -> None:
     with pytest.raises(gedanken.UserError, match="give one of at least 0 to each"):
         agent.mind.replay.sample(2, 2, np.random.default_rng(0), weights=np.ones(3))

@@ -20,6 +20,8 @@ from gedanken.agent.checkpoint import MEMORY, STATE
 from gedanken.agent.logs import Logs
 from gedanken.agent.planning.actor_critic import ActorCritic, ActorCriticConfig
 from gedanken.agent.planning.build import PLANNERS
+from gedanken.agent.planning.deep_dyna import DeepDyna, DeepDynaConfig
+from gedanken.agent.planning.mcts import MCTS, MCTSConfig
 from gedanken.agent.planning.plan import Budget
 from gedanken.errors import UserError
 from gedanken.world.models.build import MODELS, build
@@ -57,9 +59,11 @@ def weights(of: gedanken.Agent) -> dict[str, torch.Tensor]:
 
 def small(planner: str) -> Any:
     """The planner by name, or where it takes its time to learn, a small one of its kind."""
-    if planner != "actor_critic":
-        return planner
-    return ActorCritic(ActorCriticConfig(steps=3, horizon=3, sequences=2, length=3, width=8, lookahead=3))
+    if planner == "actor_critic":
+        return ActorCritic(ActorCriticConfig(steps=3, horizon=3, sequences=2, length=3, width=8, lookahead=3))
+    if planner == "deep_dyna":
+        return DeepDyna(DeepDynaConfig(steps=3, sequences=2, length=3, width=8))
+    return MCTS(MCTSConfig(simulations=8)) if planner == "mcts" else planner
 
 
 def stop_at(step: int) -> Any:

@@ -64,7 +64,7 @@ def compiled(schema: Schema, *lines: str) -> Compiled:
 
 
 def trained(model: Slots | Recurrent, source: object, steps: int) -> None:
-    config = TrainingConfig(steps=steps, min_steps=steps, batch=48, length=1)
+    config = TrainingConfig(steps=steps, min_steps=steps, batch=64, length=1)
     Trainer(model, config, seed=0).run(source)  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ def test_a_model_predicts_a_rule_that_no_data_showed() -> None:
     for name in ("lived", "taught"):
         torch.manual_seed(0)
         model, lived = Slots(LAMP), Lived(*lamps(300, 0))
-        trained(model, lived if name == "lived" else Taught(lived, model, rules), 200)
+        trained(model, lived if name == "lived" else Taught(lived, model, rules), 300)
         told = ~model.step(begin(model, dark), action)[1].mode["lamp"]
         rest = model.step(begin(model, now), action)[1].mode
         right[name] = (float(told.float().mean()), min(float((rest[k] == after[k]).float().mean()) for k in after))
