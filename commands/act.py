@@ -34,6 +34,7 @@ def act(
         ),
     ] = None,
     json: options.Json = None,
+    planner: options.Planner = None,
     budget: options.Budget = 40_000,
 ) -> None:
     """Play episodes with a saved agent, as it plans them, and show what they came to.
@@ -43,7 +44,7 @@ def act(
     """
     from .worlds import config, load_agent
 
-    agent = load_agent(folder, env, config=config(budget))
+    agent = load_agent(folder, env, config=config(budget), **options.planner(planner))
     try:
         if render == "ansi":
             result = _drawn(agent, episodes, seed, steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +39,16 @@ def learn(
         int, typer.Option("--envs", metavar="N", min=1, help="Copies of the environment, lived in side by side.")
     ] = 1,
     rules: options.Rules = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="The world model of a new agent: 'auto', 'slots', 'factors', 'ensemble', 'recurrent', 'rssm-1m' (and "
+            "200k, 4m, 12m), 'simulator' or 'none' (rules alone); by default what suits the world.",
+        ),
+    ] = None,
+    planner: options.Planner = None,
     as_planned: Annotated[
         bool,
         typer.Option(
@@ -73,11 +83,12 @@ def learn(
 
     world, is_first = make_env(env), processes.state().is_main_process
     if is_first:
-        agent = _begun(world, rules, folder, resume, llm, seed)
+        settings = options.llm(llm) | options.planner(planner)
+        agent = _begun(world, rules, folder, resume, model, settings, seed)
         agent.save(folder)
     processes.wait()
     if not is_first:
-        agent = Agent.load(folder, world, **options.llm(llm))
+        agent = Agent.load(folder, world, **options.llm(llm), **options.planner(planner))
     shorten(agent, train_steps)
     before = len(agent.mind.memory)
     try:
@@ -112,7 +123,8 @@ def learn(
     )
 
 
-def _begun(world: Env, rules: Path | None, folder: Path, resume: bool, llm: str | None, seed: int) -> Agent:
+def _begun(world: Env, rules: Path | None, folder: Path, resume: bool, model: str | None, settings: dict[str, Any],
+           seed: int) -> Agent:
     """The agent to learn with: a new one or what is in the folder, told the rules."""
     from ..agent.agent import Agent
     from ..agent.checkpoint import MEMORY, STATE
@@ -126,9 +138,12 @@ def _begun(world: Env, rules: Path | None, folder: Path, resume: bool, llm: str 
     text = read_rules(rules, Schema.from_env(world)) if rules is not None else ""
     folder.mkdir(parents=True, exist_ok=True)
     if has_agent:
-        agent = Agent.load(folder, world, **options.llm(llm))
+        if model is not None:
+            raise UserError(f"{folder} holds an agent whose world model has been chosen; leave out --model, or choose "
+                            "another --out")
+        agent = Agent.load(folder, world, **settings)
     else:
-        agent = Agent(world, **options.llm(llm), memory=folder / MEMORY, seed=seed)
+        agent = Agent(world, model=model or "auto", memory=folder / MEMORY, seed=seed, **settings)
     if before := len(agent.mind.memory):
         say(f"going on in {folder}, with {before:,} transitions")
     if text:

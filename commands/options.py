@@ -26,6 +26,15 @@ LLM = Annotated[
         "'provider:model'; by default the agent's own, or local.",
     ),
 ]
+Planner = Annotated[
+    str | None,
+    typer.Option(
+        "--planner",
+        metavar="NAME",
+        help="How it plans: 'auto', 'search', 'cem', 'mppi', 'random', 'mcts', 'dyna', 'actor_critic' or 'deep_dyna'; "
+        "by default as it was saved, or what suits the world.",
+    ),
+]
 TrainSteps = Annotated[
     int | None,
     typer.Option(
@@ -50,6 +59,11 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a 
 Rule = Annotated[
     str, typer.Argument(metavar="RULE", help="A rule's id, as `gedanken rules list` shows it, or its name.")
 ]
+
+
+def planner(name: str | None) -> dict[str, Any]:
+    """The `planner` option of an `Agent`, if the user wrote one."""
+    return {} if name is None else {"planner": name}
 
 
 def llm(name: str | None) -> dict[str, Any]:

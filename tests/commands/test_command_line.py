@@ -158,6 +158,21 @@ def test_learn_goes_on_only_when_told_to(gedanken: Run, saved: Path, tiny: str) 
     assert (told["interactions"], told["transitions"]) == (10, 50)
 
 
+def test_a_model_and_a_planner_are_chosen_by_name(gedanken: Run, tmp_path: Path) -> None:
+    words = ("learn", "--env", "CartPole-v1", "--steps", 20, "--train-steps", 2, "--llm", "none", "--out",
+             tmp_path / "a")
+    result = gedanken(*words, "--model", "recurent")
+    assert result.exit_code == 2
+    assert "did you mean 'recurrent'" in result.output
+    assert not (tmp_path / "a" / "agent.safetensors").exists()
+    assert gedanken(*words, "--model", "rssm-200k", "--planner", "mppi").exit_code == 0
+    result = gedanken(*words, "--model", "recurrent", "--resume")
+    assert result.exit_code == 2
+    assert "has been chosen" in result.output
+    result = gedanken("act", tmp_path / "a", "--planner", "random", "--episodes", 1, "--steps", 2, "--budget", 50)
+    assert result.exit_code == 0
+
+
 def test_an_interrupted_learn_keeps_what_it_learned(
     gedanken: Run, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
