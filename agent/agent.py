@@ -28,7 +28,6 @@ from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
 from .adapting import AdaptingConfig, Deployment, adapt
-from .advised import Advised
 from .collecting import Collector
 from .environment import blamed
 from .goals import Goal
@@ -42,6 +41,7 @@ from .reason import reason
 from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
+from .telling import Telling
 
 if TYPE_CHECKING:
     import gymnasium
@@ -76,7 +76,7 @@ class AgentConfig:
     teaching: TeachingConfig | None = None
 
 
-class Agent(Advised):
+class Agent(Telling):
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or

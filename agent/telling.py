@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .agent import AgentConfig
 
 
-class Advised:
+class Telling:
     """A mind that can be told rules. `trained_on` is how many transitions the model was trained on last."""
 
     config: AgentConfig
