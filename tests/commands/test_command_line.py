@@ -194,11 +194,11 @@ def test_an_interrupted_learn_keeps_what_it_learned(
 
 
 @pytest.mark.slow
-def test_two_processes_learn_as_one_and_one_of_them_writes(tmp_path: Path, tiny: str) -> None:
+def test_two_processes_learn_as_one_and_one_of_them_writes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines",
-               "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "gedanken", "learn", "--env", tiny,
-               "--steps", "60", "--envs", "2", "--train-steps", "10", "--llm", "none", "--out", str(tmp_path / "agent"),
-               "--logs", str(tmp_path / "logs")]
+               "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "gedanken", "learn", "--env",
+               "CartPole-v1", "--steps", "60", "--envs", "2", "--train-steps", "10", "--llm", "none", "--out",
+               str(tmp_path / "agent"), "--logs", str(tmp_path / "logs")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("60 transitions and the agent are in") == 1
