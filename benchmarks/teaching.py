@@ -101,7 +101,7 @@ def main() -> None:
             wrong.train(steps=training)
             found.setdefault(f"a false rule: pickups predicted, {name}", []).append(
                 rest(wrong, false_rule, t, picked))
-        found.setdefault("a false rule: still acting at the end", []).append(
+        found.setdefault("a false rule: still acts at the end, outside its exceptions", []).append(
             float(bool(wrong.mind.knowledge.compiled().rules)))
         print(f"    seed {seed}: " + ", ".join(f"{k} {v[-1]:.3f}" for k, v in found.items()), flush=True)
     for name, values in found.items():
