@@ -55,13 +55,13 @@ class Deployment:
 class Mixture:
     """Batches of the new, the surprising and the old (`Source`)."""
 
-    def __init__(self, experience: Experience, surprise: np.ndarray, since: Deployment, config: AdaptingConfig) -> None:
+    def __init__(self, experience: Experience, surprise: np.ndarray, is_new: np.ndarray, usual: float,
+                 config: AdaptingConfig) -> None:
+        """`surprise [M]` in nats and `is_new [M]` of all training transitions; an old one agrees up to `usual` nats."""
         self.experience = experience
-        known = experience.replay.transitions()
-        is_new = known.episode > since.episode
-        age = np.arange(len(known))[::-1]
+        age = np.arange(len(is_new))[::-1]
         recency = is_new * 0.5 ** (age / config.half_life)
-        agrees = ~is_new & (surprise <= since.usual)
+        agrees = ~is_new & (surprise <= usual)
         self.kept = is_new | agrees
         drawn = (
             (config.new, recency),
@@ -99,5 +99,6 @@ def adapt(mind: Mind, experience: Experience, trainer: Trainer, since: Deploymen
     expected, count = 1 - config.usual, is_new.sum()
     beyond = (surprise[is_new] > since.usual).mean()
     has_changed = bool(beyond > expected + 3 * np.sqrt(expected * (1 - expected) / count))
-    trainer.adapt(Mixture(experience, surprise, since, config), config.steps, config.rate, reopen=has_changed)
+    mixture = Mixture(experience, surprise, is_new, since.usual, config)
+    trainer.adapt(mixture, config.steps, config.rate, reopen=has_changed)
     return has_changed

@@ -100,7 +100,7 @@ class Experience:
     def batch(
         self, size: int, length: int, rng: torch.Generator, held_out: bool = False, weights: np.ndarray | None = None
     ) -> Batch | None:
-        if not len(self.replay.transitions(held_out=held_out)):
+        if not self.replay.count(held_out):
             return None
         drawn = np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng)))
         return self._tensors(self.replay.sample(size, length, drawn, held_out=held_out, weights=weights))

@@ -82,6 +82,11 @@ class Replay:
         self._refresh()
         return self._columns.take(self._sides[held_out].places)
 
+    def count(self, held_out: bool = False) -> int:
+        """The number of transitions of one side of the split."""
+        self._refresh()
+        return len(self._sides[held_out])
+
     def __len__(self) -> int:
         """The number of transitions on both sides."""
         self._refresh()

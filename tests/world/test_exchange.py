@@ -16,17 +16,10 @@ from gedanken.world.checking import Evidence
 from gedanken.world.exchange import export_json, export_text, import_rules, schema_fingerprint
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.rules.parse import RuleError
-from gedanken.world.schema import Feature, Schema
+from gedanken.world.schema import Feature
 
-SCHEMA = Schema(
-    "hall",
-    (Feature("door", "category", values=("open", "closed")), Feature("heat", low=0, high=100)),
-    (Feature("action", "category", values=("wait", "push")),),
-    lambda observation, env: {},
-    lambda row: int(row[0]),
-)
-OPENS = "expect door' == open if action == push"
-COOL = "avoid heat > 50"
+from .hall import COOL, OPENS, SCHEMA
+
 STILL = "expect same if action == wait"
 
 

@@ -11,17 +11,8 @@ from gedanken.errors import UserError
 from gedanken.prompts import Gateway, ScriptedChatModel
 from gedanken.world.history import edits
 from gedanken.world.knowledge import KnowledgeBase
-from gedanken.world.schema import Feature, Schema
 
-SCHEMA = Schema(
-    "hall",
-    (Feature("door", "category", values=("open", "closed")), Feature("heat", low=0, high=100)),
-    (Feature("action", "category", values=("wait", "push")),),
-    lambda observation, env: {},
-    lambda row: int(row[0]),
-)
-OPENS = "expect door' == open if action == push"
-COOL = "avoid heat > 50"
+from .hall import COOL, OPENS, SCHEMA
 
 
 @pytest.fixture

@@ -17,35 +17,19 @@ from gedanken.agent.planning.random_shooting import RandomShooting, RandomShooti
 from gedanken.agent.planning.sequences import BeliefConfig, Discrete, noise
 from gedanken.agent.planning.shooting import Shooting
 from gedanken.world.distributions import Categorical, Normal
-from gedanken.world.model import Batch, Outcome, begin
+from gedanken.world.model import Outcome, begin
 from gedanken.world.schema import Feature, Features, Schema
+
+from . import exact_worlds
 
 torch.set_num_threads(1)
 RETURN = Objective([Return()])
 
 
-class Exact:
-    """Parts of a world model that every exact world shares: its state is its one or two features."""
+class Exact(exact_worlds.Exact):
+    """An exact world that steps by itself, and says what comes of it."""
 
     provides = frozenset({"reward"})
-    schema: Schema
-
-    def initial(self, n: int) -> dict[str, Tensor]:
-        return {f.name: torch.zeros(n, dtype=f.dtype) for f in self.schema.features}
-
-    def observe(self, state: Features, action: Tensor | None, features: Features, reset: Tensor | None = None,
-                rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        return dict(features)
-
-    def assimilate(self, state: Features, features: Features, rows: Tensor,
-                   rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        return {k: torch.where(rows, features[k], v) for k, v in state.items()}
-
-    def decode(self, state: Features) -> dict[str, Tensor]:
-        return dict(state)
-
-    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        return {}
 
     def outcome(self, features: dict[str, Normal | Categorical], reward: Tensor, cont: Tensor) -> Outcome:
         return Outcome({**features}, reward, cont, torch.ones_like(cont, dtype=torch.bool), torch.zeros_like(cont))
