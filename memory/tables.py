@@ -28,4 +28,10 @@ _FIRST = (
         PRIMARY KEY (note, model)) WITHOUT ROWID""",
 )
 
-MIGRATIONS = (_FIRST,)
+# The second format, one part a concern.
+_EXPERIENCE: tuple[str, ...] = ()
+_NOTES: tuple[str, ...] = ()
+_RULES: tuple[str, ...] = ()
+_ITEMS: tuple[str, ...] = ()
+
+MIGRATIONS = (_FIRST, (*_EXPERIENCE, *_NOTES, *_RULES, *_ITEMS))
