@@ -1,10 +1,12 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
+from .forgetting import Quota
 from .long_term import Episode, LongTerm
 from .notes import Note
 from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
+from .salvage import salvage
 from .short_term import Context, Line, ShortTerm, Surprise
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Line",
     "LongTerm",
     "Note",
+    "Quota",
     "Replay",
     "Retrieval",
     "Sequences",
@@ -24,4 +27,5 @@ __all__ = [
     "Surprise",
     "Transitions",
     "Weights",
+    "salvage",
 ]
