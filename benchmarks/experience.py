@@ -6,12 +6,14 @@ A million steps of 200 numbers in episodes of 1,000; batches are 16 sequences of
 (`TensorDictReplayBuffer`, `LazyMemmapStorage`, `SliceSampler` with its trajectories cached; `pip install torchrl`, left
 out where it is not there) and numpy arrays mapped from files. Neither tells after a crash what of it is whole; ours is
 durable at every return. All take turns within one run, in rounds; a ratio is of one round. Warm: the system has the
-file in its cache. Cold: it was told to drop it (Linux); torchrl's maps stay open, so it has no cold figure.
+file in its cache. Cold: it was told to drop it (Linux); torchrl's maps stay open, so it has no cold figure. Rates are
+given by the clock and by processor time, which waiting for the disk and for other work on the machine does not change.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import tempfile
 import time
@@ -29,6 +31,7 @@ from gedanken.memory import Column, Layout, LongTerm, Replay, Step
 WIDTH, EPISODE, BATCH, LENGTH = 200, 1_000, 16, 64
 LAYOUT = Layout((Column("x", "float32", (WIDTH,)),), Column("action", "float32", (2,)))
 STRATEGIES = ("uniform", "recent", "surprising")
+GOALS = {"written in batches of 1,000": ">= 200,000", "written one by one": ">= 10,000", "sampled warm": ">= 1,000"}
 
 
 class Store(Protocol):
@@ -159,11 +162,30 @@ def episodes(rng: np.random.Generator) -> Iterator[tuple[list[Step], np.ndarray]
             rng.exponential(size=EPISODE))  # fmt: skip
 
 
-def per_second(count: int, work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    for _ in range(count):
-        work()
-    return count / (time.perf_counter() - start)
+class Rates:
+    """What is done in a second, by the clock and by processor time, for each thing that is done and each who does it."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+
+    def measure(self, what: str, name: str, work: Callable[[], object], calls: int, each: int = 1) -> None:
+        """Of `calls` to `work`, which does `each` of it."""
+        clock, processor = time.perf_counter(), time.process_time()
+        for _ in range(calls):
+            work()
+        clock, processor = time.perf_counter() - clock, time.process_time() - processor
+        self.found.setdefault((what, name), []).append((calls * each / clock, calls * each / processor))
+
+    def write(self, figures: Figures) -> None:
+        for by, of in enumerate(("s", "processor s")):
+            for (what, name), values in self.found.items():
+                unit = "steps" if what.startswith("written") else "batches"
+                goal = GOALS.get(what, "") if name.startswith("ours") else ""
+                figures.add(f"{name}: {what}, a {of}", [v[by] for v in values], unit, goal)
+            for (what, name), values in self.found.items():
+                if name in ("numpy", "torchrl"):
+                    pairs = zip(self.found[what, "ours"], values, strict=True)
+                    figures.add(f"ours / {name}: {what}, a {of}", [a[by] / b[by] for a, b in pairs], "x")
 
 
 def private_mb() -> float:
@@ -194,7 +216,7 @@ def main() -> None:
     torch.set_num_threads(1)
     steps, rounds, batches = (100_000, 3, 40) if args.quick else (args.steps, 5, 100)
     single = 2_000 if args.quick else 5_000
-    figures, rates = Figures(), dict[tuple[str, str], list[float]]()
+    figures, rates = Figures(), Rates()
     with tempfile.TemporaryDirectory(dir=args.folder, ignore_cleanup_errors=True) as name:
         folder, room = Path(name), steps + (rounds + 1) * single
         before = private_mb()
@@ -208,16 +230,13 @@ def main() -> None:
         for _ in range(rounds):
             lived = [next(lives) for _ in range(min(share, 20))]
             for name, store in stores.items():
-                start = time.perf_counter()
-                for i in range(share):
-                    store.extend(*lived[i % len(lived)])
-                rate = share * EPISODE / (time.perf_counter() - start)
-                rates.setdefault(("written in batches of 1,000", name), []).append(rate)
+                written = itertools.cycle(lived)
+                write = lambda s=store, w=written: s.extend(*next(w))  # noqa: E731
+                rates.measure("written in batches of 1,000", name, write, share, EPISODE)
             for name, store in stores.items():
-                start = time.perf_counter()
-                for i in range(single // EPISODE):
-                    store.append(lived[i][0])
-                rates.setdefault(("written one by one", name), []).append(single / (time.perf_counter() - start))
+                written = itertools.cycle(lived)
+                write = lambda s=store, w=written: s.append(next(w)[0])  # noqa: E731
+                rates.measure("written one by one", name, write, single // EPISODE, EPISODE)
         figures.add("RAM that writing all of it took, MB (all stores)", [private_mb() - before], "MB")
         ours = stores["ours"]
         assert isinstance(ours, Ours)
@@ -226,14 +245,14 @@ def main() -> None:
             start = time.perf_counter()
             store.sample()
             figures.add(f"{name}: the first batch", [time.perf_counter() - start], "s")
-            per_second(batches, store.sample)
+            for _ in range(batches):
+                store.sample()
             figures.add(f"{name}: RAM that sampling took", [private_mb() - before], "MB", "does not grow")
         for _ in range(rounds):
             for name, store in stores.items():
-                rates.setdefault(("sampled warm", name), []).append(per_second(batches, store.sample))
+                rates.measure("sampled warm", name, store.sample, batches)
             for strategy in STRATEGIES[1:]:
-                rate = per_second(batches, lambda s=strategy: ours.sample(s))
-                rates.setdefault(("sampled warm", f"ours, {strategy}"), []).append(rate)
+                rates.measure("sampled warm", f"ours, {strategy}", lambda s=strategy: ours.sample(s), batches)
         for _ in range(rounds):
             for name, store in stores.items():
                 if isinstance(store, Ours | Numpy):
@@ -242,7 +261,7 @@ def main() -> None:
                     store.open()
                     if isinstance(store, Ours):
                         store.sample()  # opening and reading the index is not sampling
-                    rates.setdefault(("sampled cold", name), []).append(per_second(batches // 4, store.sample))
+                    rates.measure("sampled cold", name, store.sample, batches // 4)
         start = time.perf_counter()
         ours.close()
         ours.open()
@@ -250,14 +269,7 @@ def main() -> None:
         figures.add("ours: size of the file", [ours.path.stat().st_size / 1e6], "MB")
         for store in stores.values():
             store.close()
-    goals = {"written in batches of 1,000": ">= 200,000", "written one by one": ">= 10,000", "sampled warm": ">= 1,000"}
-    for (what, name), values in rates.items():
-        unit = "steps/s" if what.startswith("written") else "batches/s"
-        figures.add(f"{name}: {what}", values, unit, goals.get(what, "") if name.startswith("ours") else "")
-    for (what, name), values in rates.items():
-        if name in ("numpy", "torchrl"):
-            ratio = [a / b for a, b in zip(rates[what, "ours"], values, strict=True)]
-            figures.add(f"ours / {name}: {what}", ratio, "x")
+    rates.write(figures)
     figures.write(args.json)
 
 
