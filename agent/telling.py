@@ -69,8 +69,10 @@ class Telling:
     def propose(self) -> list[Entry]:
         """Let the miner, and the language model if there is one, propose rules from what is in memory."""
         seen = self.mind.memory.transitions()
-        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
+        recollection = self.recollection()
+        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen), recollection)
         self.refresh()
+        self.mind.recent.recalled += recollection.recalled if recollection else []
         return entries
 
     def explain(self, rule: str, most: int = 3) -> Explanation:

@@ -1,13 +1,16 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
+from .context import PRIORITY, Context, Line, Part
 from .long_term import Episode, LongTerm
 from .notes import Note
 from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
-from .short_term import Context, Line, ShortTerm, Surprise
+from .seen import Seen
+from .short_term import ShortTerm, Surprise
 
 __all__ = [
+    "PRIORITY",
     "Column",
     "Context",
     "Episode",
@@ -16,8 +19,10 @@ __all__ = [
     "Line",
     "LongTerm",
     "Note",
+    "Part",
     "Replay",
     "Retrieval",
+    "Seen",
     "Sequences",
     "ShortTerm",
     "Step",
