@@ -40,7 +40,7 @@ from .planning.build import planner_for
 from .planning.learner import Apprentice, Learner
 from .planning.plan import Budget, Planner
 from .reason import reason
-from .reflecting import Reflecting, ReflectingConfig
+from .reflecting import ReflectingConfig
 from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
@@ -83,7 +83,7 @@ class AgentConfig:
     reflecting: ReflectingConfig | None = None
 
 
-class Agent(Telling, Reflecting):
+class Agent(Telling):
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or

@@ -6,6 +6,7 @@ from .notes import Note
 from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
+from .rules import RuleRecord, Rules, Standing
 from .seen import Seen
 from .short_term import ShortTerm, Surprise
 
@@ -22,9 +23,12 @@ __all__ = [
     "Part",
     "Replay",
     "Retrieval",
+    "RuleRecord",
+    "Rules",
     "Seen",
     "Sequences",
     "ShortTerm",
+    "Standing",
     "Step",
     "Surprise",
     "Transitions",
