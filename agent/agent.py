@@ -78,7 +78,7 @@ class AgentConfig:
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None
-    context_tokens: int = 1536
+    context_tokens: int = 4096
     feed: FeedConfig | None = field(default_factory=FeedConfig)
     reflecting: ReflectingConfig | None = None
 

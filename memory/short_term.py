@@ -40,7 +40,7 @@ class ShortTerm:
 
     def __init__(
         self,
-        budget_tokens: int = 1536,
+        budget_tokens: int = 4096,
         count: Count = roughly_tokens,
         max_lines: int = 256,
         max_surprises: int = 32,
