@@ -1,18 +1,10 @@
-"""Choosing a chat model by one line of text, and a chat model that follows a script, for tests."""
+"""Choosing a chat model by one line of text."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import Field, PrivateAttr
 
 from ..errors import UserError, nearest
 
@@ -66,47 +58,3 @@ def _hosted(spec: str, provider: str, name: str) -> BaseChatModel:
 
 def _near_provider(provider: str) -> str:
     return "" if provider in PROVIDERS else nearest(provider, ("local", *PROVIDERS))
-
-
-class ScriptedChatModel(BaseChatModel):
-    """A chat model that answers from a script, the same every time; for tests and examples.
-
-    `answers` is a list, given one by one (an exception in it is raised), or a function of the messages.
-
-    Raises:
-        UserError: the list has no answer left.
-    """
-
-    answers: Sequence[str | Exception] | Callable[[list[BaseMessage]], str] = Field(default_factory=list)
-    delay_s: float = 0.0
-    """Seconds before each answer."""
-    model: str = "scripted"
-
-    _given: int = PrivateAttr(default=0)
-    _lock: Any = PrivateAttr(default_factory=threading.Lock)
-
-    @property
-    def _llm_type(self) -> str:
-        return "gedanken-scripted"
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        time.sleep(self.delay_s)
-        answer = self.answers(messages) if callable(self.answers) else self._next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        for end in stop or []:
-            answer = answer.split(end, 1)[0]
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=answer))])
-
-    def _next(self, answers: Sequence[str | Exception]) -> str | Exception:
-        with self._lock:
-            if self._given >= len(answers):
-                raise UserError(f"the script has {len(answers)} answers, and one more was asked for")
-            self._given += 1
-            return answers[self._given - 1]
