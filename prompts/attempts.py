@@ -61,7 +61,8 @@ class Attempts:
                 attempt.end(answer, tokens, failure)
             pause_s = max(wait_s, asked_to_wait_s(failure))
             remaining_s = deadline - time.monotonic() - pause_s
-            if remaining_s <= 0 or isinstance(failure, ModelTimeout) or not transient(failure) or number == self.config.attempts:
+            is_last = number == self.config.attempts or remaining_s <= 0 or isinstance(failure, ModelTimeout)
+            if is_last or not transient(failure):
                 raise self.said(failure, question.purpose, number) from None  # a traceback may hold a key
             time.sleep(pause_s)
             wait_s *= 2

@@ -14,6 +14,8 @@ from pathlib import Path
 from ..errors import UserError
 
 log = logging.getLogger(__name__)
+FILE = "calls.jsonl"
+"""Of an agent, beside its memory or where it is saved."""
 
 
 @dataclass(frozen=True)
