@@ -347,7 +347,7 @@ class Agent(Telling):
             return None
         from ..prompts import chat_model
 
-        gateway = Gateway(chat_model(self.llm), self.config.calls)
+        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls)
         if memory is not None:
             gateway.record.move_to(memory.with_name(CALLS))
         return gateway

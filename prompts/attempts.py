@@ -72,7 +72,7 @@ class Attempts:
         self,
         questions: Sequence[Question],
         put: Callable[[Sequence[Question]], Callable[[Any, float], Sequence[T | Exception]]],
-        show: Callable[[Question, T], str],
+        show: Callable[[Question, Any], str],
     ) -> list[T | GedankenError]:
         """Ask a batch once: a result each, or the reason in our words. `put` makes the work of those that are granted,
         which share the time limit."""
@@ -94,7 +94,7 @@ class Attempts:
         question: Question,
         attempt: Attempt,
         result: T | Exception,
-        show: Callable[[Question, T], str],
+        show: Callable[[Question, Any], str],
         share: int,
     ) -> T | GedankenError:
         answer: str | None = None

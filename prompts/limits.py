@@ -95,9 +95,9 @@ def stream_with_limit(work: Callable[[Any, float], Iterable[T]], subject: Any, l
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that a provider's client reports, or None."""
+    """The HTTP status of a refusal that a provider's client reports, or None."""
     status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else None
+    return status if isinstance(status, int) and status >= 400 else None
 
 
 def transient(error: BaseException) -> bool:
