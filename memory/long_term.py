@@ -23,6 +23,7 @@ from ..errors import UserError
 from .database import Database
 from .notes import Note, Notes
 from .record import Layout, Step, Transitions
+from .rules import Rules
 from .tables import MIGRATIONS
 from .text import clean
 
@@ -77,6 +78,7 @@ class LongTerm:
         except BaseException:
             self.close()
             raise
+        self.rules = Rules(self.database, self._world, clock)
 
     def begin(self, source: str = "agent", seed: int | None = None, group: str = "") -> int:
         """Start an episode and return its id. `group` names the layout or level, for held-out splits."""

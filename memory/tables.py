@@ -31,7 +31,15 @@ _FIRST = (
 # The second format, one part a concern.
 _EXPERIENCE: tuple[str, ...] = ()
 _NOTES: tuple[str, ...] = ()
-_RULES: tuple[str, ...] = ()
+_RULES: tuple[str, ...] = (
+    """CREATE TABLE rule_history (
+        seq INTEGER PRIMARY KEY, world INTEGER NOT NULL REFERENCES worlds, rule TEXT NOT NULL, text TEXT NOT NULL,
+        source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
+        origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
+    "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
+    # Episodes that lessons were drawn from.
+    "CREATE TABLE consolidated (episode INTEGER PRIMARY KEY, at REAL NOT NULL)",
+)
 _ITEMS: tuple[str, ...] = ()
 
 MIGRATIONS = (_FIRST, (*_EXPERIENCE, *_NOTES, *_RULES, *_ITEMS))

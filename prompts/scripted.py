@@ -84,6 +84,10 @@ class ScriptedChatModel(BaseChatModel):
         with self._lock:
             return list(self._asked)
 
+    def get_num_tokens(self, text: str) -> int:
+        """Four characters a token; LangChain's own default would fetch another model's tokenizer."""
+        return estimate_tokens(text)
+
     def bind_tools(
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],

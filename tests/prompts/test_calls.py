@@ -20,7 +20,7 @@ from gedanken.prompts import (
     ModelTimeout,
     ModelUnavailable,
     ScriptedChatModel,
-    propose,
+    translate,
 )
 
 KEY = "sesame-0123456789"
@@ -296,9 +296,9 @@ def test_a_users_prompts_are_checked_before_the_first_call(tmp_path: Path) -> No
 
 
 def test_a_users_prompt_is_what_is_asked(tmp_path: Path) -> None:
-    header = "# version: 7\n# text schema: s\n# text rules: r\n# data surprises: s\n"
-    (tmp_path / "propose.txt").write_text(header + "=== user\nMine: {{schema}} {{rules}} {{surprises}}")
+    header = "# version: 7\n# text schema: s\n# pairs examples: e\n# data sentence: s\n"
+    (tmp_path / "translate.txt").write_text(header + "=== turns {{examples}}\n=== user\nMine: {{schema}} {{sentence}}")
     door = gateway(["expect x' == 1"], prompts=tmp_path)
-    propose("schema", [], ["odd"], door, None)
-    assert door.calls[0].prompt == 'human: Mine: schema  "odd"'
-    assert (door.calls[0].template or "").startswith("propose v7 ")
+    translate("odd", "schema", [], door, None)
+    assert door.calls[0].prompt == 'human: Mine: schema "odd"'
+    assert (door.calls[0].template or "").startswith("translate v7 ")
