@@ -2,6 +2,7 @@
 
 from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
+from .forgetting import Quota
 from .long_term import Episode, LongTerm
 from .notes import Link, Note, Notes
 from .origin import Origin
@@ -9,6 +10,7 @@ from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
 from .rules import RuleRecord, Rules, Standing
+from .salvage import salvage
 from .seen import Seen
 from .short_term import ShortTerm, Surprise
 from .vectors import Vectors
@@ -29,6 +31,7 @@ __all__ = [
     "Notes",
     "Origin",
     "Part",
+    "Quota",
     "Replay",
     "Retrieval",
     "RuleRecord",
@@ -42,4 +45,5 @@ __all__ = [
     "Transitions",
     "Vectors",
     "Weights",
+    "salvage",
 ]
