@@ -37,8 +37,9 @@ _RULES: tuple[str, ...] = (
         source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
         origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
     "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
-    # Episodes that lessons were drawn from.
-    "CREATE TABLE consolidated (episode INTEGER PRIMARY KEY, at REAL NOT NULL)",
+    # Episodes that lessons were drawn from; also by a language model, where summarised.
+    """CREATE TABLE consolidated (
+        episode INTEGER PRIMARY KEY, at REAL NOT NULL, is_summarised INTEGER NOT NULL)""",
 )
 _ITEMS: tuple[str, ...] = ()
 
