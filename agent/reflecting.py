@@ -50,7 +50,7 @@ class Reflecting:
 
     config: AgentConfig
     mind: Mind
-    embeddings: Embeddings | None
+    embeddings: Embeddings | None = None
 
     def reflect(self, seconds: float | None = None) -> Report:
         """Draw lessons from the episodes that none was drawn from yet: what happened and where, by counting, and what a
