@@ -1,16 +1,17 @@
 """What an agent makes of its memory between episodes, and what memory makes of the agent: one part of `Agent`.
 
-It draws lessons from what it lived (`reflect`), brings to mind what bears on what it is to explain (`recollection`), and
-credits what came to mind with what the episode brought.
+It draws lessons from what it lived (`reflect`), brings to mind what bears on what it is to explain (`recollection`),
+and credits what came to mind with what the episode brought.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..memory import Hit, Line, Retrieval
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from ..memory import Episode
     from .agent import AgentConfig
+
+log = logging.getLogger(__name__)
 
 _KNOWN = 64    # newest lessons that a language model may be shown, as far as they fit
 
@@ -69,7 +72,9 @@ class Reflecting:
         """Between episodes: reflect, where that is wanted and enough has been lived since."""
         wanted = self.config.reflecting
         if wanted is not None and len(pending(self.mind.memory)) >= wanted.every:
-            self.reflect(wanted.seconds)
+            report = self.reflect(wanted.seconds)
+            if report.failure:
+                log.warning("no lessons of the language model: %s", report.failure)
 
     def recall(self, query: str, k: int = 5, kind: str | None = None) -> list[Hit]:
         """The notes of long-term memory that fit a query, by relevance, recency and importance: by meaning where the
@@ -113,7 +118,7 @@ class Reflecting:
         return reflect(world, gateway=gateway, **_variables(context))
 
 
-def _variables(context: Context) -> dict[str, list[str]]:
+def _variables(context: Context) -> dict[str, Any]:
     """A working context as what the prompt is made of."""
     known = [f"{kind}: {text}" for kind in ("goal", LESSON) for text in context.of(kind)]
     return {"happened": context.of("surprise") + context.of("event"), "known": known or ["nothing"]}

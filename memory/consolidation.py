@@ -1,9 +1,9 @@
 """Consolidation: what was lived becomes lessons, between episodes, a lesson at a time.
 
-    lessons <- tell(the last episodes)    what happened and where, in words; a lesson of the same event gives way to what
-                                          is known of it now, and so does its fact
-    lessons <- summarise(told)            a language model's, where there is one: a lesson a line
-    duplicates give way                   by words, and by meaning where there are embeddings
+    lessons <- tell(the last episodes)   what happened and where, in words; a lesson of the same event gives way to what
+                                         is known of it now, and so does its fact
+    lessons <- summarise(told)           a language model's, where there is one: a lesson a line
+    duplicates give way                  by words, and by meaning where there are embeddings
 
 Lessons are appended and superseded, never overwritten, and each is durable at once: what is broken off is taken up
 again with the episodes that are not yet marked as done. A lesson is evidence: whatever a model writes becomes a note,
@@ -35,6 +35,7 @@ LESSON = "lesson"
 _EVENT = "event "  # begins the tag that says which event a lesson is of
 _WINDOW = 256  # the last episodes, from which is read what happens in the world
 _COMPARED = 512  # newest lessons among which duplicates are looked for
+_COPIED = 0.75  # the share of a text's words that another one has, from which it is a copy
 _MARKS = re.compile(r"^\s*(?:[-*•]\s+|\d{1,3}[.)]\s+|(?:new\s+)?lessons?\s*\d*\s*:\s*)", re.IGNORECASE)
 
 
@@ -101,7 +102,8 @@ def consolidate(
             episodes = untold[start : start + together]
             told = [*(finding.text for finding in tell(episodes)), *map(_outcome, episodes)]
             links = [(episode.id, 0, episode.length - 1) for episode in episodes if episode.length]
-            for text in lessons_of(summarise(told) if summarise else "")[:most]:
+            known = [note.text for note in memory.notes(LESSON)[-_COMPARED:]]
+            for text in lessons_of(summarise(told) if summarise else "", [*told, *known])[:most]:
                 work.note(text, links)
             work.done(episodes, is_summarised=True)
         work.merge()
@@ -112,11 +114,26 @@ def consolidate(
     return Report(len(work.episodes), tuple(work.lessons), work.superseded, is_broken_off, failure)
 
 
-def lessons_of(answer: str) -> list[str]:
-    """The lessons of a model's answer, one a line, without list marks; what is too short or long to be one is left
-    out."""
-    lines = [_MARKS.sub("", clean(line)).strip().strip('"') for line in answer.splitlines()]
-    return list(dict.fromkeys(line for line in lines if len(line) <= 400 and len(line.split()) >= 3))
+def lessons_of(answer: str, shown: Sequence[str] = ()) -> list[str]:
+    """The lessons of a model's answer, one a line, without list marks.
+
+    Left out are lines too short or long to be one, a last line that was cut short, and what says again what was `shown`
+    to the model or stands above: small models copy, and change the numbers.
+    """
+    lines = [_MARKS.sub("", clean(line)).strip().strip('"') for line in answer.splitlines() if line.strip()]
+    if lines and not lines[-1].endswith((".", "!", "?")):
+        lines.pop()
+    found: list[str] = []
+    for line in lines:
+        if len(line.split()) >= 3 and len(line) <= 400 and not any(_copies(line, other) for other in (*shown, *found)):
+            found.append(line)
+    return found
+
+
+def _copies(text: str, other: str) -> bool:
+    """Whether most words of a text stand in the other."""
+    words = gist(text).words
+    return len(words & gist(other).words) >= _COPIED * len(words)
 
 
 def duplicates(notes: Sequence[Note], embeddings: Embeddings | None = None) -> list[tuple[Note, Note]]:

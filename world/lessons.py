@@ -29,7 +29,7 @@ def findings(schema: Schema, transitions: Transitions, most: int = 12) -> list[F
 
 
 def links(transitions: Transitions, rows: np.ndarray, most: int = _LINKS) -> tuple[Link, ...]:
-    """The transitions at `rows [K]`, in order, as stretches (episode, first t, last t): the newest, if there are many."""
+    """The transitions at `rows [K]`, in order, as stretches (episode, first t, last t): the newest ones, if many."""
     episode, t = transitions.episode[rows], transitions.t[rows]
     starts = np.flatnonzero((np.diff(episode, prepend=-1) != 0) | (np.diff(t, prepend=-2) != 1))
     ends = np.append(starts[1:], len(rows)) - 1

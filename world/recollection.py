@@ -7,7 +7,7 @@ it. All of it is evidence: it goes into a prompt as data, and an example's rule 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,8 +115,3 @@ class Recollection:
         except RuleError:
             return None
         return None if claim in self.refused or not text else Line(text, "example", claim)
-
-
-def told_first(entries: Sequence[Entry]) -> Iterator[str]:
-    """The texts of rules in the order in which a prompt needs them: a person's first."""
-    yield from (e.text for told in (True, False) for e in entries if e.is_told == told)
