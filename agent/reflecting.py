@@ -17,9 +17,8 @@ from ..errors import UserError
 from ..memory import Hit, Line, Retrieval
 from ..memory.consolidation import LESSON, Finding, Report, consolidate, pending
 from ..memory.context import Context
-from ..prompts.calls import as_text
+from ..prompts.asking import as_text
 from ..prompts.reflection import reflect
-from ..prompts.templates import render
 from ..world.lessons import findings
 from ..world.recollection import Recollection
 from .mind import Mind
@@ -114,7 +113,8 @@ class Reflecting:
         known = [note.text for note in self.mind.memory.notes(LESSON)[-_KNOWN:]][::-1]
         lines = [*situation(self.mind), *(Line(text, "surprise") for text in happened),
                  *(Line(text, "lesson") for text in known)]
-        context = self.mind.recent.context(lines, lambda c: as_text(render("reflect", schema=world, **_variables(c))))
+        context = self.mind.recent.context(
+            lines, lambda c: as_text(gateway.render("reflect", schema=world, **_variables(c))))
         return reflect(world, gateway=gateway, **_variables(context))
 
 

@@ -29,6 +29,7 @@ class Catalogue:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.RLock()
+        self._changed = _NONE
         self._begin(_NONE)
 
     def __len__(self) -> int:

@@ -54,7 +54,7 @@ def known(database: Database, text: str, kind: str, origin: Origin, exact: bool 
 
 def _candidates(database: Database, hashes: list[int]) -> list[tuple[int, str, str, Origin, int]]:
     """Id, text, kind, origin and times recalled of the notes that share the most shingles, the newer first."""
-    return database.rows(  # type: ignore[return-value]
+    return database.rows(
         """SELECT n.id, n.text, n.kind, n.origin, n.recalled FROM notes n JOIN (
                SELECT s.note, count(*) AS shared FROM json_each(?1) h CROSS JOIN note_shingles s
                ON s.hash = h.value AND s.note IN

@@ -27,7 +27,7 @@ Link = tuple[int, int, int]
 
 _TAGS = 64  # a note
 _FREQUENT = 2_000  # notes that hold a word; of more, the newest count
-_COLUMNS = """id, text, kind, importance, source, tags, created, seen, origin, episode, recalled, helped, successor,
+_COLUMNS = """id, text, kind, importance, source, created, seen, origin, episode, recalled, helped, successor, tags,
     (SELECT json_group_array(json_array(episode, first, last)) FROM note_links WHERE note = notes.id)"""
 
 
@@ -40,7 +40,6 @@ class Note:
     kind: str
     importance: float  # 0 to 1
     source: str
-    tags: tuple[str, ...]
     created: float
     seen: float
     origin: Origin
@@ -48,6 +47,7 @@ class Note:
     recalled: int  # times
     helped: float | None  # mean reward after it was recalled (`Notes.credit`)
     superseded_by: int | None
+    tags: tuple[str, ...]
     links: tuple[Link, ...]
 
 
@@ -177,7 +177,8 @@ class Notes:
         notes, alike."""
         words = dict.fromkeys(re.findall(r"\w+", clean(query).replace("_", " "))[:64])
         rare = {word: count for word in words if 0 < (count := self._holding(word)) <= _FREQUENT}
-        chosen, total = [], 0
+        chosen: list[str] = []
+        total = 0
         for word in sorted(rare, key=lambda word: rare[word]):
             total += rare[word]
             if chosen and total > _FREQUENT:
@@ -239,9 +240,10 @@ class Notes:
         return int(self.database.rows(sql, (int(id),))[0][0])
 
     def _read(self, where: str, values: Sequence[Any]) -> list[Note]:
+        rows = self.database.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)
         return [
-            Note(*row[:5], tuple(json.loads(row[5])), *row[6:13], tuple((e, a, b) for e, a, b in json.loads(row[13])))
-            for row in self.database.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)
+            Note(*plain, tuple(json.loads(tags)), tuple(map(_link, json.loads(links))))
+            for *plain, tags, links in rows
         ]
 
 

@@ -89,7 +89,7 @@ class Retrieval:
         self._clock = clock
         self._lock = threading.RLock()
         self._catalogue = Catalogue(self._notes.database)
-        self._vectors = Vectors(self._notes.database, f"text:{self._embed.model if self._embed else None}")
+        self.vectors = Vectors(self._notes.database, f"text:{self._embed.model if self._embed else None}")
         self._rows = np.zeros(0, np.int64)  # of each note in the matrix of vectors
         self._joined = (0, 0)  # the version of the catalogue when they were found
 
@@ -184,9 +184,9 @@ class Retrieval:
                         self._notes.again(note.id, importance)
                     return note.id
             id = new()
-            self._vectors.refresh()
-            if self._vectors.rows(np.array([id]))[0] < 0:
-                self._vectors.put([id], vector)
+            self.vectors.refresh()
+            if self.vectors.rows(np.array([id]))[0] < 0:
+                self.vectors.put([id], vector)
             return id
 
     def as_retriever(self, k: int = 5, kind: str | None = None, **search: Any) -> BaseRetriever:
@@ -202,17 +202,17 @@ class Retrieval:
             if self._embed is None:
                 return
             is_new = self._catalogue.version != self._joined
-            if self._vectors.refresh() or is_new:
+            if self.vectors.refresh() or is_new:
                 ids, self._joined = self._catalogue.column("id"), self._catalogue.version
-                self._rows = self._vectors.rows(ids)
+                self._rows = self.vectors.rows(ids)
                 missing = ids[self._rows < 0].tolist()
                 for start in range(0, len(missing), _BATCH):
                     notes = self._notes.get(missing[start : start + _BATCH])
                     if notes:
-                        self._vectors.put([note.id for note in notes], self._embed.texts([note.text for note in notes]))
+                        self.vectors.put([note.id for note in notes], self._embed.texts([note.text for note in notes]))
                 if missing:
-                    self._vectors.refresh()
-                    self._rows = self._vectors.rows(ids)
+                    self.vectors.refresh()
+                    self._rows = self.vectors.rows(ids)
 
     def _keywords(self, query: str, mask: np.ndarray) -> np.ndarray:
         """BM25 of each note over that of the best that passes the filters, `[N]`, from 0 to 1."""
@@ -232,11 +232,11 @@ class Retrieval:
 
     def _nearness(self, vector: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The cosine of each note with a vector, `[N]`; -inf where the mask says no or the note has no vector yet."""
-        allowed = np.zeros(len(self._vectors), bool)
+        allowed = np.zeros(len(self.vectors), bool)
         has_one = mask & (self._rows >= 0)
         allowed[self._rows[has_one]] = True
         near = np.full(len(mask), -np.inf, np.float32)
-        near[has_one] = self._vectors.similarity(vector, allowed)[self._rows[has_one]]
+        near[has_one] = self.vectors.similarity(vector, allowed)[self._rows[has_one]]
         return near
 
     def _best(self, score: np.ndarray, k: int) -> np.ndarray:
@@ -249,7 +249,7 @@ class Retrieval:
     def _alikeness(self, rows: np.ndarray, ids: Sequence[int]) -> np.ndarray:
         """How alike the notes are, `[M, M]`: the cosine of their vectors, or the share of words they have in common."""
         if self._embed:
-            vectors = self._vectors.matrix[self._rows[rows]]
+            vectors = self.vectors.matrix[self._rows[rows]]
             return np.clip(vectors @ vectors.T, 0.0, 1.0)
         texts = {note.id: set(gist(note.text).tokens) for note in self._notes.get(ids)}
         said = [texts.get(id, set()) for id in ids]

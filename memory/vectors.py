@@ -34,6 +34,7 @@ class Vectors:
         self.name = name
         self.metric = metric
         self._lock = threading.RLock()
+        self._newest = self._count = 0
         self._begin(None)
 
     def __len__(self) -> int:

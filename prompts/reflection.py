@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from .calls import Gateway
-from .templates import render
 
 MAX_TOKENS = 200
 
 
-def reflect(schema_text: str, happened: Sequence[str], known: Sequence[str], gateway: Gateway,
-            templates: str | Path | None = None) -> str:
+def reflect(schema_text: str, happened: Sequence[str], known: Sequence[str], gateway: Gateway) -> str:
     """Return the lessons that a model draws from what happened, one a line; `known` is what memory says already. Both
     are quoted as data.
 
     Raises:
         ModelUnavailable: no model answers.
     """
-    messages = render("reflect", templates, schema=schema_text, happened=list(happened), known=list(known))
+    messages = gateway.render("reflect", schema=schema_text, happened=list(happened), known=list(known))
     return gateway.ask(messages, "reflect", max_tokens=MAX_TOKENS, temperature=0.0)
