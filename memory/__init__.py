@@ -1,5 +1,6 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
+from .consolidation import Finding, Report, consolidate
 from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
 from .forgetting import Quota
@@ -22,6 +23,7 @@ __all__ = [
     "Episode",
     "Fact",
     "Facts",
+    "Finding",
     "Hit",
     "Layout",
     "Line",
@@ -33,6 +35,7 @@ __all__ = [
     "Part",
     "Quota",
     "Replay",
+    "Report",
     "Retrieval",
     "RuleRecord",
     "Rules",
@@ -45,5 +48,6 @@ __all__ = [
     "Transitions",
     "Vectors",
     "Weights",
+    "consolidate",
     "salvage",
 ]
