@@ -97,8 +97,12 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: commits at the end of the block, rolls back on any exception."""
+        """All or nothing: commits at the end of the block, rolls back on any exception. Inside another one it is part
+        of that."""
         with self._lock:
+            if self._open.in_transaction:
+                yield
+                return
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield
