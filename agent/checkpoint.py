@@ -5,6 +5,7 @@
     rules.txt           the rules, for people to read, edit and diff
     rules.json          their provenance and evidence
     memory.db           every transition and note
+    calls.jsonl         every call of a language model, as a record; not loaded
 
 Each file is written aside and renamed; the memory is durable by itself. Nothing that is loaded can run code.
 """
@@ -25,7 +26,7 @@ from ..world.models.build import name_of
 from ..world.schema import Schema
 from . import underway
 from .adapting import Deployment
-from .agent import Agent
+from .agent import CALLS, Agent
 from .packing import pack as pack_state
 from .packing import unpack as unpack_state
 from .planning.build import planner_name
@@ -74,6 +75,8 @@ def save(agent: Agent, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if mind.memory.path is None or Path(mind.memory.path).resolve() != (folder / MEMORY).resolve():
         mind.memory.snapshot(folder / MEMORY)
+    if mind.knowledge.gateway is not None:
+        mind.knowledge.gateway.record.move_to(folder / CALLS)
     mind.knowledge.save(folder)
     write_bytes(folder / STATE, pack(tensors, {"gedanken": json.dumps(header)}))
 

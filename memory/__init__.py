@@ -1,25 +1,33 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
 from .context import PRIORITY, Context, Line, Part
+from .facts import Fact, Facts
 from .long_term import Episode, LongTerm
-from .notes import Note
+from .notes import Link, Note, Notes
+from .origin import Origin
 from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
 from .rules import RuleRecord, Rules, Standing
 from .seen import Seen
 from .short_term import ShortTerm, Surprise
+from .vectors import Vectors
 
 __all__ = [
     "PRIORITY",
     "Column",
     "Context",
     "Episode",
+    "Fact",
+    "Facts",
     "Hit",
     "Layout",
     "Line",
+    "Link",
     "LongTerm",
     "Note",
+    "Notes",
+    "Origin",
     "Part",
     "Replay",
     "Retrieval",
@@ -32,5 +40,6 @@ __all__ = [
     "Step",
     "Surprise",
     "Transitions",
+    "Vectors",
     "Weights",
 ]

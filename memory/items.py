@@ -16,15 +16,15 @@ from typing import Any, Protocol
 
 from ..errors import UserError
 from .database import Database
+from .origin import origin_of, outranks
 from .tables import MIGRATIONS
-from .text import clean, mended
+from .text import mended, name
 
 Namespace = tuple[str, ...]
 
 LARGEST = 16 * 2**20  # bytes of a value
 LONGEST_KEY = 1_000  # characters, of a label too
 DEEPEST_NAMESPACE = 32
-_PERSONS = ("user", "manual")
 _COLUMNS = "SELECT id, namespace, key, value, source, created, updated FROM items"
 _UNDER = "collection = ? AND (namespace = ? OR (namespace >= ? AND namespace < ?)) AND (expires IS NULL OR expires > ?)"
 
@@ -64,7 +64,7 @@ class Items:
         """
         self.database = _database(memory)
         self.collection = _label(collection, "collection")
-        self.source = clean(source)
+        self.source = name(source)
         self._clock = clock
 
     def get(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, Stored]:
@@ -170,11 +170,10 @@ class Items:
         return ids
 
     def _may_change(self, condition: str, where: Sequence[str]) -> None:
-        if self.source in _PERSONS:
-            return
+        mine = origin_of(self.source)
         sql = f"SELECT key, source FROM items WHERE collection = ? AND namespace = ? AND {condition}"
         for key, source in self.database.rows(sql, where):
-            if source in _PERSONS:
+            if not outranks(mine, origin_of(source)):
                 raise UserError(
                     f"{key!r} was written by a person ('{source}'), and '{self.source}' cannot change it; use another "
                     "key, or open the store with source='user' where it is a person who asks"
