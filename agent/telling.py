@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..memory import Hit, Retrieval
 from ..world.explaining import Explanation, explain
 from ..world.knowledge import Entry, Told
 from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
@@ -21,16 +20,15 @@ from .learn import Experience
 from .mind import Mind
 from .planning.objective import Curiosity, Objective, Return, Term
 from .planning.subgoals import Subgoals
+from .reflecting import Reflecting
 from .remembered import Remembered
 from .shield import Shield
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
-
     from .agent import AgentConfig
 
 
-class Telling:
+class Telling(Reflecting):
     """A mind that can be told rules. `trained_on` is how many transitions the model was trained on last."""
 
     config: AgentConfig
@@ -69,8 +67,10 @@ class Telling:
     def propose(self) -> list[Entry]:
         """Let the miner, and the language model if there is one, propose rules from what is in memory."""
         seen = self.mind.memory.transitions()
-        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
+        recollection = self.recollection()
+        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen), recollection)
         self.refresh()
+        self.mind.recent.recalled += recollection.recalled if recollection else []
         return entries
 
     def explain(self, rule: str, most: int = 3) -> Explanation:
@@ -78,11 +78,6 @@ class Telling:
         predicts, and the newest transitions for and against it. Raises `UserError` for an unknown one."""
         mind = self.mind
         return explain(mind.knowledge.entry(rule), self.schema, mind.memory.transitions(), mind.learned, most)
-
-    def recall(self, query: str, k: int = 5, embeddings: Embeddings | None = None) -> list[Hit]:
-        """The notes of long-term memory that fit a query, by relevance, recency and importance; the agent notes what
-        surprised it. With `embeddings` (`gedanken.prompts.LocalEmbeddings()`, say) by meaning, else by words."""
-        return Retrieval(self.mind.memory, embeddings).search(query, k)
 
     def refresh(self) -> None:
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
@@ -96,6 +91,7 @@ class Telling:
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
+        mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
     def objective(self, exploring: bool = False) -> Objective:
         """What the agent is after: its goals, the return, its preferences, less what its limits exclude; what its model

@@ -21,9 +21,11 @@ import numpy as np
 from ..errors import UserError
 from .chunks import Chunks
 from .database import Database
+from .facts import Facts
 from .forgetting import Forgetting, Policy, Quota, Unit
-from .notes import Note, Notes
+from .notes import Link, Note, Notes
 from .record import Layout, Step, Transitions
+from .rules import Rules
 from .tables import MIGRATIONS
 from .text import clean
 
@@ -70,7 +72,8 @@ class LongTerm:
         self.path = Path(path).expanduser()
         self.database = Database(self.path, MIGRATIONS)
         self._clock, self._quota = clock, quota
-        self.note_table = Notes(self.database, clock)  # its words and vectors, for retrieval
+        self.note_table = Notes(self.database, clock)
+        self.facts = Facts(self.database, clock)
         self._counted: tuple[object, int] = (None, 0)  # at which version of the file, how many transitions
         try:
             self._world, self.layout = self._find_world(layout)
@@ -80,6 +83,7 @@ class LongTerm:
         except BaseException:
             self.close()
             raise
+        self.rules = Rules(self.database, self._world, clock)
 
     def begin(self, source: str = "agent", seed: int | None = None, group: str = "", imagined: bool = False) -> int:
         """Start an episode and return its id. `group` names the layout or level, for held-out splits. What is
@@ -189,13 +193,21 @@ class LongTerm:
         return int(self.database.rows("SELECT newest FROM position")[0][0])
 
     def note(
-        self, text: str, kind: str = "lesson", importance: float = 0.5, source: str = "agent", tags: Iterable[str] = ()
+        self,
+        text: str,
+        kind: str = "lesson",
+        importance: float = 0.5,
+        source: str = "agent",
+        tags: Iterable[str] = (),
+        episode: int | None = None,
+        links: Iterable[Link] = (),
     ) -> int:
-        """Remember a text and return its id; the same text of the same kind is stored once (`Notes.add`)."""
-        return self.note_table.add(text, kind, importance, source, tags)
+        """Remember a text and return its note's id; what is known already is not stored again (`Notes.add`). `links`
+        are the transitions it rests on: episode, first t, last t."""
+        return self.note_table.add(text, kind, importance, source, tags, episode, links)
 
     def notes(self, kind: str | None = None) -> list[Note]:
-        """Notes, oldest first; of one kind where given."""
+        """Notes, oldest first; of one kind where given. Those that gave way to others are in `note_table.all`."""
         return self.note_table.all(kind)
 
     def snapshot(self, target: str | Path) -> None:
