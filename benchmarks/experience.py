@@ -163,7 +163,7 @@ def episodes(rng: np.random.Generator) -> Iterator[tuple[list[Step], np.ndarray]
 
 
 class Rates:
-    """What is done in a second, by the clock and by processor time, for each thing that is done and each who does it."""
+    """How much of each thing everyone does in a second, by the clock and by processor time."""
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], list[tuple[float, float]]] = {}
