@@ -17,7 +17,7 @@ import numpy as np
 
 from .database import Database
 from .record import Layout, Transitions
-from .records import LENGTH, Records, Stretch
+from .records import LENGTH, Records, Stretch, nats
 
 PIECE = np.dtype([
     ("chunk", np.int64),  # its id; below 0 for what is staged
@@ -134,7 +134,7 @@ class Chunks:
     def update_surprise(self, episode: np.ndarray, t: np.ndarray, surprise: np.ndarray) -> None:
         """Store new surprise, by episode and time int64 `[K]`, in nats `[K]`; what is not there is left out."""
         write = self._database
-        order = np.lexsort((t, episode))
+        surprise, order = nats(surprise), np.lexsort((t, episode))
         groups = itertools.groupby(order.tolist(), key=lambda i: int(episode[i]))
         with write.transaction():
             for of, group in groups:

@@ -59,7 +59,7 @@ class Records:
         step = np.frombuffer(b"".join(before), self.layout.step_type)
         known = [math.nan if value is None else value for value in surprise]
         return Stretch(self._fill(step, reward, time, row, terminated, truncated),
-                       np.frombuffer(b"".join(after), self.layout.state_type), np.array(known, np.float32))  # fmt: skip
+                       np.frombuffer(b"".join(after), self.layout.state_type), nats(known))  # fmt: skip
 
     def of_steps(self, steps: Sequence[Step], surprises: Sequence[float] | None, time: float) -> Stretch:
         """Steps as they are lived, their rows not numbered yet. Raises `UserError` for one that does not fit."""
@@ -80,7 +80,7 @@ class Records:
         after[odd] = self.layout.stack([steps[i].next_features or {} for i in odd])
         known = np.full(len(steps), np.nan) if surprises is None else np.asarray(surprises)
         ends = np.array([(step.terminated, step.truncated) for step in steps], bool).reshape(-1, 2)
-        return Stretch(self._fill(table, reward, time, 0, ends[:, 0], ends[:, 1]), after, known.astype(np.float32))
+        return Stretch(self._fill(table, reward, time, 0, ends[:, 0], ends[:, 1]), after, nats(known))
 
     def cut(self, stretch: Stretch, joined: bool) -> list[tuple[int, int, bool]]:
         """Where chunks start and stop, and whether each goes on from the one before; the first does if `joined`."""
@@ -133,6 +133,11 @@ class Records:
                              ("truncated", truncated)):  # fmt: skip
             records[name] = values
         return records
+
+
+def nats(surprise: Any) -> np.ndarray:
+    """Surprises as they are stored, float32 `[N]`: what was held impossible is finite too, so that sums stay finite."""
+    return np.clip(np.asarray(surprise, np.float64), -1e30, 1e30).astype(np.float32)
 
 
 def _bytes(records: np.ndarray) -> np.ndarray:

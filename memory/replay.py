@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import GedankenError, UserError
-from .chunks import PIECE, Pieces, Staged, laid
-from .columns import Columns, Growing
+from .chunks import laid
+from .index import Index
 from .long_term import LongTerm
 from .record import Transitions
-from .runs import ENTRY, Runs, Strategy, Windows, entries
+from .runs import Runs, Strategy, Windows
 from .split import Split
 
 CACHE_BYTES = 64 << 20
@@ -51,7 +51,7 @@ class Replay:
         memory of at most `cache_bytes` is kept in RAM."""
         self._memory = memory
         self._cache_bytes = cache_bytes
-        self._start(holdout, seed, [])
+        self._index = Index(memory, Split(holdout, seed), [], cache_bytes)
 
     def sample(
         self,
@@ -75,32 +75,32 @@ class Replay:
         if strategy not in ("uniform", "recent", "surprising"):
             raise UserError(f"unknown replay strategy '{strategy}'; use 'uniform', 'recent' or 'surprising'")
         while True:
-            self._refresh()
-            runs = self._sides[held_out]
+            self._index.refresh()
+            runs = self._index.sides[held_out]
             if not len(runs):
                 raise GedankenError(self._nothing(held_out))
             if weights is not None:
                 _check(weights, len(runs))
             windows = runs.draw(batch, length, rng, strategy, weights, self._surprise_of)
-            if self._columns is not None:
+            if self._index.columns is not None:
                 return self._gather(runs, windows, length)
             if (found := self._read(runs, windows, length)) is not None:
                 return found  # else another process forgot some of it just now: draw again
 
     def transitions(self, held_out: bool = False) -> Transitions:
         """Every transition of one side of the split, ordered by episode and time; may be empty."""
-        self._refresh()
-        runs = self._sides[held_out]
-        if self._columns is None:
-            return self._memory.chunks.transitions(runs.pieces, self._staged)[0]
+        self._index.refresh()
+        runs = self._index.sides[held_out]
+        if self._index.columns is None:
+            return self._memory.chunks.transitions(runs.pieces, self._index.staged)[0]
         _, episode, t = laid(runs.pieces)
-        return self._columns.transitions(runs.places, episode, t)
+        return self._index.columns.transitions(runs.places, episode, t)
 
     def surprise(self, held_out: bool = False) -> np.ndarray:
         """The surprise of each transition of `transitions(held_out)` that memory has, float32 `[M]` in nats; NaN where
         none is known."""
-        self._refresh()
-        surprise = self._surprise_of(self._sides[held_out].pieces)
+        self._index.refresh()
+        surprise = self._surprise_of(self._index.sides[held_out].pieces)
         return surprise[surprise != -np.inf]
 
     def update_surprise(self, episode: np.ndarray, t: np.ndarray, surprise: np.ndarray) -> None:
@@ -109,28 +109,28 @@ class Replay:
 
     def count(self, held_out: bool = False) -> int:
         """The number of transitions of one side of the split."""
-        self._refresh()
-        return len(self._sides[held_out])
+        self._index.refresh()
+        return len(self._index.sides[held_out])
 
     def __len__(self) -> int:
         """The number of transitions on both sides."""
-        self._refresh()
-        return sum(len(side) for side in self._sides)
+        self._index.refresh()
+        return sum(len(side) for side in self._index.sides)
 
     def __bool__(self) -> bool:
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """The split and the position in the file, JSON-able. It is exact where it is taken between two episodes."""
-        self._refresh()
-        self._meet()
+        index = self._index
+        index.refresh()
         return {
             "version": 1,
-            "holdout": self._split.holdout,
-            "seed": self._split.seed,
-            "row": self._row,
-            "episode": self._episode,
-            "skipped": [list(gap) for gap in self._skipped],
+            "holdout": index.split.holdout,
+            "seed": index.split.seed,
+            "row": index.row,
+            "episode": index.episode,
+            "skipped": [list(gap) for gap in index.skipped],
         }
 
     def load_state_dict(self, state: Mapping[str, Any], exact: bool = True) -> None:
@@ -154,126 +154,19 @@ class Replay:
                 f"{self._memory.path}: ends at transition {newest}, but the checkpoint was made at {row}; open the "
                 "memory file that belongs to it"
             )
-        self._start(holdout, seed, gaps)
         if exact:
             episodes = self._memory.episodes(since=episode)
             gap = (row, newest, episode, episodes[-1].id if episodes else episode)
             if gap[0] < gap[1] or gap[2] < gap[3]:
-                self._skipped = [*gaps, gap]
-
-    def _start(self, holdout: float, seed: int, skipped: list[tuple[int, int, int, int]]) -> None:
-        self._split = Split(holdout, seed)
-        self._row = self._episode = 0
-        self._skipped = skipped  # rows and episodes written after a checkpoint: above, up to, above, up to
-        self._by_agent: dict[int, bool] = {}
-        self._version: object = None
-        self._begin(-1)
-
-    def _begin(self, revision: int) -> None:
-        """Know of nothing in the file, which was changed `revision` times."""
-        self._revision = revision
-        self._chunk = 0  # the newest one taken in
-        self._folded = Growing(ENTRY)
-        self._columns: Columns | None = Columns(self._memory.layout)
-        self._kept = 0  # records of chunks in the columns; those of what is staged follow
-        self._staged: Staged = {}
-        self._sides = (Runs(np.zeros(0, ENTRY)), Runs(np.zeros(0, ENTRY)))  # training, held out
-
-    def _refresh(self) -> None:
-        """Take in what has been written since the last call."""
-        database = self._memory.database
-        if (version := database.version()) == self._version:
-            return
-        with database.view():
-            ((revision,),) = database.rows("SELECT number FROM revision")
-            if revision != self._revision:
-                self._begin(revision)
-            found = self._memory.chunks.pieces(self._chunk)
-            self._row = self._memory.position()
-            self._meet()
-            rows = self._known(found)
-            self._staged = found.staged
-            staged = rows["piece"]["chunk"] < 0
-            self._fill(rows, staged)
-        self._folded.extend(rows[~staged])
-        self._chunk = max(self._chunk, int(found.rows["chunk"].max(initial=0)))
-        everything = np.concatenate([self._folded.values, rows[staged]])
-        pieces = everything["piece"]
-        everything = everything[np.lexsort((pieces["t"], pieces["episode"]))]
-        self._sides = (Runs(everything[~everything["held_out"]]), Runs(everything[everything["held_out"]]))
-        self._version = version
-
-    def _meet(self) -> None:
-        """Assign new episodes to a side of the split, in order of their ids."""
-        fresh = self._memory.episodes(since=self._episode)
-        if not fresh:
-            return
-        self._by_agent |= {e.id: e.source == "agent" for e in fresh}
-        self._split.assign(
-            e for e in fresh if e.source != "agent" or not any(a < e.id <= b for _, _, a, b in self._skipped)
-        )
-        self._episode = fresh[-1].id
-
-    def _known(self, found: Pieces) -> np.ndarray:
-        """What of it is learned from, `ENTRY [E]`, on its side of the split: without what a checkpoint leaves out."""
-        pieces, surprise = found.rows, found.surprise
-        for above, to, _, _ in self._skipped:
-            pieces, surprise = self._without(above, to, pieces, surprise, found.staged)
-        ids, episode = np.unique(pieces["episode"], return_inverse=True)
-        keep = np.array([e in self._split for e in ids.tolist()], bool)[episode]
-        rows = entries(pieces, surprise)[keep]
-        side = np.array([e in self._split and self._split.is_held_out(e) for e in ids.tolist()], bool)
-        rows["held_out"] = side[episode][keep]
-        return rows
-
-    def _without(
-        self, above: int, to: int, pieces: np.ndarray, surprise: np.ndarray, staged: Staged
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Pieces and surprise without the agent's own rows above `above` up to `to`."""
-        parts, kept = [np.zeros(0, PIECE)], np.ones(len(surprise), bool)
-        at = 0
-        for piece in pieces:
-            span = slice(at, at := at + int(piece["length"]))
-            if piece["first"] <= to and piece["last"] > above and self._by_agent[int(piece["episode"])]:
-                records = self._memory.chunks.piece(piece, staged)
-                assert records is not None  # the file is read in one view
-                row = records["row"][:-1]
-                kept[span] = (row <= above) | (row > to)
-                edges = np.flatnonzero(np.diff(np.concatenate([[False], kept[span], [False]]))).reshape(-1, 2)
-                part = np.repeat(piece[None], len(edges))
-                for i, (start, stop) in enumerate(edges.tolist()):
-                    part[i]["first"], part[i]["last"] = row[start], row[stop - 1]
-                    part[i]["t"] += start
-                    part[i]["start"] += start
-                    part[i]["length"] = stop - start
-                    part[i]["joined"] |= start > 0
-                parts.append(part)
-            else:
-                parts.append(piece[None])
-        return np.concatenate(parts), surprise[kept]
-
-    def _fill(self, rows: np.ndarray, staged: np.ndarray) -> None:
-        """Keep the records of new entries `[E]` in RAM, as long as all of them fit."""
-        if self._columns is None:
-            return
-        length = rows["piece"]["length"].astype(np.int64) + 1
-        if (self._kept + length.sum()) * self._memory.chunks.records.type.itemsize > self._cache_bytes:
-            self._columns = None
-            return
-        self._columns.truncate(self._kept)
-        for part in (~staged, staged):
-            rows["place"][part] = len(self._columns) + np.cumsum(length[part]) - length[part]
-            found = [self._memory.chunks.piece(piece, self._staged) for piece in rows["piece"][part]]
-            if records := [r for r in found if r is not None]:
-                self._columns.extend(self._memory.chunks.checked(np.concatenate(records)))
-        self._kept += int(length[~staged].sum())
+                gaps.append(gap)
+        self._index = Index(self._memory, Split(holdout, seed), gaps, self._cache_bytes)
 
     def _surprise_of(self, pieces: np.ndarray) -> np.ndarray:
-        return self._memory.chunks.surprise(pieces, self._staged)
+        return self._memory.chunks.surprise(pieces, self._index.staged)
 
     def _gather(self, runs: Runs, windows: Windows, length: int) -> Sequences:
         """The sequences in RAM; one gather a column."""
-        columns = self._columns
+        columns = self._index.columns
         assert columns is not None
         place, mask = windows.ranks(length)
         place = runs.places[place]
@@ -301,7 +194,7 @@ class Replay:
                 piece = runs.pieces[at]
                 start = rank + done - int(runs.starts[at])
                 n = min(int(piece["length"]) - start, count - done)
-                found = chunks.piece(piece, self._staged, start, n)
+                found = chunks.piece(piece, self._index.staged, start, n)
                 if found is None:
                     return None
                 # The next chunk begins with the state that this one ends with.
@@ -329,7 +222,7 @@ class Replay:
         where = str(self._memory.path)
         if not len(self):
             return f"{where}: memory holds no transitions of this world yet; let the agent act first"
-        if held_out and self._split.holdout == 0.0:
+        if held_out and self._index.split.holdout == 0.0:
             return f"{where}: nothing is held out (holdout is 0); use Replay(memory, holdout=0.1)"
         side = "held out" if held_out else "there to train on"
         return f"{where}: nothing is {side} yet; record episodes of another group (layout or level)"

@@ -205,6 +205,16 @@ def test_a_part_that_fails_leaves_the_rest_of_a_transaction(memory: LongTerm) ->
     assert len(memory) == 70
 
 
+def test_what_was_held_impossible_surprises_most(memory: LongTerm) -> None:
+    episode = memory.begin()
+    memory.append_many(episode, life(episode, 69, terminated=False), [float("inf"), float("-inf"), *[0.5] * 67])
+    memory.append(episode, life(episode, 70)[69], float("inf"))
+    replay = Replay(memory, holdout=0.0)
+    assert len(replay.surprise()) == 70
+    found = replay.sample(1000, 1, np.random.default_rng(0), strategy="surprising")
+    assert np.bincount(found.t).argsort()[-2:].tolist() in ([0, 69], [69, 0])
+
+
 def test_surprises_are_one_a_step(memory: LongTerm) -> None:
     episode = memory.begin()
     with pytest.raises(UserError, match="1 surprises came for 2 steps"):

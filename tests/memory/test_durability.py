@@ -86,7 +86,8 @@ def test_kill_9_at_any_moment_leaves_all_that_was_acknowledged(tmp_path: Path) -
         ]
         for writer in writers:
             assert writer.stdout is not None
-            writer.stdout.readline()
+            episode, t = map(int, writer.stdout.readline().split())
+            acknowledged[episode] = t
         time.sleep(float(chance.random()) * 0.3)
         for writer in writers:
             writer.kill()
@@ -103,7 +104,7 @@ def test_kill_9_at_any_moment_leaves_all_that_was_acknowledged(tmp_path: Path) -
             assert all(lengths[episode] >= t for episode, t in acknowledged.items())
             assert sum(lengths.values()) == len(memory) == len(Replay(memory))
             assert is_as_lived(memory)
-    assert len(acknowledged) > 20
+    assert len(acknowledged) >= 10
 
 
 def test_a_learner_samples_while_another_process_acts(tmp_path: Path) -> None:
