@@ -199,7 +199,7 @@ def _mend(saved: Database) -> list[str]:
                            FROM chunks c LEFT JOIN episodes e ON e.id = c.episode ORDER BY c.episode, c.t""")
     for chunk, episode, t, length, surprise, joined, world in chunks:
         data = [data for (data,) in saved.rows("SELECT data FROM records WHERE chunk = ?", (chunk,))]
-        records = _records(worlds[world], data[0]) if data and world in worlds else np.zeros(0)
+        records: np.ndarray = _records(worlds[world], data[0]) if data and world in worlds else np.zeros(0)
         parts = _sound(worlds[world], records) if len(records) else []
         if parts == [(0, length)]:
             continue
