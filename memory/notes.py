@@ -240,7 +240,7 @@ class Notes:
     def _read(self, where: str, values: Sequence[Any]) -> list[Note]:
         rows = self.database.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)
         return [
-            Note(*plain, tuple(json.loads(tags)), tuple(map(_link, json.loads(links))))
+            Note(*(*plain, tuple(json.loads(tags)), tuple(map(_link, json.loads(links)))))
             for *plain, tags, links in rows
         ]
 
