@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
+from ..prompts.counting import counter
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
+from ..world.recollection import FeedConfig
 from ..world.rules.text import to_text
 from ..world.schema import Schema
 from ..world.teaching import Taught, TeachingConfig
@@ -38,6 +40,7 @@ from .planning.build import planner_for
 from .planning.learner import Apprentice, Learner
 from .planning.plan import Budget, Planner
 from .reason import reason
+from .reflecting import ReflectingConfig
 from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
@@ -59,7 +62,8 @@ class AgentConfig:
     `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
-    was told."""
+    was told. A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
+    `reflecting` lessons are drawn between episodes."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -74,6 +78,9 @@ class AgentConfig:
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None
+    context_tokens: int = 4096
+    feed: FeedConfig | None = field(default_factory=FeedConfig)
+    reflecting: ReflectingConfig | None = None
 
 
 class Agent(Telling):
@@ -107,12 +114,14 @@ class Agent(Telling):
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
         long_term = LongTerm(memory, Layout(columns, action))
-        knowledge = KnowledgeBase(self.schema, self._gateway())
+        gateway = self._gateway()
+        recent = ShortTerm(self.config.context_tokens, counter(gateway.model if gateway else None))
+        knowledge = KnowledgeBase(self.schema, gateway, recent)
         rules, failures = knowledge.compiled(), Failures()
         self.mind = Mind(
             memory=long_term,
             replay=Replay(long_term, self.config.holdout, seed),
-            recent=ShortTerm(),
+            recent=recent,
             learned=learned,
             knowledge=knowledge,
             imagining=learned,
@@ -141,6 +150,7 @@ class Agent(Telling):
             self.deployment = Deployment.begin(mind, self.experience, self.config.adapting)
         seen = perceive(self.schema, observation, self.env)
         mind.recent.reset()
+        mind.recent.seen.look(seen, 0)
         mind.failures.clear()
         mind.decisions, mind.imagined_steps, mind.departures, mind.broken, mind.conflicts = [], 0, 0, 0, 0
         mind.features = self.schema.batch([seen])
@@ -202,6 +212,7 @@ class Agent(Telling):
         """Close the episode in memory; what is there of it stays."""
         if self._episode is not None:
             self.mind.memory.end(self._episode)
+            self.credit()
         self._episode, self._pending = None, None
 
     # --- learning and running -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
+from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
 from .long_term import Episode, LongTerm
 from .notes import Link, Note, Notes
@@ -7,10 +8,13 @@ from .origin import Origin
 from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
-from .short_term import Context, Line, ShortTerm, Surprise
+from .rules import RuleRecord, Rules, Standing
+from .seen import Seen
+from .short_term import ShortTerm, Surprise
 from .vectors import Vectors
 
 __all__ = [
+    "PRIORITY",
     "Column",
     "Context",
     "Episode",
@@ -24,10 +28,15 @@ __all__ = [
     "Note",
     "Notes",
     "Origin",
+    "Part",
     "Replay",
     "Retrieval",
+    "RuleRecord",
+    "Rules",
+    "Seen",
     "Sequences",
     "ShortTerm",
+    "Standing",
     "Step",
     "Surprise",
     "Transitions",

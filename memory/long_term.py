@@ -24,6 +24,7 @@ from .database import Database
 from .facts import Facts
 from .notes import Link, Note, Notes
 from .record import Layout, Step, Transitions
+from .rules import Rules
 from .tables import MIGRATIONS
 from .text import clean
 
@@ -79,6 +80,7 @@ class LongTerm:
         except BaseException:
             self.close()
             raise
+        self.rules = Rules(self.database, self._world, clock)
 
     def begin(self, source: str = "agent", seed: int | None = None, group: str = "") -> int:
         """Start an episode and return its id. `group` names the layout or level, for held-out splits."""

@@ -90,7 +90,15 @@ _NOTES: tuple[str, ...] = (
     "CREATE INDEX facts_successor ON facts (successor) WHERE successor IS NOT NULL",
     "CREATE INDEX facts_disputes ON facts (disputes) WHERE disputes IS NOT NULL",
 )
-_RULES: tuple[str, ...] = ()
+_RULES: tuple[str, ...] = (
+    """CREATE TABLE rule_history (
+        seq INTEGER PRIMARY KEY, world INTEGER NOT NULL REFERENCES worlds, rule TEXT NOT NULL, text TEXT NOT NULL,
+        source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
+        origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
+    "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
+    # Episodes that lessons were drawn from.
+    "CREATE TABLE consolidated (episode INTEGER PRIMARY KEY, at REAL NOT NULL)",
+)
 _ITEMS: tuple[str, ...] = ()
 
 MIGRATIONS = (_FIRST, (*_EXPERIENCE, *_NOTES, *_RULES, *_ITEMS))

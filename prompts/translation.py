@@ -99,18 +99,21 @@ def propose(
     gateway: Gateway,
     grammar: str | None,
     asking: Asking | None = None,
+    known: Sequence[str] = (),
+    examples: Sequence[tuple[str, str]] = (),
 ) -> list[Reading]:
     """Return rule lines that may explain surprising transitions, the likeliest first; see `translate`.
 
-    `rules` are the lines that stand, `surprises` what was not expected, a text each, quoted as data. A model that takes
-    no grammar may give several lines an answer.
+    `rules` are the lines that stand, `surprises` what was not expected, `known` what memory says besides, a text each,
+    quoted as data; `examples` are earlier (surprise, rule line) pairs, the best last. A model that takes no grammar may
+    give several lines an answer.
 
     Raises:
         ModelUnavailable: no model answers.
     """
     asking = asking or Asking()
-    variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises)}
-    messages = render("propose", asking.templates, **variables)
+    messages = render("propose", asking.templates, schema=schema_text, rules=list(rules), surprises=list(surprises),
+                      known=list(known), examples=list(examples))
     return _readings(messages, "propose", gateway, grammar, asking, lines_each=asking.readings)
 
 
@@ -122,6 +125,8 @@ def repair(
     gateway: Gateway,
     grammar: str | None,
     asking: Asking | None = None,
+    known: Sequence[str] = (),
+    examples: Sequence[tuple[str, str]] = (),
 ) -> list[Reading]:
     """Ask again after what was wrong: as `propose`, with `faults`, a proposed line and its mistake each.
 
@@ -129,8 +134,8 @@ def repair(
         ModelUnavailable: no model answers.
     """
     asking = asking or Asking()
-    variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises), "faults": list(faults)}
-    messages = render("repair", asking.templates, **variables)
+    messages = render("repair", asking.templates, schema=schema_text, rules=list(rules), surprises=list(surprises),
+                      known=list(known), examples=list(examples), faults=list(faults))
     return _readings(messages, "repair", gateway, grammar, asking, lines_each=asking.readings)
 
 
