@@ -17,7 +17,10 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
+from ..prompts import Gateway, GatewayConfig
 from ..prompts.counting import counter
+from ..prompts.embeddings import embeddings_named
+from ..prompts.record import FILE as CALLS
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
@@ -48,6 +51,7 @@ from .telling import Telling
 
 if TYPE_CHECKING:
     import gymnasium
+    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 
@@ -63,7 +67,8 @@ class AgentConfig:
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
     was told. A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
-    `reflecting` lessons are drawn between episodes."""
+    `reflecting` lessons are drawn between episodes. `calls` are the limits of what it asks language models, and the
+    user's own prompts."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -81,6 +86,7 @@ class AgentConfig:
     context_tokens: int = 4096
     feed: FeedConfig | None = field(default_factory=FeedConfig)
     reflecting: ReflectingConfig | None = None
+    calls: GatewayConfig = field(default_factory=GatewayConfig)
 
 
 class Agent(Telling):
@@ -90,6 +96,8 @@ class Agent(Telling):
     None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
     the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
     "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
+    `embeddings` tell what notes mean when they are recalled: "local", a sentence-transformers model, any of LangChain's,
+    or None (by words).
     """
 
     def __init__(
@@ -101,10 +109,12 @@ class Agent(Telling):
         planner: str | Planner = "auto",
         schema: Schema | None = None,
         memory: str | Path | None = None,
+        embeddings: str | Embeddings | None = None,
         config: AgentConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
+        self.embeddings = embeddings_named(embeddings)
         self.config = config or AgentConfig()
         torch.manual_seed(seed)
         own = None if isinstance(model, str) else model.schema
@@ -114,7 +124,7 @@ class Agent(Telling):
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
         long_term = LongTerm(memory, Layout(columns, action))
-        gateway = self._gateway()
+        gateway = self._gateway(long_term.path if memory else None)
         recent = ShortTerm(self.config.context_tokens, counter(gateway.model if gateway else None))
         knowledge = KnowledgeBase(self.schema, gateway, recent)
         rules, failures = knowledge.compiled(), Failures()
@@ -349,12 +359,16 @@ class Agent(Telling):
         """Training layouts: each episode's own seed, from the agent's seed and how many came before."""
         return (self.seed * 100_003 + episode) % 2**31
 
-    def _gateway(self) -> Any:
+    def _gateway(self, memory: Path | None) -> Gateway | None:
+        """The door to the language model; its calls are recorded beside the memory's file."""
         if self.llm is None:
             return None
-        from ..prompts import Gateway, chat_model
+        from ..prompts import chat_model
 
-        return Gateway(chat_model(self.llm))
+        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls)
+        if memory is not None:
+            gateway.record.move_to(memory.with_name(CALLS))
+        return gateway
 
     # --- variants and checkpoints ---------------------------------------------------------------------------------
 

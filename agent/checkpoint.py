@@ -5,6 +5,7 @@
     rules.txt           the rules, for people to read, edit and diff
     rules.json          their provenance and evidence
     memory.db           every transition and note
+    calls.jsonl         every call of a language model, as a record; not loaded
 
 Each file is written aside and renamed; the memory is durable by itself. Nothing that is loaded can run code.
 """
@@ -20,12 +21,13 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import write_bytes
+from ..prompts.embeddings import LocalEmbeddings
 from ..world import processes
 from ..world.models.build import name_of
 from ..world.schema import Schema
 from . import underway
 from .adapting import Deployment
-from .agent import Agent
+from .agent import CALLS, Agent
 from .packing import pack as pack_state
 from .packing import unpack as unpack_state
 from .planning.build import planner_name
@@ -52,6 +54,7 @@ def save(agent: Agent, folder: Path) -> None:
         "schema": agent.schema.identity(),
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
+        "embeddings": agent.embeddings.model if isinstance(agent.embeddings, LocalEmbeddings) else None,
         "model": name_of(mind.learned),
         "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
@@ -74,6 +77,8 @@ def save(agent: Agent, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if mind.memory.path is None or Path(mind.memory.path).resolve() != (folder / MEMORY).resolve():
         mind.memory.snapshot(folder / MEMORY)
+    if mind.knowledge.gateway is not None:
+        mind.knowledge.gateway.record.move_to(folder / CALLS)
     mind.knowledge.save(folder)
     write_bytes(folder / STATE, pack(tensors, {"gedanken": json.dumps(header)}))
 
@@ -94,6 +99,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     options = {
         "seed": header["seed"],
         "llm": header["llm"],
+        "embeddings": header.get("embeddings"),
         "model": header["model"],
         "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,

@@ -29,7 +29,50 @@ _FIRST = (
 )
 
 # The second format, one part a concern.
-_EXPERIENCE: tuple[str, ...] = ()
+# Transitions are staged as rows and folded into chunks (`chunks.py`). Rows are numbered by time of writing over both;
+# `position` is the newest row's number, and never goes back, so that a checkpoint can name a place in the file.
+_EXPERIENCE: tuple[str, ...] = (
+    # No index: it holds less than 64 steps of each episode under way, and a commit writes one page less without.
+    """CREATE TABLE steps (
+        id INTEGER PRIMARY KEY, episode INTEGER NOT NULL REFERENCES episodes, t INTEGER NOT NULL,
+        before BLOB NOT NULL, reward REAL NOT NULL, terminated INTEGER NOT NULL, truncated INTEGER NOT NULL,
+        after BLOB NOT NULL, time REAL NOT NULL, surprise REAL)""",
+    """INSERT INTO steps SELECT id, episode, t, before, reward, terminated, truncated, after, time, NULL
+        FROM transitions""",
+    "DROP TABLE transitions",
+    # For the many steps of a file of the first format; dropped when they are folded (`Chunks.fold_left`).
+    "CREATE INDEX steps_of_old ON steps (episode, t)",
+    # length and total_reward count what is folded, held what of it was not forgotten.
+    "UPDATE episodes SET length = 0, total_reward = 0.0",
+    "ALTER TABLE episodes ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE episodes ADD COLUMN imagined INTEGER NOT NULL DEFAULT 0",
+    # first and last are the row numbers of its transitions' ends; surprise is float32 a transition, NaN where none.
+    """CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        episode INTEGER NOT NULL REFERENCES episodes, t INTEGER NOT NULL, length INTEGER NOT NULL,
+        joined INTEGER NOT NULL, surprise BLOB NOT NULL, UNIQUE (episode, t))""",
+    "CREATE INDEX chunks_by_age ON chunks (last)",
+    # Apart, so that the chunks can be listed without a look at what is in them.
+    "CREATE TABLE records (chunk INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, data BLOB NOT NULL)",
+    """CREATE TABLE forgettings (
+        id INTEGER PRIMARY KEY, time REAL NOT NULL, policy TEXT NOT NULL, transitions INTEGER NOT NULL,
+        position INTEGER NOT NULL)""",
+    # Counts changes to what is already folded; what is only added does not change it.
+    "CREATE TABLE revision (number INTEGER NOT NULL)",
+    "INSERT INTO revision VALUES (0)",
+    """CREATE VIEW position (newest) AS SELECT max(
+        coalesce((SELECT max(id) FROM steps), 0), coalesce((SELECT max(last) FROM chunks), 0),
+        coalesce((SELECT max(position) FROM forgettings), 0))""",
+)
+_RULES: tuple[str, ...] = (
+    """CREATE TABLE rule_history (
+        seq INTEGER PRIMARY KEY, world INTEGER NOT NULL REFERENCES worlds, rule TEXT NOT NULL, text TEXT NOT NULL,
+        source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
+        origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
+    "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
+    # Episodes that lessons were drawn from.
+    "CREATE TABLE consolidated (episode INTEGER PRIMARY KEY, at REAL NOT NULL)",
+)
 _NOTES: tuple[str, ...] = (
     "DROP TRIGGER note_added",
     "DROP TABLE note_words",
@@ -89,15 +132,6 @@ _NOTES: tuple[str, ...] = (
     "CREATE INDEX facts_of ON facts (subject, relation, since)",
     "CREATE INDEX facts_successor ON facts (successor) WHERE successor IS NOT NULL",
     "CREATE INDEX facts_disputes ON facts (disputes) WHERE disputes IS NOT NULL",
-)
-_RULES: tuple[str, ...] = (
-    """CREATE TABLE rule_history (
-        seq INTEGER PRIMARY KEY, world INTEGER NOT NULL REFERENCES worlds, rule TEXT NOT NULL, text TEXT NOT NULL,
-        source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
-        origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
-    "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
-    # Episodes that lessons were drawn from.
-    "CREATE TABLE consolidated (episode INTEGER PRIMARY KEY, at REAL NOT NULL)",
 )
 _ITEMS: tuple[str, ...] = ()
 

@@ -10,12 +10,10 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .calls import Gateway
 from .failures import AnswerIncomplete
-from .templates import render
 
 if TYPE_CHECKING:
     from .reader.items import Item
@@ -29,14 +27,13 @@ _MARKS = re.compile(r"^\s*(?:[-*•]\s+|\d{1,3}[.)]\s+|(?:rule|answer)\s*:\s*)?`
 class Asking:
     """How often and how freely to ask: the likeliest answer first, then samples at `temperature` from seeds 1, 2, ...
 
-    Models that take no seed are asked once. `templates` is a folder of the user's own prompts.
+    Models that take no seed are asked once.
     """
 
     readings: int = 3
     temperature: float = 0.6
     max_tokens: int = 64
     seed: int = 0
-    templates: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def translate(
         return gateway.read(sentence, items, say, "translate", also)
     asking = asking or Asking()
     variables = {"schema": schema_text, "examples": list(examples), "sentence": sentence}
-    messages = render("translate", asking.templates, **variables)
+    messages = gateway.render("translate", **variables)
     return _readings(messages, "translate", gateway, grammar, asking, lines_each=1)
 
 
@@ -112,8 +109,8 @@ def propose(
         ModelUnavailable: no model answers.
     """
     asking = asking or Asking()
-    messages = render("propose", asking.templates, schema=schema_text, rules=list(rules), surprises=list(surprises),
-                      known=list(known), examples=list(examples))
+    messages = gateway.render("propose", schema=schema_text, rules=list(rules), surprises=list(surprises),
+                              known=list(known), examples=list(examples))
     return _readings(messages, "propose", gateway, grammar, asking, lines_each=asking.readings)
 
 
@@ -134,8 +131,8 @@ def repair(
         ModelUnavailable: no model answers.
     """
     asking = asking or Asking()
-    messages = render("repair", asking.templates, schema=schema_text, rules=list(rules), surprises=list(surprises),
-                      known=list(known), examples=list(examples), faults=list(faults))
+    messages = gateway.render("repair", schema=schema_text, rules=list(rules), surprises=list(surprises),
+                              known=list(known), examples=list(examples), faults=list(faults))
     return _readings(messages, "repair", gateway, grammar, asking, lines_each=asking.readings)
 
 

@@ -16,9 +16,8 @@ import numpy as np
 from ..memory.context import Context, Line
 from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, propose, repair
-from ..prompts.calls import as_text
+from ..prompts.asking import as_text
 from ..prompts.counting import counter
-from ..prompts.templates import render
 from .checking.judgement import judge
 from .checking.tally import measure
 from .checking.verdicts import as_rows, spans_of, verdicts
@@ -55,7 +54,7 @@ def prompted(schema: Schema, gateway: Gateway, rules: Sequence[str], found: Sequ
              *(Line(text, "transition") for text in _steps(rows, transitions, found, surprise)),
              *(Line(text, "rule") for text in rules), *remembered]
     grammar = decoding_grammar(schema, statements=_WORLD) if "grammar" in gateway.options else None
-    context = recent.context(lines, lambda c: as_text(render("propose", schema=world, **_variables(c))))
+    context = recent.context(lines, lambda c: as_text(gateway.render("propose", schema=world, **_variables(c))))
     answers = propose(world, gateway=gateway, grammar=grammar, **_variables(context))
     kept: list[Rule] = []
     tried: set[str] = set()
@@ -73,7 +72,7 @@ def prompted(schema: Schema, gateway: Gateway, rules: Sequence[str], found: Sequ
             break
         wrong = [Line(fault, "fault") for fault in faults]
         context = recent.context([*lines, *wrong], lambda c: as_text(
-            render("repair", schema=world, **_variables(c), faults=c.of("fault"))))
+            gateway.render("repair", schema=world, **_variables(c), faults=c.of("fault"))))
         answers = repair(world, faults=context.of("fault"), gateway=gateway, grammar=grammar, **_variables(context))
     return kept
 

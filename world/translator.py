@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import GedankenError, UserError
-from ..memory.context import Line, assemble
+from ..memory.context import Context, Line, assemble
 from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, ModelUnavailable, Reading, translate
-from ..prompts.calls import as_text
+from ..prompts.asking import as_text
 from ..prompts.counting import counter
 from ..prompts.reader.links import strange_word
 from ..prompts.reader.scoring import Said
-from ..prompts.templates import render
 from .items import items_of
 from .judging import RECENT, judged
 from .miner import mine
@@ -142,8 +141,12 @@ class Translator:
         """The examples that fit the budget of a prompt, the last ones first to be kept."""
         world = self.schema.describe()
         lines = [Line(said, "example", rules) for said, rules in reversed(shown)]
-        self.recent.shown = assemble(lines, self.recent.budget_tokens, self.recent.count, lambda c: as_text(render(
-            "translate", schema=world, examples=c.pairs("example")[::-1], sentence=sentence)))
+
+        def written(context: Context) -> str:
+            shown = context.pairs("example")[::-1]
+            return as_text(self.gateway.render("translate", schema=world, examples=shown, sentence=sentence))
+
+        self.recent.shown = assemble(lines, self.recent.budget_tokens, self.recent.count, written)
         return self.recent.shown.pairs("example")[::-1]
 
     def _explaining(self, transitions: Transitions | None) -> Sequence[str]:

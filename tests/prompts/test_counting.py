@@ -8,10 +8,10 @@ from gedanken.prompts.counting import counter
 
 class Counting(ScriptedChatModel):
     fails: bool = False
-    asked: int = 0
+    times: int = 0
 
     def get_num_tokens(self, text: str) -> int:
-        self.asked += 1
+        self.times += 1
         if self.fails:
             raise OSError("no such tokenizer file")
         return len(text.split())
@@ -28,4 +28,4 @@ def test_without_a_tokenizer_characters_are_counted() -> None:
     assert counter(ScriptedChatModel())("12345678") == 2    # LangChain's default would fetch another model's
     broken = Counting(fails=True)
     count = counter(broken)
-    assert (count("12345678"), count("1234"), broken.asked) == (2, 1, 1)
+    assert (count("12345678"), count("1234"), broken.times) == (2, 1, 1)
