@@ -96,8 +96,8 @@ class Agent(Telling):
     None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
     the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
     "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
-    `embeddings` tell what notes mean when they are recalled: "local", a sentence-transformers model, any of LangChain's,
-    or None (by words).
+    `embeddings` tell what notes mean: "local", a sentence-transformers model, any of LangChain's, or None, where
+    they are recalled by words.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
+from .file import MemoryFile
 from .long_term import Episode, LongTerm
 from .notes import Link, Note, Notes
 from .origin import Origin
@@ -25,6 +26,7 @@ __all__ = [
     "Line",
     "Link",
     "LongTerm",
+    "MemoryFile",
     "Note",
     "Notes",
     "Origin",
