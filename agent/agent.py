@@ -274,6 +274,7 @@ class Agent(Telling):
             self.refresh()
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
             self.train()
+        self.reflect_when_due()
 
     def train(
         self,

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import GedankenError, UserError
 from .database import Database
+from .text import clean
 
 _CHUNK = 16_384  # vectors read at a time
 _FEW = 0.1  # of all rows; so few are gathered before they are multiplied
@@ -31,7 +32,7 @@ class Vectors:
 
     def __init__(self, database: Database, name: str, metric: Metric = "cosine") -> None:
         self.database = database
-        self.name = name
+        self.name = clean(name)
         self.metric = metric
         self._lock = threading.RLock()
         self._newest = self._count = 0

@@ -7,16 +7,18 @@ it. All of it is evidence: it goes into a prompt as data, and an example's rule 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UserError
+from ..memory.consolidation import LESSON
 from ..memory.context import Line
 from ..memory.retrieval import Hit, Retrieval
 from .checking.verdicts import as_rows, spans_of, verdicts
+from .lessons import links
 from .rulebook import Entry
 from .rules.parse import RuleError, parse
 from .rules.text import to_text
@@ -60,16 +62,19 @@ class Recollection:
         self.recalled: list[int] = []
 
     def lines(self, found: Sequence[Surprise]) -> list[Line]:
-        """Lessons, examples and similar surprises of the past for what was `found` surprising, the most fitting first,
-        after the agent's situation."""
+        """Lessons (the most fitting, then the newest), examples and similar surprises of the past for what was `found`
+        surprising, after the agent's situation."""
         queries = [one.text for one in found[:_ASKED]]
         c = self.config
+        lessons = [hit.note for hit in self._hits(queries, LESSON, c.lessons)]
+        lessons += [note for note in reversed(self.memory.notes(LESSON)[-2 * c.lessons :]) if note not in lessons]
         examples = [pair for hit in self._hits(queries, INSIGHT, 3 * c.examples) if (pair := self._example(hit))]
-        lines = [*self.about,
-                 *(Line(hit.note.text, "lesson") for hit in self._hits(queries, "lesson", c.lessons)),
-                 *examples[: c.examples],
-                 *(Line(hit.note.text, "past") for hit in self._hits(queries, "surprise", c.past))]
-        return list(dict.fromkeys(lines))
+        past = [hit.note for hit in self._hits(queries, "surprise", c.past)]
+        said = {one.text for one in found}    # a lesson that says the surprise itself is no news
+        return [*self.about,
+                *[Line(note.text, "lesson") for note in lessons if note.text not in said][: c.lessons],
+                *examples[: c.examples],
+                *(Line(note.text, "past") for note in past)]
 
     def keep(self, entries: Sequence[Entry], transitions: Transitions, surprise: np.ndarray | None = None) -> list[int]:
         """Note each of these rules that is not noted yet with the surprise that it explains; the ids of the notes."""
@@ -86,11 +91,13 @@ class Recollection:
             fit = [2 * rows[g.rows].sum() / (rows.sum() + len(g.rows)) for g in groups]
             best = int(np.argmax(fit)) if fit else -1
             if best >= 0 and fit[best] >= _EXPLAINED:
-                kept.append(self.memory.note(f"{groups[best].text}\n{entry.claim}", INSIGHT, 0.7, entry.source))
+                rests_on = links(transitions, np.flatnonzero(rows))
+                kept.append(self.memory.note_table.add(f"{groups[best].text}\n{entry.claim}", INSIGHT, 0.7,
+                                                       entry.source, links=rests_on, exact=True))
         return kept
 
     def _hits(self, queries: Sequence[str], kind: str, k: int) -> list[Hit]:
-        """The `k` best notes of a kind for any of the queries."""
+        """The `k` best notes of a kind for any of the queries, as having come to mind."""
         found: dict[int, Hit] = {}
         for query in queries if k else ():
             for hit in self.retrieval.search(query, k, kind=kind):
@@ -108,8 +115,3 @@ class Recollection:
         except RuleError:
             return None
         return None if claim in self.refused or not text else Line(text, "example", claim)
-
-
-def told_first(entries: Sequence[Entry]) -> Iterator[str]:
-    """The texts of rules in the order in which a prompt needs them: a person's first."""
-    yield from (e.text for told in (True, False) for e in entries if e.is_told == told)
