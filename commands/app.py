@@ -13,6 +13,7 @@ from .demo import demo
 from .explain import explain
 from .imagine import imagine
 from .learn import learn
+from .memory import memory
 from .output import out, reported
 from .prompts import prompts
 from .rules import rules
@@ -45,4 +46,5 @@ app.command(short_help="Step through a saved agent's imagination.")(reported(ima
 app.command(short_help="What a saved agent holds to cause what.")(reported(explain))
 app.command(short_help="What language models were asked, and what it cost.")(reported(calls))
 app.command(short_help="The prompts, and a check of your own.")(reported(prompts))
+app.add_typer(memory, name="memory", short_help="Look into, search, check an agent's memory.")
 app.add_typer(rules, name="rules", short_help="Tell, check, list, retire rules.")
