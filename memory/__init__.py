@@ -3,6 +3,7 @@
 from .consolidation import Finding, Report, consolidate
 from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
+from .forgetting import Quota
 from .long_term import Episode, LongTerm
 from .notes import Link, Note, Notes
 from .origin import Origin
@@ -10,6 +11,7 @@ from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
 from .rules import RuleRecord, Rules, Standing
+from .salvage import salvage
 from .seen import Seen
 from .short_term import ShortTerm, Surprise
 from .vectors import Vectors
@@ -31,6 +33,7 @@ __all__ = [
     "Notes",
     "Origin",
     "Part",
+    "Quota",
     "Replay",
     "Report",
     "Retrieval",
@@ -46,4 +49,5 @@ __all__ = [
     "Vectors",
     "Weights",
     "consolidate",
+    "salvage",
 ]

@@ -75,8 +75,8 @@ class Rules:
     def _read(self, where: str, values: tuple[Any, ...]) -> list[RuleRecord]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM rule_history {where}", values)
         return [
-            RuleRecord(Standing(id, text, source, status, json.loads(evidence), sentence, origin), position, at)
-            for id, text, source, status, evidence, sentence, origin, position, at in rows
+            RuleRecord(Standing(rule, text, source, status, json.loads(evidence), sentence, origin), position, at)
+            for rule, text, source, status, evidence, sentence, origin, position, at in rows
         ]
 
 

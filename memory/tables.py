@@ -134,6 +134,14 @@ _RULES: tuple[str, ...] = (
     """CREATE TABLE consolidated (
         episode INTEGER PRIMARY KEY, at REAL NOT NULL, is_summarised INTEGER NOT NULL)""",
 )
-_ITEMS: tuple[str, ...] = ()
+_ITEMS: tuple[str, ...] = (
+    # What other programs keep here by namespace (a JSON list of labels) and key: see memory/items.py.
+    """CREATE TABLE items (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL,
+        value BLOB NOT NULL, source TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, ttl REAL, expires REAL,
+        UNIQUE (collection, namespace, key))""",
+    "CREATE INDEX items_updated ON items (collection, updated)",
+    "CREATE INDEX items_expires ON items (expires) WHERE expires IS NOT NULL",
+)
 
 MIGRATIONS = (_FIRST, (*_EXPERIENCE, *_NOTES, *_RULES, *_ITEMS))
