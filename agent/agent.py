@@ -147,6 +147,7 @@ class Agent(Telling):
         self.trained_on = 0
         self.deployment: Deployment | None = None
         self._episode: int | None = None
+        self._before: tuple[int, ...] = ()  # in memory: the episode under way, from before a restart
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self.refresh()
 
@@ -223,7 +224,7 @@ class Agent(Telling):
         if self._episode is not None:
             self.mind.memory.end(self._episode)
             self.credit()
-        self._episode, self._pending = None, None
+        self._episode, self._before, self._pending = None, (), None
 
     # --- learning and running -------------------------------------------------------------------------------------
 
