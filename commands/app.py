@@ -10,6 +10,7 @@ from .. import __version__
 from .act import act
 from .demo import demo
 from .explain import explain
+from .fewshot import fewshot
 from .imagine import imagine
 from .learn import learn
 from .output import out, reported
@@ -41,4 +42,5 @@ app.command(short_help="Interact, train, save an agent.")(reported(learn))
 app.command(short_help="Let a saved agent play.")(reported(act))
 app.command(short_help="Step through a saved agent's imagination.")(reported(imagine))
 app.command(short_help="What a saved agent holds to cause what.")(reported(explain))
+app.add_typer(fewshot, name="fewshot", short_help="Text tasks given by a few examples.")
 app.add_typer(rules, name="rules", short_help="Tell, check, list, retire rules.")

@@ -6,11 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .answering import Prediction
     from .calls import Call, Gateway, GatewayConfig, Usage
     from .chat import ScriptedChatModel, chat_model
     from .embeddings import LocalEmbeddings
     from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
-    from .fewshot import FewShotTask, Prediction
+    from .fewshot import FewShotTask
     from .local import LocalChatModel
     from .selection import Demonstration
     from .sentences import split_sentences
@@ -31,7 +32,7 @@ _HOMES = {
     "LocalEmbeddings": "embeddings",
     "ModelTimeout": "failures",
     "ModelUnavailable": "failures",
-    "Prediction": "fewshot",
+    "Prediction": "answering",
     "Reading": "translation",
     "ScriptedChatModel": "chat",
     "Usage": "calls",
