@@ -11,9 +11,9 @@ import math
 import re
 import types
 from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from .grammars import from_schema, one_of
 
@@ -90,11 +90,10 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def annotation(kind: Kind) -> Any:
-    """Return the Python type of a kind, for a field of a record; texts of records are of at most 300 characters."""
+    """Return the Python type of a kind, for a field of a record."""
     if isinstance(kind, list):
         return Literal[tuple(kind)]
-    plain = {"text": Annotated[str, Field(max_length=300)], "int": int, "float": float, "bool": bool}
-    return plain[kind] if isinstance(kind, str) else kind
+    return {name: type_ for type_, name in NAMES.items()}[kind] if isinstance(kind, str) else kind
 
 
 def grammar_of(kind: Kind, max_words: int | None = None) -> str | None:

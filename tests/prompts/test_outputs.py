@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gedanken.errors import GedankenError
 from gedanken.prompts import FewShotTask, Gateway, LocalChatModel, ScriptedChatModel
@@ -13,7 +13,7 @@ from gedanken.prompts.outputs import direction, kind_of, read, render, write
 
 
 class Find(BaseModel):
-    place: str = Field(max_length=20)
+    place: str
     count: int
     urgent: bool
     size: Literal["small", "large"] = "small"
