@@ -72,9 +72,9 @@ def read_yaml(path: Path) -> Document:
     """
     import yaml
 
-    opening = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
-    opening += (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)
-    closing = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+    flow = yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken
+    opening = (*flow, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)
+    closing = yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken
     text = read_text(path)
     mistakes = Mistakes()
     try:
