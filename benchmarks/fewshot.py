@@ -21,7 +21,7 @@ from common import Figures, options
 from langchain_core.example_selectors import SemanticSimilarityExampleSelector
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from gedanken.prompts import Gateway, LocalChatModel
+from gedanken.prompts import Gateway, GatewayConfig, LocalChatModel
 from gedanken.prompts.evaluation import Arm, Result, draw_pool, evaluate
 from gedanken.prompts.journal import Journal
 from gedanken.prompts.taskfile import TaskFile, find_task, load_task
@@ -51,7 +51,7 @@ def main() -> None:
             raise OutOfTime
 
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))
-    gateway = Gateway(LocalChatModel())
+    gateway = Gateway(LocalChatModel(), GatewayConfig(timeout_s=600))
     try:
         for name in ["intents"] if args.quick else args.tasks.split(","):
             file = load_task(find_task(name))

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .answering import Prediction
-    from .calls import Call, Gateway, GatewayConfig, Usage
-    from .chat import ScriptedChatModel, chat_model
+    from .budget import Usage
+    from .calls import Gateway, GatewayConfig
+    from .chat import chat_model
     from .embeddings import LocalEmbeddings
     from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
     from .fewshot import FewShotTask
     from .local import LocalChatModel
+    from .prices import Price
+    from .record import Call, read_calls
+    from .scripted import ScriptedChatModel
     from .selection import Demonstration
     from .sentences import split_sentences
     from .templates import render
@@ -23,7 +27,7 @@ _HOMES = {
     "AnswerIncomplete": "failures",
     "Asking": "translation",
     "BudgetSpent": "failures",
-    "Call": "calls",
+    "Call": "record",
     "Demonstration": "selection",
     "FewShotTask": "fewshot",
     "Gateway": "calls",
@@ -33,13 +37,15 @@ _HOMES = {
     "ModelTimeout": "failures",
     "ModelUnavailable": "failures",
     "Prediction": "answering",
+    "Price": "prices",
     "Reading": "translation",
-    "ScriptedChatModel": "chat",
-    "Usage": "calls",
+    "ScriptedChatModel": "scripted",
+    "Usage": "budget",
     "cache_folder": "weights",
     "chat_model": "chat",
     "local_weights": "weights",
     "propose": "translation",
+    "read_calls": "record",
     "render": "templates",
     "repair": "translation",
     "split_sentences": "sentences",
@@ -59,6 +65,7 @@ __all__ = [
     "ModelTimeout",
     "ModelUnavailable",
     "Prediction",
+    "Price",
     "Reading",
     "ScriptedChatModel",
     "Usage",
@@ -66,6 +73,7 @@ __all__ = [
     "chat_model",
     "local_weights",
     "propose",
+    "read_calls",
     "render",
     "repair",
     "split_sentences",

@@ -91,8 +91,7 @@ class Manner:
         self, prompts: Sequence[list[BaseMessage]], queries: Sequence[Query], gateway: Gateway
     ) -> list[Prediction]:
         grammar = grammar_of(self.kind, self.max_words)
-        options = {"max_tokens": self.max_tokens, "temperature": 0.0}
-        answers = ask_many(prompts, grammar, gateway, options)
+        answers = gateway.ask_many(prompts, PURPOSE, grammar, max_tokens=self.max_tokens, temperature=0.0)
         predictions = []
         for query, answer in zip(queries, answers, strict=True):
             if isinstance(answer, AnswerIncomplete):
@@ -124,19 +123,6 @@ class Manner:
             likelihood = [given - prior for given, prior in zip(likelihood, blank, strict=True)]
         best = labels[max(range(len(labels)), key=likelihood.__getitem__)]
         return self._read(query, best)
-
-
-def ask_many(
-    prompts: Sequence[list[BaseMessage]], grammar: str | None, gateway: Gateway, options: dict[str, float | int]
-) -> list[str | GedankenError]:
-    """Return the answers to many prompts, or the error in the place of an answer that failed."""
-    answers: list[str | GedankenError] = []
-    for prompt in prompts:
-        try:
-            answers.append(gateway.ask(prompt, PURPOSE, grammar, **options))  # type: ignore[arg-type]
-        except AnswerIncomplete as error:
-            answers.append(error)
-    return answers
 
 
 def _scores(messages: list[BaseMessage], labels: list[str], tokens: list[int], gateway: Gateway) -> list[float]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from .answering import Manner, Prediction, Query
-from .calls import Gateway, as_text
+from .asking import as_text
+from .calls import Gateway
 from .outputs import read
 
 log = logging.getLogger(__name__)

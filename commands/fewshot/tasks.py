@@ -44,6 +44,7 @@ JournalPath = Annotated[
 Seeds = Annotated[int, typer.Option("--seeds", metavar="N", min=1, max=100, help="How many seeds, from --seed on.")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N items.")]
 RECALLED = 50
+TIMEOUT_S = 600.0
 
 
 @contextmanager
@@ -68,9 +69,9 @@ def opened(name: str, memory: Path | None = None, env: str | None = None) -> Ite
 
 def gateway(llm: str) -> Gateway:
     """The gateway to a model by name; to none for 'none'."""
-    from ...prompts import Gateway, chat_model
+    from ...prompts import Gateway, GatewayConfig, chat_model
 
-    return Gateway(chat_model(None if llm.lower() == "none" else llm))
+    return Gateway(chat_model(None if llm.lower() == "none" else llm), GatewayConfig(timeout_s=TIMEOUT_S))
 
 
 def journal(path: Path | None, task: TaskFile) -> Journal:
