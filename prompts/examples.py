@@ -131,13 +131,12 @@ def _surplus(cells: dict[Any, Any]) -> dict[str, Any]:
 
 def _generated(document: Document, place: Place, given: dict[Any, Any], kind: Kind, mistakes: Mistakes) -> Source:
     known: dict[str, type] = {"generator": str, "size": int, "seed": int, "config": dict}
-    value: Any
     for name, value in given.items():
         if name not in known:
             mistakes.add(document.path, document.line((*place, name)), f"unknown '{name}'{nearest(name, known)}")
         elif not isinstance(value, known[name]) or isinstance(value, bool):
             mistakes.add(document.path, document.line((*place, name)), f"'{name}' is {known[name].__name__}")
-        elif name == "size" and not 0 < value <= MAX_GENERATED:
+        elif name == "size" and value not in range(1, MAX_GENERATED + 1):
             mistakes.add(document.path, document.line((*place, name)), f"'size' is 1 to {MAX_GENERATED:,}")
     line = document.line(place)
     if any(path == str(document.path) and at >= line for path, at, _ in mistakes.found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from typer.testing import CliRunner, Result
 
 from gedanken.commands.app import app
+from gedanken.memory import Column, Layout, LongTerm
 from gedanken.prompts import ScriptedChatModel
+from gedanken.prompts.selection import Demonstration, noted
 
 TASK = """\
 # What it is for.
@@ -118,3 +121,16 @@ def test_ctrl_c_says_where_the_answers_are(task: Path, monkeypatch: pytest.Monke
     done = fewshot("evaluate", str(task), "--journal", "kept.jsonl")
     assert done.exit_code == 1
     assert "answers are kept in kept.jsonl: the same command goes on there" in done.output.replace("\n", " ")
+
+
+def test_demonstrations_come_out_of_an_agent_s_memory(task: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = LongTerm("memory.db", Layout((Column("x", "float32"),), Column("action", "int64")))
+    memory.note(noted(Demonstration("number six", "even")), kind="demonstration")
+    agent = SimpleNamespace(mind=SimpleNamespace(memory=memory), close=memory.close)
+    monkeypatch.setattr("gedanken.commands.fewshot.tasks.load_agent", lambda *_, **__: agent)
+    monkeypatch.setattr("gedanken.prompts.LocalEmbeddings", lambda: DeterministicFakeEmbedding(size=8))
+    task.write_text("instruction: Even or odd?\noutput: [even, odd]\ndemonstrations: memory\nselection: nearest\n")
+    done = fewshot("preview", str(task), "--memory", "saved", "--input", "number four", "--json", "prompt.json")
+    assert done.exit_code == 0, done.output
+    assert [row["text"] for row in json.loads(Path("prompt.json").read_text())][1:3] == ["number six", "even"]
+    assert "--memory FOLDER" in fewshot("preview", str(task), "--input", "x").output
