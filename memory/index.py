@@ -29,6 +29,16 @@ class Index:
         self._version: object = None
         self._begin(-1)
 
+    def _begin(self, revision: int) -> None:
+        """Know of nothing in the file, which was changed `revision` times."""
+        self._revision = revision
+        self._chunk = 0  # the newest one taken in
+        self._folded = Growing(ENTRY)
+        self.columns: Columns | None = Columns(self._memory.layout)
+        self._kept = 0  # records of chunks in the columns; those of what is staged follow
+        self.staged: Staged = {}
+        self.sides = (Runs(np.zeros(0, ENTRY)), Runs(np.zeros(0, ENTRY)))  # training, held out
+
     def refresh(self) -> None:
         """Take in what has been written since the last call."""
         database = self._memory.database
@@ -52,16 +62,6 @@ class Index:
         everything = everything[np.lexsort((pieces["t"], pieces["episode"]))]
         self.sides = (Runs(everything[~everything["held_out"]]), Runs(everything[everything["held_out"]]))
         self._version = version
-
-    def _begin(self, revision: int) -> None:
-        """Know of nothing in the file, which was changed `revision` times."""
-        self._revision = revision
-        self._chunk = 0  # the newest one taken in
-        self._folded = Growing(ENTRY)
-        self.columns: Columns | None = Columns(self._memory.layout)
-        self._kept = 0  # records of chunks in the columns; those of what is staged follow
-        self.staged: Staged = {}
-        self.sides = (Runs(np.zeros(0, ENTRY)), Runs(np.zeros(0, ENTRY)))  # training, held out
 
     def _meet(self) -> None:
         """Assign new episodes to a side of the split, in order of their ids."""

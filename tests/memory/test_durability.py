@@ -84,16 +84,13 @@ def test_kill_9_at_any_moment_leaves_all_that_was_acknowledged(tmp_path: Path) -
         writers = [
             subprocess.Popen([*command, str(2 * attempt + i)], stdout=subprocess.PIPE, text=True) for i in range(2)
         ]
-        for writer in writers:
-            assert writer.stdout is not None
-            episode, t = map(int, writer.stdout.readline().split())
-            acknowledged[episode] = t
+        begun = [writer.stdout.readline() for writer in writers if writer.stdout]
         time.sleep(float(chance.random()) * 0.3)
         for writer in writers:
             writer.kill()
-        for writer in writers:
+        for writer, first in zip(writers, begun, strict=True):
             assert writer.stdout is not None
-            for line in writer.stdout:
+            for line in (first, *writer.stdout):
                 if line.endswith("\n"):
                     episode, t = map(int, line.split())
                     acknowledged[episode] = t
