@@ -106,9 +106,9 @@ class Catalogue:
         if not rows:
             return
         code = self._code
-        ids, kinds, sources, origins, *rest, tags = zip(*rows, strict=True)
-        fresh = (ids, map(code, kinds), map(code, sources), map(code, origins), *rest)
-        ids = np.array(ids, np.int64)
+        numbers, kinds, sources, origins, *rest, tags = zip(*rows, strict=True)
+        fresh = (numbers, map(code, kinds), map(code, sources), map(code, origins), *rest)
+        ids = np.array(numbers, np.int64)
         self._places = _longer(self._places, int(ids.max()) + 1, _NONE)
         new = ids[self._places[ids] < 0]
         self._places[new] = np.arange(self._count, self._count + len(new))
