@@ -17,10 +17,14 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
+from ..prompts import Gateway, GatewayConfig
+from ..prompts.counting import counter
+from ..prompts.record import FILE as CALLS
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
+from ..world.recollection import FeedConfig
 from ..world.rules.text import to_text
 from ..world.schema import Schema
 from ..world.teaching import Taught, TeachingConfig
@@ -38,6 +42,7 @@ from .planning.build import planner_for
 from .planning.learner import Apprentice, Learner
 from .planning.plan import Budget, Planner
 from .reason import reason
+from .reflecting import ReflectingConfig
 from .remembered import Failures
 from .results import EpisodeResult, RunResult
 from .shield import Shield
@@ -59,7 +64,9 @@ class AgentConfig:
     `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
-    was told."""
+    was told. A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
+    `reflecting` lessons are drawn between episodes. `calls` are the limits of what it asks language models, and the
+    user's own prompts."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -74,6 +81,10 @@ class AgentConfig:
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None
+    context_tokens: int = 4096
+    feed: FeedConfig | None = field(default_factory=FeedConfig)
+    reflecting: ReflectingConfig | None = None
+    calls: GatewayConfig = field(default_factory=GatewayConfig)
 
 
 class Agent(Telling):
@@ -107,12 +118,14 @@ class Agent(Telling):
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
         long_term = LongTerm(memory, Layout(columns, action))
-        knowledge = KnowledgeBase(self.schema, self._gateway())
+        gateway = self._gateway(long_term.path if memory else None)
+        recent = ShortTerm(self.config.context_tokens, counter(gateway.model if gateway else None))
+        knowledge = KnowledgeBase(self.schema, gateway, recent)
         rules, failures = knowledge.compiled(), Failures()
         self.mind = Mind(
             memory=long_term,
             replay=Replay(long_term, self.config.holdout, seed),
-            recent=ShortTerm(),
+            recent=recent,
             learned=learned,
             knowledge=knowledge,
             imagining=learned,
@@ -141,6 +154,7 @@ class Agent(Telling):
             self.deployment = Deployment.begin(mind, self.experience, self.config.adapting)
         seen = perceive(self.schema, observation, self.env)
         mind.recent.reset()
+        mind.recent.seen.look(seen, 0)
         mind.failures.clear()
         mind.decisions, mind.imagined_steps, mind.departures, mind.broken, mind.conflicts = [], 0, 0, 0, 0
         mind.features = self.schema.batch([seen])
@@ -202,6 +216,7 @@ class Agent(Telling):
         """Close the episode in memory; what is there of it stays."""
         if self._episode is not None:
             self.mind.memory.end(self._episode)
+            self.credit()
         self._episode, self._pending = None, None
 
     # --- learning and running -------------------------------------------------------------------------------------
@@ -338,12 +353,16 @@ class Agent(Telling):
         """Training layouts: each episode's own seed, from the agent's seed and how many came before."""
         return (self.seed * 100_003 + episode) % 2**31
 
-    def _gateway(self) -> Any:
+    def _gateway(self, memory: Path | None) -> Gateway | None:
+        """The door to the language model; its calls are recorded beside the memory's file."""
         if self.llm is None:
             return None
-        from ..prompts import Gateway, chat_model
+        from ..prompts import chat_model
 
-        return Gateway(chat_model(self.llm))
+        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls)
+        if memory is not None:
+            gateway.record.move_to(memory.with_name(CALLS))
+        return gateway
 
     # --- variants and checkpoints ---------------------------------------------------------------------------------
 

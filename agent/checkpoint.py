@@ -1,10 +1,11 @@
 """Saving and loading an agent: a folder with everything, of which every file is whole at any moment.
 
-    agent.safetensors   weights, optimiser, random states, the training under way; in its header, as JSON: versions,
-                        schema, counters, settings
+    agent.safetensors   weights, optimiser, random states, the training and the episode under way (belief, goals); in
+                        its header, as JSON: versions, schema, counters, settings, short-term memory
     rules.txt           the rules, for people to read, edit and diff
     rules.json          their provenance and evidence
     memory.db           every transition and note
+    calls.jsonl         every call of a language model, as a record; not loaded
 
 Each file is written aside and renamed; the memory is durable by itself. Nothing that is loaded can run code.
 """
@@ -23,8 +24,9 @@ from ..files import write_bytes
 from ..world import processes
 from ..world.models.build import name_of
 from ..world.schema import Schema
+from . import underway
 from .adapting import Deployment
-from .agent import Agent
+from .agent import CALLS, Agent
 from .packing import pack as pack_state
 from .packing import unpack as unpack_state
 from .planning.build import planner_name
@@ -33,7 +35,7 @@ from .planning.learner import Learner
 if TYPE_CHECKING:
     import gymnasium
 
-FORMAT = 2
+FORMAT = 3
 STATE, MEMORY = "agent.safetensors", "memory.db"
 
 
@@ -68,9 +70,13 @@ def save(agent: Agent, folder: Path) -> None:
     if isinstance(agent.planner, Learner):
         learned, header["learner"] = pack_state(agent.planner.state_dict(), "learner")
         tensors |= learned
+    episode, header["underway"] = pack_state(underway.state(agent), "underway")
+    tensors |= episode
     folder.mkdir(parents=True, exist_ok=True)
     if mind.memory.path is None or Path(mind.memory.path).resolve() != (folder / MEMORY).resolve():
         mind.memory.snapshot(folder / MEMORY)
+    if mind.knowledge.gateway is not None:
+        mind.knowledge.gateway.record.move_to(folder / CALLS)
     mind.knowledge.save(folder)
     write_bytes(folder / STATE, pack(tensors, {"gedanken": json.dumps(header)}))
 
@@ -112,6 +118,8 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         if agent.trainer is not None:
             agent.trainer.rest(agent.lessons())
     agent.refresh()
+    if header.get("underway") and not schema.difference(header["schema"]):
+        underway.resume(agent, unpack_state(header["underway"], tensors), header["recent"])
     return agent
 
 

@@ -24,16 +24,18 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     `surprising` is the surprise in nats from which a transition is kept among the recent surprises, and noted in long-
     term memory (as data: what an environment shows is evidence, never authority).
     """
-    mind.memory.append(episode, step)
-    mind.recent.add(step)
-    mind.reward = step.reward
     assert step.next_features is not None
     now, after = schema.batch([step.features]), schema.batch([step.next_features])
+    surprise = None
+    if mind.predicted is not None:
+        surprise = -sum(float(d.log_prob(after[k])[0]) for k, d in mind.predicted.features.items())
+    mind.memory.append(episode, step, surprise)
+    mind.recent.add(step)
+    mind.reward = step.reward
     action = torch.as_tensor(np.asarray(step.action), dtype=schema.action_dtype)[None]
     came_true = True
-    if mind.predicted is not None:
+    if mind.predicted is not None and surprise is not None:
         came_true = bool(exact(mind.predicted.mode, after)[0]) if any(f.is_discrete for f in schema.features) else True
-        surprise = -sum(float(d.log_prob(after[k])[0]) for k, d in mind.predicted.features.items())
         if mind.predicted.conflict is not None:
             mind.conflicts += int(mind.predicted.conflict.sum())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))

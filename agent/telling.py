@@ -21,6 +21,7 @@ from .learn import Experience
 from .mind import Mind
 from .planning.objective import Curiosity, Objective, Return, Term
 from .planning.subgoals import Subgoals
+from .reflecting import Reflecting
 from .remembered import Remembered
 from .shield import Shield
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .agent import AgentConfig
 
 
-class Telling:
+class Telling(Reflecting):
     """A mind that can be told rules. `trained_on` is how many transitions the model was trained on last."""
 
     config: AgentConfig
@@ -69,8 +70,10 @@ class Telling:
     def propose(self) -> list[Entry]:
         """Let the miner, and the language model if there is one, propose rules from what is in memory."""
         seen = self.mind.memory.transitions()
-        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen))
+        recollection = self.recollection()
+        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen), recollection)
         self.refresh()
+        self.mind.recent.recalled += recollection.recalled if recollection else []
         return entries
 
     def explain(self, rule: str, most: int = 3) -> Explanation:
@@ -96,6 +99,7 @@ class Telling:
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
+        mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
     def objective(self, exploring: bool = False) -> Objective:
         """What the agent is after: its goals, the return, its preferences, less what its limits exclude; what its model

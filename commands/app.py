@@ -8,11 +8,13 @@ import typer
 
 from .. import __version__
 from .act import act
+from .calls import calls
 from .demo import demo
 from .explain import explain
 from .imagine import imagine
 from .learn import learn
 from .output import out, reported
+from .prompts import prompts
 from .rules import rules
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
@@ -41,4 +43,6 @@ app.command(short_help="Interact, train, save an agent.")(reported(learn))
 app.command(short_help="Let a saved agent play.")(reported(act))
 app.command(short_help="Step through a saved agent's imagination.")(reported(imagine))
 app.command(short_help="What a saved agent holds to cause what.")(reported(explain))
+app.command(short_help="What language models were asked, and what it cost.")(reported(calls))
+app.command(short_help="The prompts, and a check of your own.")(reported(prompts))
 app.add_typer(rules, name="rules", short_help="Tell, check, list, retire rules.")

@@ -43,6 +43,7 @@ def demo(
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Random interactions to learn from.")] = 1_000,
     rules: options.Rules = None,
     llm: options.LLM = None,
+    prompts: options.Prompts = None,
     seed: options.Seed = 0,
     folder: Annotated[
         Path,
@@ -71,7 +72,7 @@ def demo(
     world = make_env(env)
     text = manual(env, rules, Schema.from_env(world))
     home = folder / "agent"
-    agent = Agent(world, **options.llm(llm), memory=fresh_memory(home), config=config(budget), seed=seed)
+    agent = Agent(world, **options.llm(llm), memory=fresh_memory(home), config=config(budget, prompts), seed=seed)
     shorten(agent, train_steps)
     try:
         _heading(1, f"{steps:,} random interactions with {env}")

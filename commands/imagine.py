@@ -41,6 +41,7 @@ def imagine(
         ),
     ] = None,
     llm: options.LLM = None,
+    prompts: options.Prompts = None,
     seed: options.Seed = 0,
     json: options.Json = None,
     budget: options.Budget = 40_000,
@@ -54,7 +55,7 @@ def imagine(
     from .session import Session
     from .worlds import config, load_agent
 
-    agent = load_agent(folder, env, **options.llm(llm), config=config(budget))
+    agent = load_agent(folder, env, **options.llm(llm), config=config(budget, prompts))
     try:
         session = Session(agent, seed)
         talk = Talk(session, folder)

@@ -61,6 +61,7 @@ def learn(
     ] = Path("runs/agent"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
     llm: options.LLM = None,
+    prompts: options.Prompts = None,
     seed: options.Seed = 0,
     json: options.Json = None,
     train_steps: options.TrainSteps = None,
@@ -79,11 +80,11 @@ def learn(
     from ..agent.logs import Logs
     from ..world import processes
     from ..world.interrupts import terminable
-    from .worlds import make_env, shorten
+    from .worlds import config, make_env, shorten
 
     world, is_first = make_env(env), processes.state().is_main_process
     if is_first:
-        settings = options.llm(llm) | options.planner(planner)
+        settings = options.llm(llm) | options.planner(planner) | {"config": config(prompts=prompts)}
         agent = _begun(world, rules, folder, resume, model, settings, seed)
         agent.save(folder)
     processes.wait()

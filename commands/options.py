@@ -26,6 +26,14 @@ LLM = Annotated[
         "'provider:model'; by default the agent's own, or local.",
     ),
 ]
+Prompts = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompts",
+        metavar="FOLDER",
+        help="Prompt files of your own, which stand in for those of the same names (see `gedanken prompts`).",
+    ),
+]
 Planner = Annotated[
     str | None,
     typer.Option(

@@ -97,6 +97,13 @@ def say_error(message: str) -> None:
     err.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """A text of somebody else's as it can be shown: what would move the cursor, change colours or turn the order of
+    reading is written out (`\\x1b`); line ends and tabs stay."""
+    is_plain = (c.isprintable() or c in "\n\t" for c in text)
+    return "".join(c if plain else c.encode("unicode_escape").decode() for c, plain in zip(text, is_plain, strict=True))
+
+
 def is_interactive() -> bool:
     """Whether somebody sits at a terminal and can be asked."""
     return sys.stdin.isatty() and err.is_terminal

@@ -77,11 +77,14 @@ def load_agent(folder: Path, env_id: str | None, **options: Any) -> Agent:
     return Agent.load(folder, make_env(env_id or str(id)), **options)
 
 
-def config(budget: int) -> AgentConfig:
-    """The settings of an agent whose plans may cost so many imagined transitions."""
+def config(budget: int | None = None, prompts: Path | None = None) -> AgentConfig:
+    """The settings of an agent whose plans may cost so many imagined transitions, and that asks language models with
+    the prompts of this folder."""
     from ..agent.agent import AgentConfig
 
-    return AgentConfig(budget=replace(AgentConfig().budget, transitions=budget))
+    usual = AgentConfig()
+    plans = usual.budget if budget is None else replace(usual.budget, transitions=budget)
+    return replace(usual, budget=plans, calls=replace(usual.calls, prompts=prompts))
 
 
 def shorten(agent: Agent, steps: int | None) -> None:
@@ -112,11 +115,11 @@ def read_rules(path: Path, schema: Schema) -> str:
 
 def fresh_memory(folder: Path) -> Path:
     """The memory file for an agent that begins anew in `folder`, whatever was saved there before taken away."""
-    from ..agent.checkpoint import MEMORY, STATE
+    from ..agent.checkpoint import CALLS, MEMORY, STATE
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json"):
+        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json", CALLS):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise GedankenError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error

@@ -1,27 +1,45 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
+from .context import PRIORITY, Context, Line, Part
+from .facts import Fact, Facts
 from .long_term import Episode, LongTerm
-from .notes import Note
+from .notes import Link, Note, Notes
+from .origin import Origin
 from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
-from .short_term import Context, Line, ShortTerm, Surprise
+from .rules import RuleRecord, Rules, Standing
+from .seen import Seen
+from .short_term import ShortTerm, Surprise
+from .vectors import Vectors
 
 __all__ = [
+    "PRIORITY",
     "Column",
     "Context",
     "Episode",
+    "Fact",
+    "Facts",
     "Hit",
     "Layout",
     "Line",
+    "Link",
     "LongTerm",
     "Note",
+    "Notes",
+    "Origin",
+    "Part",
     "Replay",
     "Retrieval",
+    "RuleRecord",
+    "Rules",
+    "Seen",
     "Sequences",
     "ShortTerm",
+    "Standing",
     "Step",
     "Surprise",
     "Transitions",
+    "Vectors",
     "Weights",
 ]

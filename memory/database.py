@@ -2,6 +2,9 @@
 
 A commit survives `kill -9` of the process at once. After a power loss the file is whole, but the last commits
 before it may be missing (`synchronous=NORMAL`: the disk is waited for at checkpoints, not at each commit).
+
+Every thread has a connection of its own, so that readers wait for nobody; writers take turns, in this process by a lock
+and between processes by `BEGIN IMMEDIATE` (a plain BEGIN that reads first finds the database locked when it writes).
 """
 
 from __future__ import annotations
@@ -11,13 +14,18 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import GedankenError, UserError
 
 APPLICATION_ID = 0x6765646E  # "gedn"
+PAGE = 16_384  # bytes; chunks of experience are long, and read twice as fast as from SQLite's pages of 4,096
+WAL_PAGES = 2_000  # of the write-ahead log, from which on it is copied into the file
+
+Values = Sequence[Any] | Mapping[str, Any]
 
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space, or choose a path on another disk",
@@ -31,8 +39,12 @@ _REASONS = {
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly: it goes with its thread."""
+
+
 class Database:
-    """A connection shared by the threads of one process (one at a time), beside any number of other processes."""
+    """One file, for all threads of a process, beside any number of other processes."""
 
     def __init__(self, path: Path, migrations: Sequence[Sequence[str]], busy_timeout_s: float = 10.0) -> None:
         """Open or create `path` and bring it to the newest migration.
@@ -41,8 +53,11 @@ class Database:
         `GedankenError` where the disk says no.
         """
         self.path = path
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
+        self._busy_timeout_s = busy_timeout_s
+        self._writing = threading.RLock()
+        self._own = threading.local()  # this thread's connection
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._is_closed = False
         if path.is_dir():
             raise UserError(f"{path}: is a folder; memory needs a file, for example {path / 'memory.sqlite'}")
         try:
@@ -50,11 +65,7 @@ class Database:
         except OSError as error:
             raise GedankenError(f"{path}: its folder cannot be made ({error.strerror}); choose another path") from error
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
-            )
             self._check()
-            self._prepare(busy_timeout_s)
             self._migrate(migrations)
         except sqlite3.Error as error:
             self.close()
@@ -63,50 +74,90 @@ class Database:
             self.close()
             raise
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+    def execute(self, sql: str, values: Values = ()) -> int:
         """Run one writing statement (its own commit outside `transaction`); the number of rows it changed."""
-        with self._lock:
-            try:
-                return self._open.execute(sql, values).rowcount
-            except sqlite3.Error as error:
-                raise self._explain(error, "write to") from error
+        with self._write() as connection:
+            return connection.execute(sql, values).rowcount
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT; the new row's id."""
-        with self._lock:
-            try:
-                return int(self._open.execute(sql, values).lastrowid or 0)
-            except sqlite3.Error as error:
-                raise self._explain(error, "write to") from error
+        with self._write() as connection:
+            return int(connection.execute(sql, values).lastrowid or 0)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         """Run one statement for each of `rows`; the number of rows changed. Call it inside `transaction`."""
-        with self._lock:
-            try:
-                return self._open.executemany(sql, rows).rowcount
-            except sqlite3.Error as error:
-                raise self._explain(error, "write to") from error
+        with self._write() as connection:
+            return connection.executemany(sql, rows).rowcount
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """All rows of one query, one consistent view."""
-        with self._lock:
-            try:
-                return self._open.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise self._explain(error, "read") from error
+        try:
+            return self._open.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._explain(error, "read") from error
+
+    def part(self, table: str, column: str, row: int, offset: int, length: int) -> bytes | None:
+        """`length` bytes of a blob from `offset` on, without reading the rest; None where there is no such row."""
+        connection = self._open
+        try:
+            with connection.blobopen(table, column, row, readonly=True) as blob:
+                blob.seek(offset)
+                return blob.read(length)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+                return None
+            raise self._explain(error, "read") from error
+        except sqlite3.Error as error:
+            raise self._explain(error, "read") from error
+
+    def version(self) -> tuple[int, int]:
+        """Changes whenever anything was written to the file, by this thread, another one or another process."""
+        connection = self._open
+        try:
+            return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
+        except sqlite3.Error as error:
+            raise self._explain(error, "read") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: commits at the end of the block, rolls back on any exception."""
-        with self._lock:
-            self.execute("BEGIN IMMEDIATE")
+        """All or nothing: commits at the end of the block, rolls back on any exception. One inside another (of the same
+        thread) rolls back its own part, and is durable when the outermost commits."""
+        with self._writing:
+            is_inner = self._open.in_transaction
+            self.execute("SAVEPOINT part" if is_inner else "BEGIN IMMEDIATE")
             try:
                 yield
-                self.execute("COMMIT")
+                self.execute("RELEASE part" if is_inner else "COMMIT")
             except BaseException:
-                if self._connection is not None and self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                connection = getattr(self._own, "connection", None)
+                if connection is not None and not self._is_closed and connection.in_transaction:
+                    connection.execute("ROLLBACK TO part" if is_inner else "ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[None]:
+        """Everything read in the block is of one moment, whatever others write meanwhile."""
+        if self._open.in_transaction:
+            yield
+            return
+        self._open.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._open.execute("COMMIT")
+
+    def give_back(self) -> None:
+        """Return unused pages to the disk; the write-ahead log too, where nobody is reading."""
+        connection = self._open
+        with self._writing:
+            try:
+                if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:  # a file of the first format
+                    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                    connection.execute("VACUUM")
+                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                raise self._explain(error, "shrink") from error
 
     def backup(self, target: Path) -> None:
         """Copy the whole database into `target`: written aside, flushed to disk, then renamed over it.
@@ -122,7 +173,7 @@ class Database:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             aside.unlink(missing_ok=True)
-            with self._lock, contextlib.closing(sqlite3.connect(aside)) as copy:
+            with contextlib.closing(sqlite3.connect(aside)) as copy:
                 self._open.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, no journals beside it
             with aside.open("rb+") as file:
@@ -135,31 +186,55 @@ class Database:
                 aside.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the connection; a second call does nothing."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        """Close the connections of all threads; a second call does nothing. None of them may be at work."""
+        self._is_closed = True
+        for connection in list(self._connections):
+            connection.close()
 
     @property
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
+    def _open(self) -> _Connection:
+        """This thread's connection."""
+        if self._is_closed:
             raise GedankenError(f"{self.path}: memory is closed; open it again with LongTerm(path, layout)")
-        return self._connection
+        connection: _Connection | None = getattr(self._own, "connection", None)
+        return self._connect() if connection is None else connection
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[_Connection]:
+        with self._writing:
+            try:
+                yield self._open
+            except sqlite3.Error as error:
+                raise self._explain(error, "write to") from error
+
+    def _connect(self) -> _Connection:
+        """A connection for this thread."""
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
+        self._own.connection = connection
+        self._connections.add(connection)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES:d}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA mmap_size = 2147483647")  # read pages where the system keeps them
+        return connection
 
     def _check(self) -> None:
-        """Refuse a damaged file and another program's, before anything is written to it."""
+        """Refuse a damaged file and another program's, before anything is written to it; then use the write-ahead log.
+        A new file gets its page size, and pages that can be given back. Two processes that do so at once must wait
+        here, not in SQLite."""
         tables = self._open.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         owner = self._open.execute("PRAGMA application_id").fetchone()[0]
         if tables and owner != APPLICATION_ID:
             raise UserError(f"{self.path}: is another program's database; choose another path for memory")
         verdict = str(self._open.execute("PRAGMA quick_check(1)").fetchone()[0])
         if verdict != "ok":
-            raise self._damaged(verdict)
-
-    def _prepare(self, busy_timeout_s: float) -> None:
-        """Switch to the write-ahead log; two processes that do so at once must wait here, not in SQLite."""
-        deadline = time.monotonic() + busy_timeout_s
+            raise self.damaged(verdict)
+        if self._open.execute("PRAGMA page_count").fetchone()[0] == 0:
+            self._open.execute(f"PRAGMA page_size = {PAGE:d}")
+            self._open.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        deadline = time.monotonic() + self._busy_timeout_s
         while True:
             try:
                 self._open.execute("PRAGMA journal_mode = WAL")
@@ -168,8 +243,6 @@ class Database:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
-        self._open.execute("PRAGMA synchronous = NORMAL")
-        self._open.execute("PRAGMA foreign_keys = ON")
 
     def _migrate(self, migrations: Sequence[Sequence[str]]) -> None:
         version = self._version()
@@ -191,14 +264,16 @@ class Database:
     def _version(self) -> int:
         return int(self._open.execute("PRAGMA user_version").fetchone()[0])
 
-    def _damaged(self, why: str) -> UserError:
+    def damaged(self, why: str) -> UserError:
+        """What to tell of a file that is not as it was written."""
         return UserError(
-            f"{self.path}: is not a gedanken memory, or is damaged ({why}); restore a snapshot, or choose another path"
+            f"{self.path}: is not a gedanken memory, or is damaged ({why}); restore a snapshot, save what can be saved "
+            "with gedanken.memory.salvage(path, target), or choose another path"
         )
 
     def _explain(self, error: sqlite3.Error, doing: str) -> GedankenError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
-            return self._damaged(str(error))
+            return self.damaged(str(error))
         reason = _REASONS.get(code, "this is a defect in gedanken; please report it")
         return GedankenError(f"{self.path}: cannot {doing} memory ({error}): {reason}")

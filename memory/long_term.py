@@ -7,7 +7,6 @@ turns). Worlds of the same features but other sizes share the file; transitions 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import tempfile
 import time
@@ -20,25 +19,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from .chunks import Chunks
 from .database import Database
-from .notes import Note, Notes
+from .facts import Facts
+from .notes import Link, Note, Notes
 from .record import Layout, Step, Transitions
+from .rules import Rules
 from .tables import MIGRATIONS
 from .text import clean
 
-_CHUNK = 32_768  # rows turned into arrays at a time
-_APPEND = """
-    INSERT INTO transitions (episode, t, before, reward, terminated, truncated, after, time)
-    SELECT id, (SELECT coalesce(max(t) + 1, 0) FROM transitions WHERE episode = episodes.id), ?, ?, ?, ?, ?, ?
-    FROM episodes WHERE id = ? AND world = ? AND ended IS NULL"""
-_COLUMNS = "t.before, t.reward, t.terminated, t.truncated, t.after, t.episode, t.t"
-# CROSS: SQLite then walks the transitions by id, and never sorts them by way of the episodes.
-_OF_WORLD = "FROM transitions t CROSS JOIN episodes e ON e.id = t.episode WHERE e.world = ?"
-
+_LEFT_S = 3_600.0  # steps staged longer ago than that are of a process that died
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode: `length` transitions, undiscounted return (`total_reward`), and where it came from."""
+    """One episode as it was lived: `length` transitions, undiscounted return (`total_reward`), where it came from.
+    `held` transitions of it were not forgotten."""
 
     id: int
     length: int
@@ -48,6 +43,8 @@ class Episode:
     seed: int | None
     started: float  # seconds since 1970
     ended: bool
+    held: int
+    imagined: bool = False
 
 
 class LongTerm:
@@ -70,120 +67,129 @@ class LongTerm:
         self.path = Path(path).expanduser()
         self.database = Database(self.path, MIGRATIONS)
         self._clock = clock
-        self.note_table = Notes(self.database, clock)  # its words and vectors, for retrieval
-        self._counted = (0, 0)  # up to which row, how many transitions
+        self.note_table = Notes(self.database, clock)
+        self.facts = Facts(self.database, clock)
+        self._counted: tuple[object, int] = (None, 0)  # at which version of the file, how many transitions
         try:
             self._world, self.layout = self._find_world(layout)
+            self.chunks = Chunks(self.database, self.layout, self._world)
+            self.chunks.fold_left(clock() - _LEFT_S)
         except BaseException:
             self.close()
             raise
+        self.rules = Rules(self.database, self._world, clock)
 
-    def begin(self, source: str = "agent", seed: int | None = None, group: str = "") -> int:
-        """Start an episode and return its id. `group` names the layout or level, for held-out splits."""
-        values = (self._world, clean(source), None if seed is None else str(int(seed)), clean(group), self._clock())
+    def begin(self, source: str = "agent", seed: int | None = None, group: str = "", imagined: bool = False) -> int:
+        """Start an episode and return its id. `group` names the layout or level, for held-out splits. What is
+        `imagined` is kept apart: nobody learns from it as if it had happened."""
+        seed_text = None if seed is None else str(int(seed))
         return self.database.insert(
-            "INSERT INTO episodes (world, source, seed, level, started) VALUES (?, ?, ?, ?, ?)", values
+            """INSERT INTO episodes (world, source, seed, level, started, length, total_reward, imagined)
+               VALUES (?, ?, ?, ?, ?, 0, 0.0, ?)""",
+            (self._world, clean(source), seed_text, clean(group), self._clock(), imagined),
         )
 
-    def append(self, episode: int, step: Step) -> None:
-        """Remember one transition; durable at return. Raises `UserError` as `append_many` does."""
-        if self.database.execute(_APPEND, self._row(episode, step, None)) != 1:
+    def append(self, episode: int, step: Step, surprise: float | None = None) -> None:
+        """Remember one transition; durable at return. `surprise`: by how many nats it surprised the world model.
+
+        Raises `UserError` for an episode that has ended or is not of this world, and for a step that does not fit the
+        layout."""
+        reward = float(step.reward)
+        if math.isnan(reward):
+            raise UserError("a reward is NaN; mend the environment's reward before it is remembered")
+        if step.next_features is None:
+            raise UserError("a step has no next features; give the state that followed its action")
+        before, after = self.layout.pack(step.features, step.action), self.layout.pack(step.next_features)
+        row = (before, reward, bool(step.terminated), bool(step.truncated), after, self._clock(), surprise)
+        if not self.chunks.append(int(episode), row):
             raise self._no_episode(episode)
 
-    def append_many(self, episode: int, steps: Iterable[Step]) -> None:
-        """Remember several transitions in one commit, all or none.
+    def append_many(self, episode: int, steps: Iterable[Step], surprises: Sequence[float] | None = None) -> None:
+        """Remember several transitions in one commit, all or none; `surprises` in nats, NaN where there is none.
 
-        Raises `UserError` for an episode that has ended or is not of this world, and for a step that does not fit
-        the layout.
+        Raises `UserError` as `append` does.
         """
-        steps = list(steps)
-        rows = [self._row(episode, step, after) for step, after in zip(steps, [*steps[1:], None], strict=True)]
-        if not rows:
-            return
-        with self.database.transaction():
-            if self.database.execute_many(_APPEND, rows) != len(rows):
-                raise self._no_episode(episode)
+        stretch = self.chunks.records.of_steps(list(steps), surprises, self._clock())
+        if len(stretch) and not self.chunks.extend(int(episode), stretch):
+            raise self._no_episode(episode)
 
     def end(self, episode: int, truncated: bool = False) -> None:
         """Close an episode: nothing more is appended to it. Ending it twice does nothing. `truncated` says that it was
         broken off: its last transition is marked so, unless it terminated."""
-        if truncated:
-            self.database.execute(
-                """UPDATE transitions SET truncated = 1 WHERE NOT terminated
-                       AND episode = (SELECT id FROM episodes WHERE id = ? AND world = ? AND ended IS NULL)
-                       AND t = (SELECT max(t) FROM transitions WHERE episode = ?)""",
-                (int(episode), self._world, int(episode)),
-            )
-        self.database.execute(
-            """UPDATE episodes SET ended = ?,
-                   length = (SELECT count(*) FROM transitions WHERE episode = episodes.id),
-                   total_reward = (SELECT total(reward) FROM transitions WHERE episode = episodes.id)
-               WHERE id = ? AND world = ? AND ended IS NULL""",
-            (self._clock(), int(episode), self._world),
-        )
+        episode = int(episode)
+        with self.database.transaction():
+            sql = "UPDATE episodes SET ended = ? WHERE id = ? AND world = ? AND ended IS NULL"
+            if self.database.execute(sql, (self._clock(), episode, self._world)):
+                self.chunks.fold(episode)
+                if truncated:
+                    self.chunks.truncate(episode)
 
     def __len__(self) -> int:
-        """The number of transitions of this world."""
-        seen, count = self._counted
-        upto = self.position()
-        if upto > seen:
-            count += self.database.rows(
-                f"SELECT count(*) {_OF_WORLD} AND t.id > ? AND t.id <= ?", (self._world, seen, upto)
-            )[0][0]
-            self._counted = (upto, count)
-        return count
+        """The number of transitions of this world that are remembered."""
+        version = self.database.version()
+        if version != self._counted[0]:
+            ((count,),) = self.database.rows(
+                """SELECT (SELECT coalesce(sum(held), 0) FROM episodes WHERE world = ?1 AND NOT imagined) +
+                   (SELECT count(*) FROM steps s JOIN episodes e ON e.id = s.episode
+                    WHERE e.world = ?1 AND NOT e.imagined)""",
+                (self._world,),
+            )
+            self._counted = (version, count)
+        return self._counted[1]
 
     def __bool__(self) -> bool:
         return True  # an empty memory is still a memory
 
-    def episodes(self, since: int = 0) -> list[Episode]:
-        """Episodes of this world whose id is above `since`, oldest first."""
+    def episodes(self, since: int = 0, imagined: bool = False) -> list[Episode]:
+        """Episodes of this world whose id is above `since`, oldest first: the lived ones, or the `imagined` ones."""
         rows = self.database.rows(
-            """SELECT id, coalesce(length, (SELECT count(*) FROM transitions WHERE episode = episodes.id)),
-                      coalesce(total_reward, (SELECT total(reward) FROM transitions WHERE episode = episodes.id)),
-                      level, source, seed, started, ended IS NOT NULL
-               FROM episodes WHERE world = ? AND id > ? ORDER BY id""",
-            (self._world, int(since)),
+            """SELECT e.id, e.length + count(s.id), e.total_reward + total(s.reward), e.level, e.source, e.seed,
+                      e.started, e.ended IS NOT NULL, e.held + count(s.id), e.imagined
+               FROM episodes e LEFT JOIN steps s ON s.episode = e.id
+               WHERE e.world = ? AND e.id > ? AND e.imagined = ? GROUP BY e.id ORDER BY e.id""",
+            (self._world, int(since), imagined),
         )
         return [
-            Episode(id, length, total, group, source, None if seed is None else int(seed), started, bool(ended))
-            for id, length, total, group, source, seed, started, ended in rows
-        ]
+            Episode(id, length, total, group, source, None if seed is None else int(seed), started, bool(ended), held,
+                    bool(imagined))
+            for id, length, total, group, source, seed, started, ended, held, imagined in rows
+        ]  # fmt: skip
 
-    def transitions(self, episodes: Sequence[int] | None = None, last: int | None = None) -> Transitions:
-        """Transitions ordered by episode and time: of `episodes` only, and of those the `last` ones written."""
-        sql = f"SELECT {_COLUMNS} {_OF_WORLD}"
-        values: list[Any] = [self._world]
-        if episodes is not None:
-            sql += " AND t.episode IN (SELECT value FROM json_each(?))"
-            values.append(json.dumps([int(episode) for episode in episodes]))
-        if last is not None:
-            sql += " ORDER BY t.id DESC LIMIT ?"
-            values.append(max(0, int(last)))
-        rows = self.database.rows(sql, values)
-        found = self._columns(rows)
-        return found.take(np.lexsort((found.t, found.episode)))
+    def transitions(
+        self, episodes: Sequence[int] | None = None, last: int | None = None, imagined: bool = False
+    ) -> Transitions:
+        """Transitions ordered by episode and time: of `episodes` only, and of those the `last` ones written; lived
+        ones, or `imagined` ones. Raises `UserError` where some of them are damaged."""
+        with self.database.view():
+            pieces = self.chunks.pieces(episodes=episodes, imagined=imagined)
+            rows = pieces.rows[np.lexsort((pieces.rows["t"], pieces.rows["episode"]))]
+            if last is not None:
+                # Episodes may take turns: `last` transitions are at least as new as the first of their piece.
+                firsts = np.sort(np.repeat(rows["first"], rows["length"]))[::-1][: max(0, last)]
+                rows = rows[rows["last"] >= firsts[-1]] if len(firsts) else rows[:0]
+            found, written = self.chunks.transitions(rows, pieces.staged)
+        return found if last is None else found.take(np.sort(np.argsort(-written)[: max(0, last)]))
 
     def position(self) -> int:
         """The row number of the newest transition of any world: it grows with every write, in any process."""
-        return int(self.database.rows("SELECT coalesce(max(id), 0) FROM transitions")[0][0])
-
-    def arrivals(self, since: int, upto: int) -> tuple[Transitions, np.ndarray]:
-        """Transitions written at rows above `since` up to `upto`, in order of writing, and their rows int64 `[N]`."""
-        rows = self.database.rows(
-            f"SELECT {_COLUMNS}, t.id {_OF_WORLD} AND t.id > ? AND t.id <= ? ORDER BY t.id",
-            (self._world, int(since), int(upto)),
-        )
-        return self._columns(rows), np.array([row[-1] for row in rows], np.int64)
+        return int(self.database.rows("SELECT newest FROM position")[0][0])
 
     def note(
-        self, text: str, kind: str = "lesson", importance: float = 0.5, source: str = "agent", tags: Iterable[str] = ()
+        self,
+        text: str,
+        kind: str = "lesson",
+        importance: float = 0.5,
+        source: str = "agent",
+        tags: Iterable[str] = (),
+        episode: int | None = None,
+        links: Iterable[Link] = (),
     ) -> int:
-        """Remember a text and return its id; the same text of the same kind is stored once (`Notes.add`)."""
-        return self.note_table.add(text, kind, importance, source, tags)
+        """Remember a text and return its note's id; what is known already is not stored again (`Notes.add`). `links`
+        are the transitions it rests on: episode, first t, last t."""
+        return self.note_table.add(text, kind, importance, source, tags, episode, links)
 
     def notes(self, kind: str | None = None) -> list[Note]:
-        """Notes, oldest first; of one kind where given."""
+        """Notes, oldest first; of one kind where given. Those that gave way to others are in `note_table.all`."""
         return self.note_table.all(kind)
 
     def snapshot(self, target: str | Path) -> None:
@@ -218,47 +224,6 @@ class LongTerm:
                     )
             sql = "INSERT INTO worlds (layout, created) VALUES (?, ?)"
             return self.database.insert(sql, (layout.to_json(), self._clock())), layout
-
-    def _row(self, episode: int, step: Step, following: Step | None) -> tuple[Any, ...]:
-        reward = float(step.reward)
-        if math.isnan(reward):
-            raise UserError("a reward is NaN; mend the environment's reward before it is remembered")
-        after = step.next_features
-        if after is None and following is not None:
-            after = following.features
-        if after is None:
-            raise UserError("a step has no next features; give the state that followed its action")
-        return (
-            self.layout.pack(step.features, step.action),
-            reward,
-            bool(step.terminated),
-            bool(step.truncated),
-            self.layout.pack(after),
-            self._clock(),
-            int(episode),
-            self._world,
-        )
-
-    def _columns(self, rows: Sequence[tuple[Any, ...]]) -> Transitions:
-        parts = []
-        for start in range(0, max(len(rows), 1), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            columns = list(zip(*chunk, strict=True)) if chunk else [()] * 7
-            before, reward, terminated, truncated, after, episode, t = columns[:7]
-            features, action = self.layout.unpack(b"".join(before))
-            parts.append(
-                Transitions(
-                    features=features,
-                    action=action,
-                    reward=np.array(reward, np.float32),
-                    terminated=np.array(terminated, bool),
-                    truncated=np.array(truncated, bool),
-                    next_features=self.layout.unpack_features(b"".join(after)),
-                    episode=np.array(episode, np.int64),
-                    t=np.array(t, np.int64),
-                )
-            )
-        return Transitions.join(parts)
 
     def _no_episode(self, episode: int) -> UserError:
         return UserError(f"{self.path}: episode {episode} has ended or is not of this world; start one with begin()")

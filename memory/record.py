@@ -23,6 +23,7 @@ class Column:
     name: str
     dtype: str
     shape: tuple[int, ...] = ()
+    stored: np.dtype[Any] = field(init=False, repr=False, compare=False)  # on disk: little-endian on every machine
 
     def __post_init__(self) -> None:
         try:
@@ -34,12 +35,8 @@ class Column:
         if any(size < 1 for size in self.shape):
             raise UserError(f"column '{self.name}': shape {self.shape} has a size below 1")
         object.__setattr__(self, "dtype", dtype.name)
+        object.__setattr__(self, "stored", dtype.newbyteorder("<"))
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
-
-    @property
-    def stored(self) -> np.dtype[Any]:
-        """The type on disk: little-endian on every machine."""
-        return np.dtype(self.dtype).newbyteorder("<")
 
     def encode(self, value: Any) -> bytes:
         """Pack one value of this shape. Raises `UserError` where the value does not fit (never wraps, never rounds
@@ -47,8 +44,8 @@ class Column:
         array = np.asarray(value)
         if array.shape != self.shape:
             raise UserError(f"'{self.name}' has shape {array.shape}, but memory was laid out for {self.shape}")
-        if array.dtype.name == self.dtype:
-            return array.astype(self.stored, copy=False).tobytes()
+        if array.dtype == self.stored:
+            return array.tobytes()
         if array.dtype.kind not in "biuf":
             raise UserError(f"'{self.name}' holds {array.dtype}; memory was laid out for {self.dtype}")
         with np.errstate(invalid="ignore", over="ignore"):
@@ -56,6 +53,16 @@ class Column:
         if converted.dtype.kind != "f" and not np.array_equal(converted, array):
             raise UserError(f"'{self.name}': {array.dtype} values do not fit {self.dtype}; declare a wider type")
         return converted.tobytes()
+
+    def stack(self, values: Sequence[Any]) -> np.ndarray:
+        """N values as `[N, *shape]`, each checked as `encode` does."""
+        arrays = [np.asarray(value) for value in values]
+        if {array.shape for array in arrays} == {self.shape}:
+            together = np.concatenate(arrays).reshape(-1, *self.shape) if self.shape else np.array(arrays)
+            if together.dtype == self.stored:
+                return together
+        encoded = b"".join([self.encode(array) for array in arrays])
+        return np.frombuffer(encoded, self.stored).reshape(-1, *self.shape)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.dtype}{list(self.shape) if self.shape else ''}"
@@ -67,7 +74,9 @@ class Layout:
 
     features: tuple[Column, ...]
     action: Column
-    _types: tuple[np.dtype[Any], np.dtype[Any]] = field(init=False, repr=False, compare=False)
+    state_type: np.dtype[Any] = field(init=False, repr=False, compare=False)  # fields f0, f1, ... by feature
+    step_type: np.dtype[Any] = field(init=False, repr=False, compare=False)  # the same, and action
+    _names: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -78,35 +87,48 @@ class Layout:
             raise UserError(f"a layout names {sorted(twice)} more than once; give every feature its own name")
         fields = [(f"f{i}", c.stored, c.shape) for i, c in enumerate(self.features)]
         action = ("action", self.action.stored, self.action.shape)
-        object.__setattr__(self, "_types", (np.dtype(fields), np.dtype([*fields, action])))
+        object.__setattr__(self, "_names", frozenset(names))
+        object.__setattr__(self, "state_type", np.dtype(fields))
+        object.__setattr__(self, "step_type", np.dtype([*fields, action]))
 
     def pack(self, features: Mapping[str, Any], action: Any = None) -> bytes:
         """One record: every feature in order, then the action (left out where it is None).
 
         Raises `UserError` for a missing or unknown feature and for a value of another shape or range.
         """
-        if len(features) != len(self.features) or any(c.name not in features for c in self.features):
-            known = {c.name for c in self.features}
-            raise UserError(
-                f"features do not match memory's layout: missing {sorted(known - set(features))}, "
-                f"unknown {sorted(set(features) - known)}"
-            )
+        self._check_names(features)
         parts = [column.encode(features[column.name]) for column in self.features]
         if action is not None:
             parts.append(self.action.encode(action))
         return b"".join(parts)
 
-    def unpack(self, records: bytes) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Features `[N, *shape]` and actions `[N, *shape]` of N records laid end to end."""
-        table = np.frombuffer(records, self._types[1])
-        return self._columns(table), table["action"].astype(self.action.dtype, order="C")
+    def stack(self, features: Sequence[Mapping[str, Any]], actions: Sequence[Any] | None = None) -> np.ndarray:
+        """N records, one a state, with its action where given: `[N]` of `state_type` or `step_type`. Raises as `pack`
+        does."""
+        for each in features:
+            self._check_names(each)
+        table = np.empty(len(features), self.state_type if actions is None else self.step_type)
+        if features:
+            for i, column in enumerate(self.features):
+                table[f"f{i}"] = column.stack([each[column.name] for each in features])
+            if actions is not None:
+                table["action"] = self.action.stack(actions)
+        return table
 
-    def unpack_features(self, records: bytes) -> dict[str, np.ndarray]:
-        """Features `[N, *shape]` of N records that were packed without an action."""
-        return self._columns(np.frombuffer(records, self._types[0]))
-
-    def _columns(self, table: np.ndarray) -> dict[str, np.ndarray]:
+    def columns(self, table: np.ndarray) -> dict[str, np.ndarray]:
+        """The features `[..., *shape]` of records `[...]` of either type, copied."""
         return {c.name: table[f"f{i}"].astype(c.dtype, order="C") for i, c in enumerate(self.features)}
+
+    def actions(self, table: np.ndarray) -> np.ndarray:
+        """The actions `[..., *shape]` of records `[...]` of `step_type`, copied."""
+        return table["action"].astype(self.action.dtype, order="C")
+
+    def _check_names(self, features: Mapping[str, Any]) -> None:
+        if features.keys() != self._names:
+            raise UserError(
+                f"features do not match memory's layout: missing {sorted(self._names - set(features))}, "
+                f"unknown {sorted(set(features) - self._names)}"
+            )
 
     def same(self, other: Layout) -> bool:
         """Whether both hold the same columns, in whatever order."""

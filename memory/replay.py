@@ -1,25 +1,26 @@
 """Replay: sequences of lived experience, drawn from long-term memory for the world model to learn from.
 
-Transitions are read once and kept in RAM as columns; each call first takes in what any process has written since.
+What is in RAM is an index of chunks, some 70 bytes each; sequences are read from the file as they are drawn. Only a
+memory that fits `cache_bytes` is kept in RAM as columns. Each call first takes in what any process has written since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ..errors import GedankenError, UserError
+from .chunks import PIECE, Pieces, Staged, laid
 from .columns import Columns, Growing
 from .long_term import LongTerm
 from .record import Transitions
-from .runs import Runs
+from .runs import ENTRY, Runs, Strategy, Windows, entries
 from .split import Split
 
-Strategy = Literal["uniform", "recent"]
-_CHUNK = 32_768  # rows of the file taken in at a time
+CACHE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,13 @@ class Replay:
     before it ended. Not for several threads at once: give each its own, over the same memory.
     """
 
-    def __init__(self, memory: LongTerm, holdout: float = 0.1, seed: int = 0) -> None:
-        """Hold out about a share `holdout` of the groups (layouts, levels), and at least one where there are two."""
+    def __init__(
+        self, memory: LongTerm, holdout: float = 0.1, seed: int = 0, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        """Hold out about a share `holdout` of the groups (layouts, levels), and at least one where there are two. A
+        memory of at most `cache_bytes` is kept in RAM."""
         self._memory = memory
+        self._cache_bytes = cache_bytes
         self._start(holdout, seed, [])
 
     def sample(
@@ -59,28 +64,48 @@ class Replay:
     ) -> Sequences:
         """Draw `batch` sequences of `length` transitions.
 
-        "uniform": every transition is as likely; "recent": the newest tenth of memory makes up nearly half. `weights
-        [M]`, at least 0, one a transition in the order of `transitions(held_out)`, say instead how likely each is.
-        Sequences are full wherever a run is long enough. Raises `GedankenError` where there is nothing
-        to draw from, `UserError` for a size below 1, an unknown strategy or weights that do not fit.
+        "uniform": every transition is as likely; "recent": the newest tenth of memory makes up nearly half;
+        "surprising": the more it surprised, the likelier (see `Runs.draw`). `weights [M]`, at least 0, one a transition
+        in the order of `transitions(held_out)`, say instead how likely each is. Sequences are full wherever a run is
+        long enough. Raises `GedankenError` where there is nothing to draw from, `UserError` for a size below 1, an
+        unknown strategy, weights that do not fit, or a damaged file.
         """
         if batch < 1 or length < 1:
             raise UserError(f"a sample needs a batch and a length of at least 1, not {batch} and {length}")
-        if strategy not in ("uniform", "recent"):
-            raise UserError(f"unknown replay strategy '{strategy}'; use 'uniform' or 'recent'")
-        self._refresh()
-        runs = self._sides[held_out]
-        if not len(runs):
-            raise GedankenError(self._nothing(held_out))
-        if weights is not None and (weights.shape != (len(runs),) or not (weights >= 0).all() or not weights.any()):
-            raise UserError(f"weights have shape {weights.shape}; give one of at least 0 to each of the {len(runs)} "
-                            "transitions, and not 0 to all")
-        return self._gather(*runs.draw(batch, length, rng, strategy == "recent", weights))
+        if strategy not in ("uniform", "recent", "surprising"):
+            raise UserError(f"unknown replay strategy '{strategy}'; use 'uniform', 'recent' or 'surprising'")
+        while True:
+            self._refresh()
+            runs = self._sides[held_out]
+            if not len(runs):
+                raise GedankenError(self._nothing(held_out))
+            if weights is not None:
+                _check(weights, len(runs))
+            windows = runs.draw(batch, length, rng, strategy, weights, self._surprise_of)
+            if self._columns is not None:
+                return self._gather(runs, windows, length)
+            if (found := self._read(runs, windows, length)) is not None:
+                return found  # else another process forgot some of it just now: draw again
 
     def transitions(self, held_out: bool = False) -> Transitions:
         """Every transition of one side of the split, ordered by episode and time; may be empty."""
         self._refresh()
-        return self._columns.take(self._sides[held_out].places)
+        runs = self._sides[held_out]
+        if self._columns is None:
+            return self._memory.chunks.transitions(runs.pieces, self._staged)[0]
+        _, episode, t = laid(runs.pieces)
+        return self._columns.transitions(runs.places(), episode, t)
+
+    def surprise(self, held_out: bool = False) -> np.ndarray:
+        """The surprise of each transition of `transitions(held_out)` that memory has, float32 `[M]` in nats; NaN where
+        none is known."""
+        self._refresh()
+        parts = [self._surprise_of(piece) for piece in self._sides[held_out].pieces]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
+
+    def update_surprise(self, episode: np.ndarray, t: np.ndarray, surprise: np.ndarray) -> None:
+        """Store how much transitions surprise the model now, by episode and time, int64 `[K]`, in nats `[K]`."""
+        self._memory.chunks.update_surprise(episode, t, surprise)
 
     def count(self, held_out: bool = False) -> int:
         """The number of transitions of one side of the split."""
@@ -90,7 +115,7 @@ class Replay:
     def __len__(self) -> int:
         """The number of transitions on both sides."""
         self._refresh()
-        return len(self._columns)
+        return sum(len(side) for side in self._sides)
 
     def __bool__(self) -> bool:
         return True
@@ -138,35 +163,45 @@ class Replay:
 
     def _start(self, holdout: float, seed: int, skipped: list[tuple[int, int, int, int]]) -> None:
         self._split = Split(holdout, seed)
-        self._columns = Columns(self._memory.layout)
-        self._joined = Growing(bool)  # by arrival: whether it continues the run of the one before
-        self._held_out = Growing(bool)  # by arrival
         self._row = self._episode = 0
         self._skipped = skipped  # rows and episodes written after a checkpoint: above, up to, above, up to
         self._by_agent: dict[int, bool] = {}
-        self._sides = (Runs(), Runs())  # training, held out
-        self._end = -1  # the place of the last transition in order of (episode, time)
+        self._version: object = None
+        self._begin(-1)
+
+    def _begin(self, revision: int) -> None:
+        """Know of nothing in the file, which was changed `revision` times."""
+        self._revision = revision
+        self._chunk = 0  # the newest one taken in
+        self._folded = Growing(ENTRY)
+        self._columns: Columns | None = Columns(self._memory.layout)
+        self._kept = 0  # records of chunks in the columns; those of what is staged follow
+        self._staged: Staged = {}
+        self._sides = (Runs(np.zeros(0, ENTRY)), Runs(np.zeros(0, ENTRY)))  # training, held out
 
     def _refresh(self) -> None:
         """Take in what has been written since the last call."""
-        newest = self._memory.position()
-        if newest == self._row:
+        database = self._memory.database
+        if (version := database.version()) == self._version:
             return
-        if not len(self._columns):
-            self._columns.reserve(2 * len(self._memory))  # room that is not used costs no RAM
-        while self._row < newest:
-            upto = min(self._row + _CHUNK, newest)
-            arrived, rows = self._memory.arrivals(self._row, upto)
+        with database.view():
+            ((revision,),) = database.rows("SELECT number FROM revision")
+            if revision != self._revision:
+                self._begin(revision)
+            found = self._memory.chunks.pieces(self._chunk)
+            self._row = self._memory.position()
             self._meet()
-            keep = np.array([e in self._split for e in arrived.episode.tolist()], bool)
-            for above, to, _, _ in self._skipped:
-                agent = np.array([self._by_agent[e] for e in arrived.episode.tolist()], bool)
-                keep &= ~((rows > above) & (rows <= to) & agent)
-            known = len(self._columns)
-            self._columns.extend(arrived if keep.all() else arrived.take(keep))
-            self._row = upto
-            if len(self._columns) > known:
-                self._index(known)
+            rows = self._known(found)
+            self._staged = found.staged
+            staged = rows["piece"]["chunk"] < 0
+            self._fill(rows, staged)
+        self._folded.extend(rows[~staged])
+        self._chunk = max(self._chunk, int(found.rows["chunk"].max(initial=0)))
+        everything = np.concatenate([self._folded.values, rows[staged]])
+        pieces = everything["piece"]
+        everything = everything[np.lexsort((pieces["t"], pieces["episode"]))]
+        self._sides = (Runs(everything[~everything["held_out"]]), Runs(everything[everything["held_out"]]))
+        self._version = version
 
     def _meet(self) -> None:
         """Assign new episodes to a side of the split, in order of their ids."""
@@ -179,59 +214,128 @@ class Replay:
         )
         self._episode = fresh[-1].id
 
-    def _index(self, known: int) -> None:
-        """Sort by (episode, time), find the runs, and split them; `known` transitions were there before.
+    def _known(self, found: Pieces) -> np.ndarray:
+        """What of it is learned from, `ENTRY [E]`, on its side of the split: without what a checkpoint leaves out."""
+        pieces, surprise = found.rows, found.surprise
+        for above, to, _, _ in self._skipped:
+            pieces, surprise = self._without(above, to, pieces, surprise, found.staged)
+        ids, episode = np.unique(pieces["episode"], return_inverse=True)
+        keep = np.array([e in self._split for e in ids.tolist()], bool)[episode]
+        rows = entries(pieces, surprise)[keep]
+        side = np.array([e in self._split and self._split.is_held_out(e) for e in ids.tolist()], bool)
+        rows["held_out"] = side[episode][keep]
+        return rows
 
-        What one actor lives comes in order and is added at the end; only episodes that take turns are sorted anew.
-        """
-        columns = self._columns
-        new = np.arange(known, len(columns))
-        keys = columns.keys(known)
-        if (self._end < 0 or keys[0] > columns.keys(self._end)[0]) and (np.diff(keys) > 0).all():
-            order = new
-            earlier = np.concatenate([[self._end], new[:-1]])
-        else:
-            order = np.argsort(columns.keys(), kind="stable")  # nearly sorted as it is: a stable sort makes use of it
-            rank = np.empty(len(order), np.int64)
-            rank[order] = np.arange(len(order))
-            earlier = np.where(rank[new] > 0, order[rank[new] - 1], -1)
-            self._sides = (Runs(), Runs())
-        joined = earlier >= 0
-        joined[joined] = columns.follows(new[joined], earlier[joined])
-        self._joined.extend(joined)
-        fresh = columns.episode.values[known:].tolist()
-        self._held_out.extend(np.array([self._split.is_held_out(e) for e in fresh], bool))
-        held_out = self._held_out.values[order]
-        for runs, places in zip(self._sides, (order[~held_out], order[held_out]), strict=True):
-            runs.extend(places, self._joined.values[places])
-        self._end = int(order[-1])
+    def _without(
+        self, above: int, to: int, pieces: np.ndarray, surprise: np.ndarray, staged: Staged
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pieces and surprise without the agent's own rows above `above` up to `to`."""
+        parts, kept = [np.zeros(0, PIECE)], np.ones(len(surprise), bool)
+        at = 0
+        for piece in pieces:
+            span = slice(at, at := at + int(piece["length"]))
+            if piece["first"] <= to and piece["last"] > above and self._by_agent[int(piece["episode"])]:
+                records = self._memory.chunks.piece(piece, staged)
+                assert records is not None  # the file is read in one view
+                row = records["row"][:-1]
+                kept[span] = (row <= above) | (row > to)
+                edges = np.flatnonzero(np.diff(np.concatenate([[False], kept[span], [False]]))).reshape(-1, 2)
+                part = np.repeat(piece[None], len(edges))
+                for i, (start, stop) in enumerate(edges.tolist()):
+                    part[i]["first"], part[i]["last"] = row[start], row[stop - 1]
+                    part[i]["t"] += start
+                    part[i]["start"] += start
+                    part[i]["length"] = stop - start
+                    part[i]["joined"] |= start > 0
+                parts.append(part)
+            else:
+                parts.append(piece[None])
+        return np.concatenate(parts), surprise[kept]
 
-    def _gather(self, place: np.ndarray, mask: np.ndarray) -> Sequences:
-        """The sequences whose transitions arrived at `place` `[B, T]`; one gather a column."""
-        batch, length = place.shape
+    def _fill(self, rows: np.ndarray, staged: np.ndarray) -> None:
+        """Keep the records of new entries `[E]` in RAM, as long as all of them fit."""
+        if self._columns is None:
+            return
+        length = rows["piece"]["length"].astype(np.int64) + 1
+        if (self._kept + length.sum()) * self._memory.chunks.records.type.itemsize > self._cache_bytes:
+            self._columns = None
+            return
+        self._columns.truncate(self._kept)
+        for part in (~staged, staged):
+            rows["place"][part] = len(self._columns) + np.cumsum(length[part]) - length[part]
+            found = [self._memory.chunks.piece(piece, self._staged) for piece in rows["piece"][part]]
+            if records := [r for r in found if r is not None]:
+                self._columns.extend(self._memory.chunks.checked(np.concatenate(records)))
+        self._kept += int(length[~staged].sum())
+
+    def _surprise_of(self, piece: np.void) -> np.ndarray:
+        return self._memory.chunks.surprise(piece, self._staged)
+
+    def _gather(self, runs: Runs, windows: Windows, length: int) -> Sequences:
+        """The sequences in RAM; one gather a column."""
         columns = self._columns
-        state = np.empty((batch, length + 1), np.int64)  # in [N, 2] laid flat: before is 2i, after is 2i + 1
-        state[:, 0] = 2 * place[:, 0]
-        state[:, 1:] = 2 * place + 1
-        features = {}
-        for name, column in columns.states.items():
-            pairs = column.values
-            features[name] = pairs.reshape(-1, *pairs.shape[2:]).take(state, axis=0)
-        return Sequences(
-            features,
-            columns.action.values.take(place, axis=0),
-            np.where(mask, columns.reward.values.take(place), np.float32(0)),
-            columns.terminated.values.take(place) & mask,
-            mask,
-            columns.episode.values[place[:, 0]],
-            columns.t.values[place[:, 0]],
-        )
+        assert columns is not None
+        place, mask = windows.ranks(length)
+        place = runs.places()[place]
+        state = np.concatenate([place[:, :1], place + 1], axis=1)
+        return self._sequences(
+            runs, windows, mask,
+            {name: column.values.take(state, axis=0) for name, column in columns.states.items()},
+            columns.action.values.take(place, axis=0), columns.reward.values.take(place),
+            columns.terminated.values.take(place),
+        )  # fmt: skip
+
+    def _read(self, runs: Runs, windows: Windows, length: int) -> Sequences | None:
+        """The sequences from the file, of each chunk only what is in them; None where some of it is gone."""
+        chunks, layout = self._memory.chunks, self._memory.layout
+        batch = len(windows.start)
+        records = np.empty((batch, length + 1), chunks.records.type)
+        size = records.itemsize
+        raw = records.view(np.uint8).reshape(batch, -1)  # copied as bytes, not field by field
+        where = runs.piece_of(windows.start)
+        for i, (rank, count, at) in enumerate(
+            zip(windows.start.tolist(), windows.count.tolist(), where.tolist(), strict=True)
+        ):
+            done = 0
+            while done < count:
+                piece = runs.pieces[at]
+                start = rank + done - int(runs.starts[at])
+                n = min(int(piece["length"]) - start, count - done)
+                found = chunks.piece(piece, self._staged, start, n)
+                if found is None:
+                    return None
+                # The next chunk begins with the state that this one ends with.
+                raw[i, done * size : (done + n + 1) * size] = found.view(np.uint8)
+                done, at = done + n, at + 1
+            records[i, count + 1 :] = records[i, count]
+        chunks.checked(records.reshape(-1))
+        place, mask = windows.ranks(length)
+        lived = np.take_along_axis(records, place - place[:, :1], axis=1) if not mask.all() else records[:, :-1]
+        return self._sequences(
+            runs, windows, mask, layout.columns(records["step"]), layout.actions(lived["step"]),
+            lived["reward"].astype(np.float32), lived["terminated"],
+        )  # fmt: skip
+
+    def _sequences(
+        self, runs: Runs, windows: Windows, mask: np.ndarray, features: dict[str, np.ndarray], action: np.ndarray,
+        reward: np.ndarray, terminated: np.ndarray,
+    ) -> Sequences:  # fmt: skip
+        at = runs.piece_of(windows.start)
+        piece = runs.pieces[at]
+        return Sequences(features, action, np.where(mask, reward, np.float32(0)), terminated & mask, mask,
+                         piece["episode"], piece["t"] + windows.start - runs.starts[at])  # fmt: skip
 
     def _nothing(self, held_out: bool) -> str:
         where = str(self._memory.path)
-        if not len(self._columns):
+        if not len(self):
             return f"{where}: memory holds no transitions of this world yet; let the agent act first"
         if held_out and self._split.holdout == 0.0:
             return f"{where}: nothing is held out (holdout is 0); use Replay(memory, holdout=0.1)"
         side = "held out" if held_out else "there to train on"
         return f"{where}: nothing is {side} yet; record episodes of another group (layout or level)"
+
+
+def _check(weights: np.ndarray, size: int) -> None:
+    if weights.shape != (size,) or not (weights >= 0).all() or not weights.any():
+        raise UserError(f"weights have shape {weights.shape}; give one of at least 0 to each of the {size} "
+                        "transitions, and not 0 to all")  # fmt: skip

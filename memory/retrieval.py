@@ -1,194 +1,256 @@
 """Retrieval: the notes that matter now, by relevance, recency and importance.
 
 The score is that of Generative Agents (Park et al. 2023), each part kept from 0 to 1 and shown beside the sum, so
-that a person can see why a note was remembered. Without an embedding model, relevance is BM25 over words.
+that a person can see why a note was remembered. Filters come before ranking, and ranking is exact. Relevance is a
+convex combination of the cosine of embeddings and of BM25 over words, which keeps how near a note is where reciprocal
+ranks forget it (Bruch et al. 2023, arXiv 2210.11934); without an embedding model it is BM25 alone.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..errors import GedankenError, UserError
-from .long_term import LongTerm
-from .notes import Note
-from .text import clean
+from ..errors import UserError
+from .catalogue import Catalogue
+from .diversity import diverse
+from .embedding import Embedder
+from .notes import Link, Note, Notes
+from .origin import Origin, origin_of
+from .text import clean, limited, name
+from .vectors import Vectors
+from .words import gist
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.retrievers import BaseRetriever
 
+SAME = 0.95  # cosine from which two notes with the same numbers and negations say the same
 _BATCH = 64  # notes embedded in one call
+_POOL = 64  # notes that diversity chooses among, at least
+
+
+class HasNotes(Protocol):
+    """A memory with notes: `LongTerm`, `MemoryFile`."""
+
+    note_table: Notes
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each part counts; not negative."""
+    """How much each part counts, not negative; `keywords` is the share of BM25 in relevance, from 0 to 1."""
 
     relevance: float = 1.0
     recency: float = 0.5
     importance: float = 0.5
+    keywords: float = 0.3
 
     def __post_init__(self) -> None:
-        for name, weight in vars(self).items():
+        for part, weight in vars(self).items():
             if not (math.isfinite(weight) and weight >= 0.0):
-                raise UserError(f"the weight of {name} is {weight}; give a number of at least 0")
+                raise UserError(f"the weight of {part} is {weight}; give a number of at least 0")
+        if self.keywords > 1.0:
+            raise UserError(f"the weight of keywords is {self.keywords}; give a share from 0 to 1")
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A note found: `score` is the weighted sum of the three parts, each from 0 to 1."""
+    """A note found: `score` is the weighted sum of relevance, recency and importance, each from 0 to 1."""
 
     note: Note
     score: float
-    relevance: float  # cosine, negative ones count as 0; or BM25 over that of the best match
+    relevance: float
     recency: float  # 0.5 ** (age / half-life)
     importance: float
+    similarity: float  # cosine, negative ones count as 0; 0 without embeddings
+    keywords: float  # BM25 over that of the best match
 
 
 class Retrieval:
-    """Search over the notes of a long-term memory. Vectors are made once a note and kept in the same file."""
+    """Search over the notes of a memory. Vectors are made once a note and kept in the same file."""
 
     def __init__(
         self,
-        memory: LongTerm,
+        memory: HasNotes,
         embeddings: Embeddings | None = None,
         model: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`model` names the embedding model: vectors of different models are kept apart. By default it is the name
-        of the class and of its `model_name` or `model`, where it has one."""
-        self._memory = memory
-        self._embeddings = embeddings
-        self._model = model or _name(embeddings)
+        """`model` names the embedding model: vectors of different models are kept apart (`memory/embedding.py`)."""
+        self._notes = memory.note_table
+        self._embed = None if embeddings is None else Embedder(embeddings, model)
         self._clock = clock
-        self._revision: tuple[int, float] | None = None
-        self._notes: list[Note] = []
-        self._vectors: dict[int, np.ndarray] = {}
-        self._matrix = np.zeros((0, 0), np.float32)  # [notes, D], rows of length 1 (or 0)
+        self._lock = threading.RLock()
+        self._catalogue = Catalogue(self._notes.database)
+        self.vectors = Vectors(self._notes.database, f"text:{self._embed.model if self._embed else None}")
+        self._rows = np.zeros(0, np.int64)  # of each note in the matrix of vectors
+        self._joined = (0, 0)  # the version of the catalogue when they were found
 
     def search(
         self,
         query: str,
         k: int = 5,
-        kind: str | None = None,
-        tags: Iterable[str] | None = None,
+        kind: str | Iterable[str] | None = None,
+        tags: str | Iterable[str] | None = None,
         weights: Weights | None = None,
         half_life_s: float = 86_400.0,
+        *,
+        source: str | Iterable[str] | None = None,
+        origin: str | Iterable[str] | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        episode: int | Iterable[int] | None = None,
+        superseded: bool = False,
+        diversity: float = 0.0,
+        counted: bool = True,
     ) -> list[Hit]:
-        """The `k` best notes, best first (the newer first where equal); of `kind`, and with all of `tags`, where given.
+        """The `k` best notes, best first (the newer first where equal), of those that pass every filter given:
+        kinds, sources, origins, episodes they were made in, made from `since` to before `until` (seconds since 1970),
+        all of `tags`; superseded ones only where asked for.
 
-        Raises `UserError` for a `k` or half-life that is not positive, `GedankenError` where the embedding model
+        `diversity` from 0 to 1 chooses by maximal marginal relevance: each next note loses so much for being like one
+        chosen before (Carbonell & Goldstein 1998). Notes that are found count as recalled, unless not `counted`.
+        Raises `UserError` for a `k`, half-life or diversity out of range, `GedankenError` where the embedding model
         fails.
         """
         if k < 1 or not half_life_s > 0.0:
             raise UserError(f"a search needs k >= 1 and half_life_s > 0, not {k} and {half_life_s}")
+        if not 0.0 <= diversity <= 1.0:
+            raise UserError(f"the diversity of a search is {diversity}; give a number from 0 to 1")
         weights = weights or Weights()
-        query = clean(query)
-        self._refresh()
-        wanted = {clean(tag) for tag in ([tags] if isinstance(tags, str) else tags or ())}
-        of_kind = None if kind is None else clean(kind)
-        rows = [
-            i
-            for i, note in enumerate(self._notes)
-            if (of_kind is None or note.kind == of_kind) and wanted <= set(note.tags)
-        ]
-        if not rows:
-            return []
-        notes = [self._notes[i] for i in rows]
-        relevance = self._relevance(query, rows)
-        age_s = np.maximum(0.0, self._clock() - np.array([note.seen for note in notes]))
-        recency = np.exp2(-age_s / half_life_s)
-        importance = np.array([note.importance for note in notes])
-        score = weights.relevance * relevance + weights.recency * recency + weights.importance * importance
-        best = np.lexsort((-np.array([note.id for note in notes]), -score))[:k]
-        return [
-            Hit(notes[i], float(score[i]), float(relevance[i]), float(recency[i]), float(importance[i])) for i in best
-        ]
+        query = limited(query)
+        with self._lock:
+            self.refresh()
+            mask = self._catalogue.mask(kind, source, origin, since, until, episode, tags, superseded)
+            if not mask.any():
+                return []
+            keywords = self._keywords(query, mask)
+            similarity = self._similarity(query, mask)
+            share = weights.keywords if self._embed else 1.0
+            relevance = (1.0 - share) * similarity + share * keywords
+            recency = np.exp2(-np.maximum(0.0, self._clock() - self._catalogue.column("seen")) / half_life_s)
+            importance = self._catalogue.column("importance")
+            score = weights.relevance * relevance + weights.recency * recency + weights.importance * importance
+            best = self._best(np.where(mask, score, -np.inf), k if diversity == 0.0 else max(4 * k, _POOL))
+            ids = self._catalogue.column("id")[best].tolist()
+            if diversity > 0.0:
+                worth = score[best] / max(weights.relevance + weights.recency + weights.importance, 1e-12)
+                chosen = diverse(worth, self._alikeness(best, ids), k, diversity)
+                best, ids = best[chosen], [ids[i] for i in chosen]
+            if counted:
+                self._notes.recalled(ids)
+            notes = {note.id: note for note in self._notes.get(ids)}
+            parts = (score, relevance, recency, importance, similarity, keywords)
+            return [
+                Hit(notes[id], *(float(part[row]) for part in parts))
+                for row, id in zip(best, ids, strict=True)
+                if id in notes
+            ]
+
+    def note(
+        self,
+        text: str,
+        kind: str = "lesson",
+        importance: float = 0.5,
+        source: str = "agent",
+        tags: Iterable[str] = (),
+        episode: int | None = None,
+        links: Iterable[Link] = (),
+        origin: Origin | None = None,
+    ) -> int:
+        """Remember a text as `Notes.add` does, with near duplicates and echoes of what was recalled told by meaning
+        too: by vectors, where numbers and negations agree. A person's words are kept as they are."""
+        new = functools.partial(self._notes.add, text, kind, importance, source, tags, episode, links, origin)
+        said_by = origin_of(name(source), origin)
+        if self._embed is None or said_by == "person" or not clean(text):
+            return new()
+        with self._lock:
+            self.refresh()
+            vector = self._embed.texts([limited(text)])
+            same_kind = self._catalogue.mask(kind, origin=(said_by, "person"))
+            was_recalled = self._catalogue.mask(superseded=True) & (self._catalogue.column("recalled") > 0)
+            near = self._nearness(vector[0], same_kind | was_recalled)
+            for row in self._best(near, 8):
+                (note,) = self._notes.get([int(self._catalogue.column("id")[row])])
+                if near[row] >= SAME and gist(note.text).marks == gist(text).marks:
+                    if same_kind[row] and note.origin == said_by:
+                        self._notes.again(note.id, importance)
+                    return note.id
+            id = new()
+            self.vectors.refresh()
+            if self.vectors.rows(np.array([id]))[0] < 0:
+                self.vectors.put([id], vector)
+            return id
 
     def as_retriever(self, k: int = 5, kind: str | None = None, **search: Any) -> BaseRetriever:
-        """The same search as a LangChain retriever; score, its parts, kind, tags and id are in `metadata`."""
+        """The same search as a LangChain retriever; score, its parts, origin, kind, tags and id are in `metadata`."""
         from .retriever import NoteRetriever
 
         return NoteRetriever(retrieval=self, options={"k": k, "kind": kind, **search})
 
-    def _relevance(self, query: str, rows: list[int]) -> np.ndarray:
-        """From 0 to 1 for each of the notes at `rows`."""
-        embeddings = self._embeddings
-        if embeddings is None:
-            found = self._memory.note_table.match(query)
-            scores = np.array([found.get(self._notes[i].id, 0.0) for i in rows])
-            return np.maximum(scores, 0.0) / max(scores.max(), 1e-12)
-        if not query:
-            return np.zeros(len(rows))
-        vector = _unit(self._checked(lambda: [embeddings.embed_query(query)], 1))[0]
-        if len(vector) != self._matrix.shape[1]:
-            raise GedankenError(
-                f"embedding model '{self._model}' gives {len(vector)} numbers for a query, "
-                f"{self._matrix.shape[1]} for a note; give models of different sizes different names: "
-                "Retrieval(memory, embeddings, model=...)"
-            )
-        return np.clip(self._matrix[rows] @ vector, 0.0, 1.0).astype(np.float64)
+    def refresh(self) -> None:
+        """Take in what changed, in this process or another, and embed the notes that have no vector."""
+        with self._lock:
+            self._catalogue.refresh()
+            if self._embed is None:
+                return
+            is_new = self._catalogue.version != self._joined
+            if self.vectors.refresh() or is_new:
+                ids, self._joined = self._catalogue.column("id"), self._catalogue.version
+                self._rows = self.vectors.rows(ids)
+                missing = ids[self._rows < 0].tolist()
+                for start in range(0, len(missing), _BATCH):
+                    notes = self._notes.get(missing[start : start + _BATCH])
+                    if notes:
+                        self.vectors.put([note.id for note in notes], self._embed.texts([note.text for note in notes]))
+                if missing:
+                    self.vectors.refresh()
+                    self._rows = self.vectors.rows(ids)
 
-    def _refresh(self) -> None:
-        """Read the notes again where any were added, in this process or another, and embed those without a vector."""
-        revision = self._memory.note_table.revision()
-        if revision == self._revision:
-            return
-        notes = self._memory.notes()
-        if self._embeddings is not None:
-            self._embed_missing(notes, self._embeddings)
-            size = len(self._vectors[notes[0].id]) if notes else 0
-            self._matrix = np.array([self._vectors[note.id] for note in notes], np.float32).reshape(len(notes), size)
-        self._notes = notes
-        self._revision = revision
+    def _keywords(self, query: str, mask: np.ndarray) -> np.ndarray:
+        """BM25 of each note over that of the best that passes the filters, `[N]`, from 0 to 1."""
+        ids, bm25 = self._notes.match(query)
+        rows = self._catalogue.rows(ids)
+        counts = (rows >= 0) & (bm25 > 0.0) & mask[rows]
+        scores = np.zeros(len(mask))
+        if counts.any():
+            scores[rows[counts]] = bm25[counts] / bm25[counts].max()
+        return scores
 
-    def _embed_missing(self, notes: list[Note], embeddings: Embeddings) -> None:
-        if any(note.id not in self._vectors for note in notes):
-            self._vectors |= {id: _unit(v[None])[0] for id, v in self._memory.note_table.vectors(self._model).items()}
-        missing = [note for note in notes if note.id not in self._vectors]
-        for start in range(0, len(missing), _BATCH):
-            part = missing[start : start + _BATCH]
-            embed = functools.partial(embeddings.embed_documents, [note.text for note in part])
-            vectors = self._checked(embed, len(part))
-            sizes = {vectors.shape[1], *(len(v) for v in list(self._vectors.values())[:1])}
-            if len(sizes) > 1:
-                raise GedankenError(
-                    f"embedding model '{self._model}' gave vectors of {sorted(sizes)} numbers; give models of "
-                    "different sizes different names: Retrieval(memory, embeddings, model=...)"
-                )
-            fresh = dict(zip((note.id for note in part), vectors, strict=True))
-            self._memory.note_table.keep_vectors(self._model, fresh)
-            self._vectors |= dict(zip(fresh, _unit(vectors), strict=True))
+    def _similarity(self, query: str, mask: np.ndarray) -> np.ndarray:
+        """The cosine of each note with the query, `[N]`, from 0 to 1."""
+        if self._embed is None or not query:
+            return np.zeros(len(mask))
+        return np.clip(self._nearness(self._embed.query(query), mask), 0.0, 1.0)
 
-    def _checked(self, embed: Callable[[], list[list[float]]], count: int) -> np.ndarray:
-        """Vectors float32 `[count, D]` from the embedding model, checked."""
-        try:
-            vectors = np.asarray(embed(), np.float32)
-        except Exception as error:
-            raise GedankenError(
-                f"embedding model '{self._model}' failed ({type(error).__name__}: {error}); mend it, or search by "
-                "words with Retrieval(memory)"
-            ) from error
-        if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():
-            raise GedankenError(
-                f"embedding model '{self._model}' gave no {count} finite vectors (shape {vectors.shape}); mend it, or "
-                "search by words with Retrieval(memory)"
-            )
-        return vectors
+    def _nearness(self, vector: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The cosine of each note with a vector, `[N]`; -inf where the mask says no or the note has no vector yet."""
+        allowed = np.zeros(len(self.vectors), bool)
+        has_one = mask & (self._rows >= 0)
+        allowed[self._rows[has_one]] = True
+        near = np.full(len(mask), -np.inf, np.float32)
+        near[has_one] = self.vectors.similarity(vector, allowed)[self._rows[has_one]]
+        return near
 
+    def _best(self, score: np.ndarray, k: int) -> np.ndarray:
+        """The rows of the `k` highest finite scores, best first, the newer note first where equal."""
+        least = np.partition(score, len(score) - k)[len(score) - k] if len(score) > k else -np.inf
+        rows = np.flatnonzero((score >= least) & (score > -np.inf))
+        ids = self._catalogue.column("id")[rows]
+        return rows[np.lexsort((-ids, -score[rows]))][:k]
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows `[N, D]` scaled to length 1; zero rows stay zero."""
-    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-def _name(embeddings: Any) -> str:
-    model = getattr(embeddings, "model_name", None) or getattr(embeddings, "model", None)
-    return type(embeddings).__name__ + (f":{model}" if isinstance(model, str) else "")
+    def _alikeness(self, rows: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+        """How alike the notes are, `[M, M]`: the cosine of their vectors, or the share of words they have in common."""
+        if self._embed:
+            vectors = self.vectors.matrix[self._rows[rows]]
+            return np.clip(vectors @ vectors.T, 0.0, 1.0)
+        texts = {note.id: set(gist(note.text).tokens) for note in self._notes.get(ids)}
+        said = [texts.get(id, set()) for id in ids]
+        return np.array([[len(a & b) / max(1, len(a | b)) for b in said] for a in said])

@@ -28,6 +28,7 @@ class NoteRetriever(BaseRetriever):
                     "id": hit.note.id,
                     "kind": hit.note.kind,
                     "source": hit.note.source,
+                    "origin": hit.note.origin,
                     "tags": list(hit.note.tags),
                     "score": hit.score,
                     "relevance": hit.relevance,

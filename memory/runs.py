@@ -1,61 +1,139 @@
-"""Runs: stretches of experience without a break, in which a sequence may lie."""
+"""One side of the split as chunks in order, and how sequences are drawn from it: what replay keeps in RAM."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
-from .columns import Growing
+from .chunks import PIECE
+
+Strategy = Literal["uniform", "recent", "surprising"]
+
+ENTRY = np.dtype([
+    ("piece", PIECE),
+    ("place", np.int64),  # of its first record in RAM, where it is kept there
+    ("held_out", np.bool_),
+    ("known", np.int16), ("heat", np.float32), ("coldest", np.float32),  # known surprises (symlog): count, sum, least
+])  # fmt: skip
+
+UNIFORM_SHARE = 0.1  # of what is drawn by surprise, so that nothing is never seen again
+
+
+def symlog(surprise: np.ndarray) -> np.ndarray:
+    """sign(s) log(1 + |s|) (Hafner et al. 2023): one freak transition does not outweigh a memory."""
+    return np.sign(surprise) * np.log1p(np.abs(surprise))
+
+
+def entries(pieces: np.ndarray, surprise: np.ndarray) -> np.ndarray:
+    """`ENTRY [E]` of pieces `[E]` and the surprise of their transitions end to end, in nats."""
+    found = np.zeros(len(pieces), ENTRY)
+    found["piece"] = pieces
+    if len(pieces):
+        starts = np.cumsum(pieces["length"], dtype=np.int64) - pieces["length"]
+        known, heat = ~np.isnan(surprise), symlog(surprise)
+        found["known"] = np.add.reduceat(known, starts, dtype=np.int16)
+        found["heat"] = np.add.reduceat(np.where(known, heat, 0), starts)
+        found["coldest"] = np.minimum.reduceat(np.where(known, heat, np.inf), starts)
+    return found
+
+
+@dataclass(frozen=True)
+class Windows:
+    """B stretches of at most T transitions, each inside a run: the rank of the first, and how many there are."""
+
+    start: np.ndarray  # int64 [B]
+    count: np.ndarray  # int64 [B]
+
+    def ranks(self, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks int64 `[B, length]`, past the end that of the last transition, and a mask of those that are not."""
+        step = np.arange(length)
+        return self.start[:, None] + np.minimum(step, self.count[:, None] - 1), step < self.count[:, None]
 
 
 class Runs:
-    """One side of the split in order of (episode, time), cut into runs. What is lived in order is added at the end.
+    """Chunks in order of (episode, time), cut into runs: where one does not go on from the one before. A *rank* counts
+    transitions in this order."""
 
-    A *rank* counts transitions in this order, a *place* counts them by arrival.
-    """
-
-    def __init__(self) -> None:
-        self._place = Growing(np.int64)  # by rank
-        self._run = Growing(np.int64)  # by rank
-        self._start = Growing(np.int64)  # by run: the rank at which it starts
-        self._newest = Growing(np.int64)  # ranks by arrival, oldest first
+    def __init__(self, rows: np.ndarray) -> None:
+        """`rows [E]` of `ENTRY` in that order."""
+        self.rows = rows
+        self.pieces = pieces = rows["piece"]
+        length = pieces["length"].astype(np.int64)
+        self.upto = np.cumsum(length)  # [E]: the rank after each piece
+        self.starts = self.upto - length
+        joined = pieces["joined"].copy()
+        joined[:1] = False
+        joined[1:] &= pieces["episode"][1:] == pieces["episode"][:-1]
+        joined[1:] &= pieces["t"][1:] == pieces["t"][:-1] + length[:-1]
+        self._run = np.cumsum(~joined) - 1
+        self._run_starts = np.append(self.starts[~joined], len(self))
+        self._newest = np.argsort(-pieces["last"], kind="stable")
+        self._newest_upto = np.cumsum(length[self._newest])
+        known = rows["known"].sum(dtype=np.int64)
+        self._coldest = rows["coldest"].min(initial=np.inf) if known else 0.0
+        heat = rows["heat"] - rows["known"] * self._coldest
+        self._usual = heat.sum() / max(known, 1)  # what a transition without a surprise counts
+        self._heat = np.cumsum(heat.clip(0.0) + (length - rows["known"]) * self._usual, dtype=np.float64)
 
     def __len__(self) -> int:
-        return len(self._place.values)
+        """The number of transitions."""
+        return int(self.upto[-1]) if len(self.upto) else 0
 
-    @property
+    def piece_of(self, rank: np.ndarray) -> np.ndarray:
+        """Which piece each transition is in."""
+        return np.searchsorted(self.upto, rank, side="right")
+
     def places(self) -> np.ndarray:
-        """Place of each transition by rank, int64 `[M]`, a view."""
-        return self._place.values
+        """By rank, where each transition's record is in RAM, int64 `[M]`."""
+        return np.arange(len(self)) + np.repeat(self.rows["place"] - self.starts, self.pieces["length"])
 
-    def extend(self, places: np.ndarray, joined: np.ndarray) -> None:
-        """Add transitions `[K]` that come after all others, in order; `joined` says which continue the run before."""
-        size = len(self)
-        starts = np.flatnonzero(~joined)
-        self._run.extend(len(self._start.values) - 1 + np.cumsum(~joined))
-        self._start.extend(size + starts)
-        self._newest.extend(size + np.argsort(places, kind="stable"))
-        self._place.extend(places)
-
-    def draw(self, batch: int, length: int, rng: np.random.Generator, recent: bool,
-             weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Places and mask `[batch, length]` of windows in runs; past a run's end the last place is repeated.
-
-        Each window holds a transition drawn from all alike; by `weights [M]` a rank, which sum to more than 0; or,
-        where `recent`, with a density that falls with its age x in (0, 1] as x**(-2/3). It is moved inside its run
-        where that is long enough.
-        """
+    def draw(
+        self, batch: int, length: int, rng: np.random.Generator, strategy: Strategy, weights: np.ndarray | None,
+        surprise: Callable[[np.void], np.ndarray],
+    ) -> Windows:  # fmt: skip
+        """Each window holds a transition drawn from all alike; "recent": with a density that falls with its age x in
+        (0, 1] as x**(-2/3); "surprising": nine in ten with a density that grows from 0 as the symlog of its surprise
+        does (one without a surprise counts as an average one; `surprise` reads those of a piece), the tenth from all
+        alike; or by `weights [M]` a rank, which sum to more than 0. It is moved inside its run where that is long
+        enough."""
         u = rng.random(batch)
         if weights is not None:
-            upto = weights.cumsum(dtype=np.float64)
-            anchor = np.searchsorted(upto, u * upto[-1], side="right")
-        elif recent:
-            anchor = self._newest.values[len(self) - 1 - (u**3 * len(self)).astype(np.int64)]
+            anchor = _pick(weights.cumsum(dtype=np.float64), u)[0]
+        elif strategy == "recent":
+            anchor = self._by_age((u**3 * len(self)).astype(np.int64))
+        elif strategy == "surprising" and self._heat[-1] > 0.0:
+            anchor = self._by_surprise(u, surprise)
         else:
             anchor = (u * len(self)).astype(np.int64)
-        run = self._run.values[anchor]
-        starts = self._start.values
-        first = starts[run]
-        last = np.where(run + 1 < len(starts), starts[np.minimum(run + 1, len(starts) - 1)], len(self)) - 1
-        start = np.maximum(np.minimum(anchor - rng.integers(0, length, batch), last - length + 1), first)
-        rank = start[:, None] + np.arange(length)
-        return self._place.values[np.minimum(rank, last[:, None])], rank <= last[:, None]
+        run = self._run[self.piece_of(anchor)]
+        first, end = self._run_starts[run], self._run_starts[run + 1]
+        start = np.maximum(np.minimum(anchor - rng.integers(0, length, batch), end - length), first)
+        return Windows(start, np.minimum(end - start, length))
+
+    def _by_age(self, age: np.ndarray) -> np.ndarray:
+        """The ranks of transitions by how many are newer; a chunk is as old as its newest transition."""
+        k = np.searchsorted(self._newest_upto, age, side="right")
+        piece = self._newest[k]
+        return self.starts[piece] + self._newest_upto[k] - 1 - age
+
+    def _by_surprise(self, u: np.ndarray, surprise: Callable[[np.void], np.ndarray]) -> np.ndarray:
+        anchor = (u / UNIFORM_SHARE * len(self)).astype(np.int64)
+        by_heat = np.flatnonzero(u >= UNIFORM_SHARE)
+        piece, rest = _pick(self._heat, (u[by_heat] - UNIFORM_SHARE) / (1 - UNIFORM_SHARE))
+        for i, p, r in zip(by_heat.tolist(), piece.tolist(), rest, strict=True):
+            heat = symlog(surprise(self.pieces[p])) - self._coldest
+            heat = np.where(np.isnan(heat), self._usual, heat).clip(0.0)
+            inside = _pick(heat.cumsum(dtype=np.float64), np.array([r]))[0][0] if heat.any() else 0
+            anchor[i] = self.starts[p] + inside
+        return anchor
+
+
+def _pick(upto: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices drawn as the sums `upto [N]` say, by `u [B]` in [0, 1), and how far into its own share each lies."""
+    at = u * upto[-1]
+    index = np.searchsorted(upto, at, side="right").clip(max=len(upto) - 1)
+    before = np.where(index > 0, upto[index - 1], 0.0)
+    return index, (at - before) / np.maximum(upto[index] - before, 1e-300)

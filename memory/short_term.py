@@ -1,25 +1,20 @@
-"""Short-term memory: the episode under way, the belief, what was surprising, and the working context of text."""
+"""Short-term memory: the episode under way, what was seen last, what was surprising, and the working context.
+
+The belief (the model's latent) and the goals' state are tensors of the layers above, which keep and save them.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import UserError
+from .context import Context, Line, Show, assemble
 from .record import Step
-from .text import clean, roughly_tokens
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the working context. Higher priority is kept first; `lasting` lines outlive the episode."""
-
-    text: str
-    priority: float
-    kind: str
-    lasting: bool
+from .seen import Seen
+from .text import Count, clean, roughly_tokens
 
 
 @dataclass(frozen=True)
@@ -33,29 +28,25 @@ class Surprise:
 
 
 @dataclass(frozen=True)
-class Context:
-    """What fits the budget, in the order it was said, and what did not."""
+class Remark:
+    """A line that was said into the working context; a `lasting` one outlives the episode."""
 
-    lines: tuple[str, ...]
-    tokens: int
-    left_out: tuple[Line, ...]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
+    line: Line
+    lasting: bool
 
 
 class ShortTerm:
-    """What the agent holds in mind now. `belief` is any object, the world model's latent; it is only kept here."""
+    """What the agent holds in mind now."""
 
     def __init__(
         self,
-        budget_tokens: int = 1024,
-        count: Callable[[str], int] = roughly_tokens,
+        budget_tokens: int = 4096,
+        count: Count = roughly_tokens,
         max_lines: int = 256,
         max_surprises: int = 32,
     ) -> None:
-        """`count` returns the tokens of a text. Raises `UserError` for a limit below 1."""
+        """`count` returns the tokens of a text, as the language model counts them. Raises `UserError` for a limit below
+        1."""
         for name, limit in (
             ("budget_tokens", budget_tokens),
             ("max_lines", max_lines),
@@ -65,13 +56,15 @@ class ShortTerm:
                 raise UserError(f"{name} is {limit}; give at least 1")
         self.budget_tokens = budget_tokens
         self.count = count
-        self.belief: Any = None
         self.steps: list[Step] = []
+        self.seen = Seen()
+        self.shown: Context | None = None  # what a language model was shown last, and what was left out
+        self.recalled: list[int] = []  # notes that came to mind and wait for what the episode brings
         self.episodes = 0  # finished
         self.total_steps = 0  # in all episodes
         self.dropped_lines = 0  # forgotten since there were more than max_lines
         self._max_lines = max_lines
-        self._lines: list[Line] = []
+        self._remarks: list[Remark] = []
         self._surprises: deque[Surprise] = deque(maxlen=max_surprises)
 
     @property
@@ -90,84 +83,79 @@ class ShortTerm:
         return tuple(self._surprises)
 
     @property
-    def lines(self) -> tuple[Line, ...]:
-        return tuple(self._lines)
+    def remarks(self) -> tuple[Remark, ...]:
+        return tuple(self._remarks)
 
     def add(self, step: Step) -> None:
         """Take in one lived step."""
         self.steps.append(step)
         self.total_steps += 1
+        if step.next_features is not None:
+            self.seen.look(step.next_features, self.t)
 
     def surprise(self, amount: float, text: str = "") -> None:
         """Remember that the newest step was surprising."""
         self._surprises.append(Surprise(float(amount), self.episodes, self.t, clean(text)))
 
-    def say(self, text: str, priority: float = 0.0, kind: str = "event", lasting: bool = False) -> None:
-        """Add a text to the working context; a text that is there already moves to the end, an empty one is ignored."""
-        line = Line(clean(text), float(priority), clean(kind), lasting)
+    def say(self, text: str, kind: str = "event", lasting: bool = False) -> None:
+        """Add a line to the working context; one that is there already becomes the newest, an empty one is ignored.
+
+        Raises `UserError` for a kind that is not in `PRIORITY`.
+        """
+        line = Line(clean(text), kind)
         if not line.text:
             return
-        self._lines = [other for other in self._lines if (other.text, other.kind) != (line.text, line.kind)]
-        self._lines.append(line)
-        if len(self._lines) > self._max_lines:
-            self._lines.remove(min(self._lines, key=lambda other: other.priority))  # the oldest of the lowest
+        self._remarks = [other for other in self._remarks if other.line != line]
+        self._remarks.append(Remark(line, lasting))
+        if len(self._remarks) > self._max_lines:
+            self._remarks.pop(0)
             self.dropped_lines += 1
 
-    def context(self, budget_tokens: int | None = None) -> Context:
-        """The lines that fit the budget, by priority and then the newest, in the order they were said."""
-        budget = self.budget_tokens if budget_tokens is None else budget_tokens
-        by_rank = sorted(range(len(self._lines)), key=lambda i: (-self._lines[i].priority, -i))
-        kept: list[int] = []
-        used = 0
-        for i in by_rank:
-            cost = self.count(self._lines[i].text) + bool(kept)  # a token for the line break
-            if used + cost <= budget:
-                kept.append(i)
-                used += cost
-        tokens = self._tokens(kept)
-        while kept and tokens > budget:  # a tokenizer may count lines differently once they are joined
-            kept.pop()
-            tokens = self._tokens(kept)
-        chosen = set(kept)
-        return Context(
-            tuple(self._lines[i].text for i in sorted(kept)),
-            tokens,
-            tuple(line for i, line in enumerate(self._lines) if i not in chosen),
-        )
+    def context(self, lines: Iterable[Line] = (), show: Show = lambda c: c.text) -> Context:
+        """What a language model is shown: the given lines, those that were said (the newest first) and the surprises of
+        this episode, as far as `show` of them fits the budget. Kept as `shown`, with what was left out.
+
+        Raises `UserError` where even a prompt without a line exceeds the budget.
+        """
+        felt = (s for s in reversed(self._surprises) if s.episode == self.episodes and s.text)
+        said = [remark.line for remark in reversed(self._remarks)] + [Line(s.text, "event") for s in felt]
+        self.shown = assemble(list(dict.fromkeys([*lines, *said])), self.budget_tokens, self.count, show)
+        return self.shown
 
     def reset(self) -> None:
-        """An episode has ended: forget its steps, the belief and every line that is not lasting."""
+        """An episode has ended: forget its steps, what was seen, and every line that is not lasting."""
         self.episodes += bool(self.steps)
         self.steps = []
-        self.belief = None
-        self._lines = [line for line in self._lines if line.lasting]
+        self.seen.clear()
+        self._remarks = [remark for remark in self._remarks if remark.lasting]
 
     def state_dict(self) -> dict[str, Any]:
-        """Text and counters, JSON-able. Steps are in long-term memory; the belief is the model's to save."""
+        """Text and counters, JSON-able. The steps are in long-term memory."""
         return {
-            "version": 1,
+            "version": 2,
             "episodes": self.episodes,
             "total_steps": self.total_steps,
             "dropped_lines": self.dropped_lines,
-            "lines": [asdict(line) for line in self._lines],
+            "recalled": list(self.recalled),
+            "remarks": [asdict(remark) for remark in self._remarks],
             "surprises": [asdict(surprise) for surprise in self._surprises],
+            "seen": self.seen.state_dict(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Return to a checkpoint, at the start of an episode. Raises `UserError` for a state that is not ours."""
+    def load_state_dict(self, state: Mapping[str, Any], steps: Iterable[Step] = ()) -> None:
+        """Return to a checkpoint; `steps` are those of the episode that was under way, where it goes on. Raises
+        `UserError` for a state that is not ours."""
+        seen = Seen()
         try:
-            lines = [Line(**line) for line in state["lines"]]
+            remarks = [Remark(Line(**remark["line"]), bool(remark["lasting"])) for remark in state["remarks"]]
             surprises = [Surprise(**surprise) for surprise in state["surprises"]]
             counters = int(state["episodes"]), int(state["total_steps"]), int(state["dropped_lines"])
-        except (KeyError, TypeError, ValueError) as error:
+            recalled = [int(id) for id in state["recalled"]]
+            seen.load_state_dict(state["seen"])
+        except (KeyError, TypeError, ValueError, UserError) as error:
             raise UserError(
                 f"this is not a short-term checkpoint ({error!r}); pass what state_dict() returned"
             ) from error
-        self.steps = []
-        self.belief = None
-        self._lines = lines
+        self.steps, self.seen, self.recalled, self._remarks = list(steps), seen, recalled, remarks
         self._surprises = deque(surprises, self._surprises.maxlen)
         self.episodes, self.total_steps, self.dropped_lines = counters
-
-    def _tokens(self, kept: list[int]) -> int:
-        return self.count("\n".join(self._lines[i].text for i in sorted(kept))) if kept else 0

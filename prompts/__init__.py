@@ -6,12 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .calls import Call, Gateway, GatewayConfig, Usage
-    from .chat import ScriptedChatModel, chat_model
+    from .budget import Usage
+    from .calls import Gateway, GatewayConfig
+    from .chat import chat_model
     from .embeddings import LocalEmbeddings
     from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
     from .fewshot import FewShotTask, Prediction
     from .local import LocalChatModel
+    from .prices import Price
+    from .record import Call, read_calls
+    from .scripted import ScriptedChatModel
     from .selection import Demonstration
     from .sentences import split_sentences
     from .templates import render
@@ -22,7 +26,7 @@ _HOMES = {
     "AnswerIncomplete": "failures",
     "Asking": "translation",
     "BudgetSpent": "failures",
-    "Call": "calls",
+    "Call": "record",
     "Demonstration": "selection",
     "FewShotTask": "fewshot",
     "Gateway": "calls",
@@ -32,13 +36,15 @@ _HOMES = {
     "ModelTimeout": "failures",
     "ModelUnavailable": "failures",
     "Prediction": "fewshot",
+    "Price": "prices",
     "Reading": "translation",
-    "ScriptedChatModel": "chat",
-    "Usage": "calls",
+    "ScriptedChatModel": "scripted",
+    "Usage": "budget",
     "cache_folder": "weights",
     "chat_model": "chat",
     "local_weights": "weights",
     "propose": "translation",
+    "read_calls": "record",
     "render": "templates",
     "repair": "translation",
     "split_sentences": "sentences",
@@ -58,6 +64,7 @@ __all__ = [
     "ModelTimeout",
     "ModelUnavailable",
     "Prediction",
+    "Price",
     "Reading",
     "ScriptedChatModel",
     "Usage",
@@ -65,6 +72,7 @@ __all__ = [
     "chat_model",
     "local_weights",
     "propose",
+    "read_calls",
     "render",
     "repair",
     "split_sentences",

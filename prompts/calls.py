@@ -1,4 +1,4 @@
-"""The one door to language models: a time limit, retries, a budget and a record for every call.
+"""The one door to language models: a time limit, retries, a budget, a cache and a record for every call.
 
 The rest of the package holds a `Gateway`, never a chat model. When no model answers, `ModelUnavailable` says so,
 and everything but new text still works.
@@ -6,38 +6,42 @@ and everything but new text still works.
 
 from __future__ import annotations
 
+import asyncio
 import json
-import logging
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import GedankenError, UserError
-from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
-from .limits import call_with_limit, transient
+from . import templates
+from .answers import Answers
+from .asking import Options, Question, as_text
+from .attempts import Attempt, Attempts, now, tokens_of
+from .budget import Budget, Usage
+from .failures import ModelUnavailable
+from .limits import in_thread, stream_with_limit
+from .prices import Prices, price_for
+from .record import Call, Record
 from .redaction import redactor
 
 if TYPE_CHECKING:
+    from langchain_core.caches import BaseCache
     from langchain_core.language_models import BaseChatModel
 
     from .reader.items import Item
     from .reader.reader import Say
     from .translation import Reading
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class GatewayConfig:
     """Limits of a gateway; None means without limit.
 
-    `timeout_s` bounds one `ask` or `score`, its retries and waits included. `attempts` counts the first one;
-    between attempts it waits `backoff_s`, then twice that, and so on. The budget counts every attempt.
+    `timeout_s` bounds one `ask` or `score`, its retries and waits included. `attempts` counts the first one; between
+    attempts it waits `backoff_s`, then twice that, and so on, or as long as the provider asks for. The budget counts
+    every attempt; answers from the cache are free.
     """
 
     timeout_s: float = 120.0
@@ -45,40 +49,25 @@ class GatewayConfig:
     backoff_s: float = 0.5
     max_calls: int | None = None
     max_tokens: int | None = None
+    max_money: float | None = None
+    """In the currency of `prices`; a hosted model without a price is then refused."""
+    prices: Prices | None = None
+    """What tokens cost: `{"openai:gpt-4o-mini": Price(0.15, 0.60)}`, or a file of that (see `prices.py`)."""
+    parallel: int = 8
+    """Of the questions of one `ask_many`, how many a hosted model is asked at once."""
+    prompts: str | Path | None = None
+    """A folder of prompt files that stand in for ours of the same names."""
     record_path: Path | None = None
     """A JSONL file that every call is appended to."""
     kept_calls: int = 1000
     """How many calls `Gateway.calls` remembers."""
 
     def __post_init__(self) -> None:
-        wrong = [name for name in ("timeout_s", "attempts", "kept_calls") if getattr(self, name) <= 0]
-        wrong += [name for name in ("max_calls", "max_tokens", "backoff_s") if (getattr(self, name) or 0) < 0]
+        wrong = [name for name in ("timeout_s", "attempts", "kept_calls", "parallel") if not getattr(self, name) > 0]
+        limits = ("max_calls", "max_tokens", "max_money", "backoff_s")
+        wrong += [name for name in limits if not (getattr(self, name) or 0) >= 0]  # nor is NaN
         if wrong:
             raise UserError(f"GatewayConfig: {', '.join(wrong)} must be positive")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One attempt to have a model answer, as it is recorded: secrets redacted."""
-
-    when: str
-    """ISO 8601, UTC."""
-    model: str
-    purpose: str
-    prompt: str
-    answer: str | None
-    tokens: int
-    """Of prompt and answer, as the model counts them; estimated (4 characters each) where it does not say."""
-    seconds: float
-    error: str | None
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a gateway has used up."""
-
-    calls: int
-    tokens: int
 
 
 class Gateway:
@@ -87,37 +76,40 @@ class Gateway:
     Args:
         model: any LangChain chat model, or None: then every call raises `ModelUnavailable`.
         config: the limits.
+        cache: any LangChain cache. Answers that would be the same again (the likeliest, or drawn from a seed) are kept
+            in it by model, prompt and options.
 
     Raises:
-        UserError: the record file cannot be written.
+        UserError: the record cannot be written, a prompt file or the table of prices is wrong, or money is limited
+            and the price of a hosted model not known.
     """
 
-    def __init__(self, model: BaseChatModel | None, config: GatewayConfig | None = None) -> None:
+    def __init__(
+        self, model: BaseChatModel | None, config: GatewayConfig | None = None, cache: BaseCache | None = None
+    ) -> None:
         self.model = model
         self.config = config or GatewayConfig()
-        self._calls: deque[Call] = deque(maxlen=self.config.kept_calls)
-        self._usage = Usage(0, 0)
-        self._lock = threading.Lock()
-        self._redact = redactor(model)
         self.name = str(getattr(model, "model", None) or getattr(model, "model_name", None) or type(model).__name__)
-        if path := self.config.record_path:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.open("a").close()
-            except OSError as error:
-                raise UserError(f"cannot record calls in {path}: {error.strerror or error}") from error
+        redact = redactor(model)
+        self._answers = Answers(cache, model, redact)
+        limits = self.config.max_calls, self.config.max_tokens, self.config.max_money
+        price = price_for(model, self.name, self.config.prices, self.config.max_money is not None)
+        self._budget = Budget(*limits, price)
+        self.record = Record(self.config.kept_calls, redact, self.config.record_path)
+        self.record.check()
+        if self.config.prompts is not None:
+            templates.check_folder(self.config.prompts)
+        self._attempts = Attempts(model, self.name, self.config, self._budget, self.record, redact)
 
     @property
     def calls(self) -> list[Call]:
         """The last calls, oldest first."""
-        with self._lock:
-            return list(self._calls)
+        return self.record.calls
 
     @property
     def usage(self) -> Usage:
-        """Calls and tokens spent so far."""
-        with self._lock:
-            return self._usage
+        """Calls, tokens and money spent so far."""
+        return self._budget.usage
 
     @property
     def options(self) -> frozenset[str]:
@@ -139,45 +131,74 @@ class Gateway:
         """Whether the model was trained to propose rules from surprises in words."""
         return bool(getattr(self.model, "can_propose", False))
 
-    def ask(
-        self,
-        messages: Any,
-        purpose: str,
-        grammar: str | None = None,
-        *,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        seed: int | None = None,
-    ) -> str:
+    def render(self, name: str, /, **variables: Any) -> templates.Prompt:
+        """Return the messages of the prompt `name`: the user's, where `GatewayConfig.prompts` has it, else ours."""
+        return templates.render(name, self.config.prompts, **variables)
+
+    def ask(self, messages: Any, purpose: str, grammar: str | None = None, **options: Unpack[Options]) -> str:
         """Return the model's answer as text.
 
         Args:
             messages: a string, LangChain messages, or (role, text) pairs.
             purpose: what the call is for, in a word; recorded.
-            grammar: GBNF text the answer must obey; ignored, like the options below, by models that take none.
-            max_tokens: limit of the answer.
-            temperature: 0 for the likeliest answer.
-            seed: of the samples, where temperature > 0.
+            grammar: GBNF text the answer must obey; ignored by models that take none.
+            options: `max_tokens`, `temperature`, `seed`, `stop`; see `Options`.
 
         Raises:
             ModelUnavailable: there is no model, or it failed (`ModelTimeout`, `BudgetSpent` where it was that).
             AnswerIncomplete: the tokens ran out before the grammar was fulfilled.
             UserError: the prompt or the grammar cannot be used.
         """
-        wanted = {"grammar": grammar, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-        options: dict[str, Any] = {
-            name: value for name, value in wanted.items() if value is not None and name in self.options
-        }
+        return self._ask(self._question(messages, purpose, grammar, **options))
 
-        def attempt(model: BaseChatModel, remaining_s: float) -> tuple[str, int | None]:
-            limit: dict[str, Any] = {"timeout": remaining_s} if "timeout" in self.options else {}
-            message = model.invoke(messages, **options, **limit)
-            usage = getattr(message, "usage_metadata", None)
-            if "grammar" in options and message.response_metadata.get("finish_reason") == "length":
-                raise AnswerIncomplete(f"the answer was cut short before it followed its grammar: {message.text!r}")
-            return str(message.text), usage["total_tokens"] if usage else None
+    def ask_many(
+        self, prompts: Sequence[Any], purpose: str, grammar: str | None = None, **options: Unpack[Options]
+    ) -> list[str | GedankenError]:
+        """Return the answers to many prompts in their order, each as `ask` gives it; in the place of an answer that
+        failed stands the error. A local model reads `batch_size` prompts side by side, and the time limit is theirs
+        together; a hosted model is asked `GatewayConfig.parallel` at once.
 
-        return self._within_limits(attempt, messages, purpose, str)
+        Raises:
+            ModelUnavailable: there is no model.
+        """
+        questions = [self._question(prompt, purpose, grammar, **options) for prompt in prompts]
+        size = getattr(self.model, "batch_size", 1)
+        if size > 1:
+            groups = [questions[at : at + size] for at in range(0, len(questions), size)]
+            return [answer for group in groups for answer in self._ask_together(group)]
+
+        def ask(question: Question) -> str | GedankenError:
+            try:
+                return self._ask(question)
+            except GedankenError as error:
+                return error
+
+        with ThreadPoolExecutor(self.config.parallel) as pool:
+            return list(pool.map(ask, questions))
+
+    def stream(
+        self, messages: Any, purpose: str, grammar: str | None = None, **options: Unpack[Options]
+    ) -> Iterator[str]:
+        """Yield the answer piece by piece as it comes; as `ask`, but what fails is not asked again."""
+        question = self._question(messages, purpose, grammar, **options)
+        if (known := self._known(question)) is not None:
+            yield known
+            return
+        attempt, whole, failure = Attempt(self._attempts, question), None, None
+        text = None
+        try:
+            work = question.put("stream", self._is_timed)
+            for chunk in stream_with_limit(work, self.model, self.config.timeout_s):
+                whole = chunk if whole is None else whole + chunk
+                yield str(chunk.text)
+            text = question.whole(whole)
+        except Exception as error:
+            failure = error
+        finally:
+            attempt.end(text, tokens_of(whole), failure)
+        if failure is not None:
+            raise self._attempts.said(failure, purpose) from None
+        self._answers.keep(question.key, text or "")
 
     def score(self, messages: Any, continuations: Sequence[str], purpose: str) -> list[float] | None:
         """Return the mean log-probability per token of each continuation, or None where the model cannot tell.
@@ -187,27 +208,20 @@ class Gateway:
         """
         if not self.can_score or not continuations:
             return [] if self.can_score else None
+        question = self._question(messages, purpose)
+        return self._attempts.run(question, lambda model, _: model.score(messages, continuations), json.dumps)
 
-        def attempt(model: Any, remaining_s: float) -> tuple[list[float], int | None]:
-            return model.score(messages, continuations), None
-
-        return self._within_limits(attempt, messages, purpose, lambda scores: json.dumps(scores))
-
-    def read(self, sentence: str, items: Sequence[Item], say: Say, purpose: str, also: Sequence[str] = ()
-             ) -> list[Reading]:
+    def read(
+        self, sentence: str, items: Sequence[Item], say: Say, purpose: str, also: Sequence[str] = ()
+    ) -> list[Reading]:
         """Return what a sentence may mean in a world of these items, the likeliest first, of a model that can read;
         see `LocalChatModel.read`.
 
         Raises:
             ModelUnavailable: as `ask`.
         """
-
-        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
-            return model.read(sentence, items, say, also), None
-
-        readings: list[Reading] = self._within_limits(attempt, sentence, purpose, lambda found: json.dumps(
-            [[reading.text, round(reading.confidence, 4)] for reading in found]))
-        return readings
+        question = self._question(sentence, purpose)
+        return self._attempts.run(question, lambda model, _: model.read(sentence, items, say, also), _shown)
 
     def propose(self, surprise: str, items: Sequence[Item], purpose: str) -> list[Reading]:
         """Return which rules may be behind a surprise in words, the likeliest first, of a model trained to propose.
@@ -215,100 +229,80 @@ class Gateway:
         Raises:
             ModelUnavailable: as `ask`.
         """
+        question = self._question(surprise, purpose)
+        return self._attempts.run(question, lambda model, _: model.propose(surprise, items), _shown)
 
-        def attempt(model: Any, remaining_s: float) -> tuple[list[Reading], int | None]:
-            return model.propose(surprise, items), None
+    async def aask(self, messages: Any, purpose: str, grammar: str | None = None, **options: Unpack[Options]) -> str:
+        """`ask`, in a thread of its own: the event loop goes on."""
+        return await asyncio.wrap_future(in_thread(lambda: self.ask(messages, purpose, grammar, **options)))
 
-        readings: list[Reading] = self._within_limits(attempt, surprise, purpose, lambda found: json.dumps(
-            [[reading.text, round(reading.confidence, 4)] for reading in found]))
-        return readings
+    async def aask_many(
+        self, prompts: Sequence[Any], purpose: str, grammar: str | None = None, **options: Unpack[Options]
+    ) -> list[str | GedankenError]:
+        """`ask_many`, in a thread of its own."""
+        return await asyncio.wrap_future(in_thread(lambda: self.ask_many(prompts, purpose, grammar, **options)))
 
-    def _within_limits(
-        self,
-        attempt: Callable[[Any, float], tuple[Any, int | None]],
-        messages: Any,
-        purpose: str,
-        show: Callable[[Any], str],
-    ) -> Any:
-        """Run `attempt(model, remaining_s) -> (result, tokens)` until it succeeds or a limit is reached."""
+    async def ascore(self, messages: Any, continuations: Sequence[str], purpose: str) -> list[float] | None:
+        """`score`, in a thread of its own."""
+        return await asyncio.wrap_future(in_thread(lambda: self.score(messages, continuations, purpose)))
+
+    # --- behind the door ------------------------------------------------------------------------------------------
+
+    def _question(
+        self, messages: Any, purpose: str, grammar: str | None = None, **options: Unpack[Options]
+    ) -> Question:
         if self.model is None:
             raise ModelUnavailable(
                 f"no language model is configured, and one is needed to {purpose}: everything but new text still works"
             )
-        prompt = as_text(messages)
-        deadline = time.monotonic() + self.config.timeout_s
-        wait_s = self.config.backoff_s
-        for number in range(1, self.config.attempts + 1):
-            self._spend_call()
-            started, when = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
-            answer, tokens, failure = None, None, None
-            try:
-                result, tokens = call_with_limit(attempt, self.model, max(deadline - started, 0.0))
-                answer = show(result)
-                return result
-            except Exception as error:  # whatever a provider's client raises
-                failure = error
-            finally:
-                seconds = time.monotonic() - started
-                if tokens is None:
-                    tokens = estimate_tokens(prompt + (answer or ""))
-                text = None if failure is None else f"{type(failure).__name__}: {failure}"
-                self._record(Call(when, self.name, purpose, prompt, answer, tokens, round(seconds, 4), text))
-            if isinstance(failure, GedankenError) and not isinstance(failure, ModelUnavailable):
-                raise failure  # our own words, about the prompt and not the model
-            out_of_time = isinstance(failure, ModelTimeout) or time.monotonic() + wait_s >= deadline
-            if out_of_time or not transient(failure) or number == self.config.attempts:
-                raise self._unavailable(failure, purpose, number) from None  # a traceback may hold a key
-            time.sleep(wait_s)
-            wait_s *= 2
-        raise AssertionError("attempts is positive")
+        wanted: dict[str, Any] = {"grammar": grammar, **options}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        taken = {name: value for name, value in wanted.items() if name in self.options or name == "stop"}
+        if "seed" not in taken:
+            wanted.pop("seed", None)  # one that is not taken makes no two answers alike
+        return Question(messages, purpose, as_text(messages), taken, self._answers.key(messages, wanted))
 
-    def _unavailable(self, failure: BaseException, purpose: str, attempts: int) -> ModelUnavailable:
-        kind = ModelTimeout if isinstance(failure, TimeoutError) else ModelUnavailable
-        times = "once" if attempts == 1 else f"{attempts} times"
-        return kind(
-            f"the language model '{self.name}' does not answer (asked {times} to {purpose}; "
-            f"{type(failure).__name__}: {self._redact(str(failure))}): everything but new text still works"
-        )
+    def _known(self, question: Question) -> str | None:
+        """The answer in the cache, recorded and counted as such."""
+        answer = self._answers.find(question.key)
+        if answer is not None:
+            self._budget.cached()
+            call = Call(now(), self.name, question.purpose, question.text, answer, 0, 0.0, None, 0.0)
+            self.record.add(replace(call, cached=True, template=question.template))
+        return answer
 
-    def _spend_call(self) -> None:
-        with self._lock:
-            for spent, granted, unit in (
-                (self._usage.calls, self.config.max_calls, "calls"),
-                (self._usage.tokens, self.config.max_tokens, "tokens"),
-            ):
-                if granted is not None and spent >= granted:
-                    raise BudgetSpent(
-                        f"the budget of {granted} {unit} to language models is spent ({spent} used): "
-                        f"raise max_{unit}; everything but new text still works"
-                    )
-            self._usage = Usage(self._usage.calls + 1, self._usage.tokens)
+    def _ask(self, question: Question) -> str:
+        if (known := self._known(question)) is not None:
+            return known
+        work = question.put("invoke", self._is_timed)
+        return self._kept(question, self._attempts.run(question, work, question.whole))
 
-    def _record(self, call: Call) -> None:
-        texts = {name: self._redact(text) for name in ("prompt", "answer", "error") if (text := getattr(call, name))}
-        call = Call(**{**asdict(call), **texts})
-        with self._lock:
-            self._usage = Usage(self._usage.calls, self._usage.tokens + call.tokens)
-            self._calls.append(call)
-            if path := self.config.record_path:
-                try:
-                    with path.open("a", encoding="utf-8") as stream:
-                        stream.write(json.dumps(asdict(call), ensure_ascii=False) + "\n")
-                except OSError as error:  # the answer is worth more than its record
-                    log.warning("cannot record a call in %s: %s", path, error)
+    def _ask_together(self, questions: Sequence[Question]) -> list[str | GedankenError]:
+        """Ask questions of the same options in one batch of a local model."""
+        known = [self._known(question) for question in questions]
+        asked = [question for question, answer in zip(questions, known, strict=True) if answer is None]
+
+        def put(granted: Sequence[Question]) -> Callable[[Any, float], Sequence[Any]]:
+            messages = [question.messages for question in granted]
+            return granted[0].put("batch", self._is_timed, messages, return_exceptions=True)
+
+        answers = iter(self._attempts.run_together(asked, put, Question.whole))
+        return [
+            self._kept(question, next(answers)) if answer is None else answer
+            for question, answer in zip(questions, known, strict=True)
+        ]
+
+    def _kept(self, question: Question, message: Any) -> Any:
+        """The text of a message, kept in the cache; a failure stays what it is."""
+        if isinstance(message, GedankenError):
+            return message
+        self._answers.keep(question.key, str(message.text))
+        return str(message.text)
+
+    @property
+    def _is_timed(self) -> bool:
+        return "timeout" in self.options
 
 
-def as_text(messages: Any) -> str:
-    """Return a prompt as one readable text, a paragraph a message."""
-    if isinstance(messages, str):
-        return messages
-    from langchain_core.messages import convert_to_messages
-
-    if hasattr(messages, "to_messages"):
-        messages = messages.to_messages()
-    return "\n\n".join(f"{message.type}: {message.text}" for message in convert_to_messages(messages))
-
-
-def estimate_tokens(text: str) -> int:
-    """Return about how many tokens a text has, 4 characters each, rounded up."""
-    return -(-len(text) // 4)
+def _shown(readings: Sequence[Reading]) -> str:
+    return json.dumps([[reading.text, round(reading.confidence, 4)] for reading in readings])

@@ -1,36 +1,46 @@
-"""Choosing a chat model by one line of text, and a chat model that follows a script, for tests."""
+"""Choosing a chat model by one line of text. Keys of hosted ones come from the environment, and from nowhere else."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Sequence
+import os
 from importlib import import_module
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import Field, PrivateAttr
 
 from ..errors import UserError, nearest
+from .redaction import redactor
 
-PROVIDERS = (
-    "anthropic", "azure_openai", "bedrock", "cohere", "deepseek", "fireworks", "google_genai", "google_vertexai",
-    "groq", "huggingface", "mistralai", "ollama", "openai", "together", "xai",
-)  # fmt: skip
+KEYS: dict[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    "azure_openai": ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
+    "bedrock": (),  # finds its credentials in several places
+    "cohere": ("COHERE_API_KEY", "CO_API_KEY"),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+    "fireworks": ("FIREWORKS_API_KEY",),
+    "google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "google_vertexai": (),
+    "groq": ("GROQ_API_KEY",),
+    "huggingface": (),
+    "mistralai": ("MISTRAL_API_KEY",),
+    "ollama": (),
+    "openai": ("OPENAI_API_KEY",),
+    "together": ("TOGETHER_API_KEY",),
+    "xai": ("XAI_API_KEY",),
+}
+"""The providers whose names we help with, and the environment variables one of which holds their key."""
 FORMS = "'local', 'local:<folder or Hugging Face name>', or '<provider>:<model>' as in 'openai:gpt-4o-mini'"
 
 
-def chat_model(spec: str | BaseChatModel | None) -> BaseChatModel | None:
+def chat_model(spec: str | BaseChatModel | None, timeout_s: float | None = None) -> BaseChatModel | None:
     """Return the chat model that `spec` names.
 
     None stays None, and a chat model itself. "local" is the embedded one, "local:<name>" any causal model of a folder
-    or the Hugging Face hub, "<provider>:<model>" any that LangChain's `init_chat_model` knows.
+    or the Hugging Face hub, "<provider>:<model>" any that LangChain's `init_chat_model` knows. A hosted model does not
+    retry by itself, which is for the `Gateway` to do, and lets go of a connection after `timeout_s`.
 
     Raises:
-        UserError: the text has no such form, or the provider's package is not installed.
+        UserError: the text has no such form, the provider's package is not installed, or its key is not set.
     """
     if spec is None or isinstance(spec, BaseChatModel):
         return spec
@@ -42,71 +52,39 @@ def chat_model(spec: str | BaseChatModel | None) -> BaseChatModel | None:
 
         return LocalChatModel(model=name or "local")
     if not provider or not name:
-        raise UserError(f"'{spec}' names no chat model{nearest(spec, ('local', *PROVIDERS))}; give {FORMS}")
-    return _hosted(spec, provider, name)
+        raise UserError(f"'{spec}' names no chat model{nearest(spec, ('local', *KEYS))}; give {FORMS}")
+    return _hosted(spec, provider, name, timeout_s)
 
 
-def _hosted(spec: str, provider: str, name: str) -> BaseChatModel:
+def _hosted(spec: str, provider: str, name: str, timeout_s: float | None) -> BaseChatModel:
+    near = "" if provider in KEYS else nearest(provider, ("local", *KEYS))
     try:
         init_chat_model = import_module("langchain.chat_models").init_chat_model
     except ImportError as error:
         raise UserError(
             f"chat model '{spec}' needs LangChain and the provider's package: "
-            f"`pip install langchain langchain-{provider.replace('_', '-')}`{_near_provider(provider)}"
+            f"`pip install langchain langchain-{provider.replace('_', '-')}`{near}"
         ) from error
+    keys = KEYS.get(provider, ())
+    complaint: str | None = None
     try:
         model: BaseChatModel = init_chat_model(name, model_provider=provider)
+        if options := _options(model, timeout_s):
+            model = init_chat_model(name, model_provider=provider, **options)
     except ImportError as error:
-        raise UserError(f"chat model '{spec}': {error}") from error
-    except Exception as error:  # a provider's own complaints: unknown names, missing keys
-        near = _near_provider(provider)
-        raise UserError(f"chat model '{spec}' cannot be made: {error}{near}; give {FORMS}") from error
+        raise UserError(f"chat model '{spec}': {error}{near}") from error
+    except Exception as error:  # a provider's own complaints, which may hold a key: unknown names, missing keys
+        complaint = redactor()(str(error)).strip().partition("\n")[0]
+    if keys and not any(os.environ.get(key, "").strip() for key in keys):
+        raise UserError(f"chat model '{spec}' needs a key: set {' or '.join(keys)} in the environment")
+    if complaint is not None:
+        raise UserError(f"chat model '{spec}' cannot be made: {complaint.rstrip('.')}{near}; give {FORMS}")
     return model
 
 
-def _near_provider(provider: str) -> str:
-    return "" if provider in PROVIDERS else nearest(provider, ("local", *PROVIDERS))
-
-
-class ScriptedChatModel(BaseChatModel):
-    """A chat model that answers from a script, the same every time; for tests and examples.
-
-    `answers` is a list, given one by one (an exception in it is raised), or a function of the messages.
-
-    Raises:
-        UserError: the list has no answer left.
-    """
-
-    answers: Sequence[str | Exception] | Callable[[list[BaseMessage]], str] = Field(default_factory=list)
-    delay_s: float = 0.0
-    """Seconds before each answer."""
-    model: str = "scripted"
-
-    _given: int = PrivateAttr(default=0)
-    _lock: Any = PrivateAttr(default_factory=threading.Lock)
-
-    @property
-    def _llm_type(self) -> str:
-        return "gedanken-scripted"
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        time.sleep(self.delay_s)
-        answer = self.answers(messages) if callable(self.answers) else self._next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        for end in stop or []:
-            answer = answer.split(end, 1)[0]
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=answer))])
-
-    def _next(self, answers: Sequence[str | Exception]) -> str | Exception:
-        with self._lock:
-            if self._given >= len(answers):
-                raise UserError(f"the script has {len(answers)} answers, and one more was asked for")
-            self._given += 1
-            return answers[self._given - 1]
+def _options(model: BaseChatModel, timeout_s: float | None) -> dict[str, Any]:
+    """No retries and a time limit, where the model has settings for them."""
+    fields = type(model).model_fields
+    names = {*fields, *(field.alias for field in fields.values())}
+    wanted = {"max_retries": 0, "timeout": timeout_s}
+    return {name: value for name, value in wanted.items() if name in names and value is not None}

@@ -41,6 +41,7 @@ class LocalChatModel(BaseChatModel):
     one answer, bit for bit on one machine; without a seed a sampled answer differs every time.
     """
 
+    is_free: ClassVar[bool] = True
     call_options: ClassVar[frozenset[str]] = frozenset({"grammar", "max_tokens", "temperature", "seed", "timeout"})
 
     model: str = "local"

@@ -1,6 +1,7 @@
 """Prompts are files: a header declares their variables, and both are checked when a file is read.
 
     # What the prompt is for.
+    # version: 2
     # text schema: trusted text, put in as it is (a list: one a line)
     # data sentence: anything a user or the world said, put in as a quoted string that cannot break out
     # pairs examples: (input, output) pairs, put in as turns of a conversation, the inputs quoted
@@ -10,7 +11,8 @@
     === user
     ... {{sentence}} ...
 
-A file of the same name in a user's folder stands in for ours; it declares the same variables.
+A file of the same name in a user's folder stands in for ours; it declares the same variables. Which wording an answer
+came from is recorded with every call: the prompt's name, the version it says it is, and a fingerprint.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,17 @@ KINDS = ("text", "data", "pairs")
 TURNS = "turns"
 ROLES = ("system", "user", "assistant")
 _DECLARATION = re.compile(r"#\s*(\w+)\s+(\w+)\s*:")
+_VERSION = re.compile(r"#\s*version\s*:\s*(.*?)\s*$")
 _SECTION = re.compile(r"===\s*(.*?)\s*$")
 _LINE_ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")  # beyond those that JSON escapes itself
 _TURNS = re.compile(r"turns\s+\{\{\s*(\w+)\s*\}\}")
 _PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+
+
+class Prompt(list[tuple[str, str]]):
+    """(role, text) messages, as LangChain's chat models take them, that know which prompt file they were made of."""
+
+    template: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,20 @@ class Template:
     name: str
     variables: dict[str, str]
     sections: tuple[tuple[str, str], ...]
+    version: str = field(default="", repr=False)
 
-    def render(self, **values: Any) -> list[tuple[str, str]]:
-        """Return (role, text) messages, as LangChain's chat models take them.
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change with the wording."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        """Name, version and fingerprint, as they are recorded: `translate v2 1f3a5c7e9b0d`."""
+        return " ".join(filter(None, (self.name, self.version and f"v{self.version}", self.fingerprint)))
+
+    def render(self, **values: Any) -> Prompt:
+        """Return the messages.
 
         Raises:
             UserError: a variable is missing, unknown, or of the wrong kind; every mistake is named.
@@ -72,7 +93,8 @@ class Template:
         if mistakes:
             raise UserError(f"prompt '{self.name}': {'; '.join(sorted(mistakes))}")
         # One pass: what a value holds is never looked at for holes again.
-        messages: list[tuple[str, str]] = []
+        messages = Prompt()
+        messages.template = self.label
         for role, text in self.sections:
             if role == TURNS:
                 messages += turns[text]
@@ -81,7 +103,7 @@ class Template:
         return messages
 
 
-def render(name: str, /, folder: str | Path | None = None, **variables: Any) -> list[tuple[str, str]]:
+def render(name: str, /, folder: str | Path | None = None, **variables: Any) -> Prompt:
     """Return the messages of the prompt `name`, from `folder` where it has a file of that name, else from ours.
 
     Raises:
@@ -92,16 +114,14 @@ def render(name: str, /, folder: str | Path | None = None, **variables: Any) -> 
 
 def load(name: str, folder: str | Path | None = None) -> Template:
     """Return the prompt `name`, checked; see `render`."""
-    ours = resources.files(__package__).joinpath("templates")
-    known = sorted(entry.name.removesuffix(".txt") for entry in ours.iterdir() if entry.name.endswith(".txt"))
-    if name not in known:
-        raise UserError(f"no prompt '{name}'{nearest(name, known)}; prompts: {', '.join(known)}")
-    template = parse(name, ours.joinpath(f"{name}.txt").read_text(encoding="utf-8"), f"{name}.txt")
+    if name not in names():
+        raise UserError(f"no prompt '{name}'{nearest(name, names())}; prompts: {', '.join(names())}")
+    template = parse(name, text_of(name), f"{name}.txt")
     theirs = Path(folder) / f"{name}.txt" if folder is not None else None
     if theirs is None or not theirs.is_file():
         return template
     try:
-        text = theirs.read_text(encoding="utf-8")
+        text = theirs.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{theirs}: cannot be read: {error}") from error
     override = parse(name, text, str(theirs))
@@ -111,9 +131,36 @@ def load(name: str, folder: str | Path | None = None) -> Template:
     return override
 
 
-def fingerprint(name: str, folder: str | Path | None = None) -> str:
-    """Twelve hexadecimal digits that change with the wording of the prompt `name`; raises as `render` does."""
-    return hashlib.sha256(repr(load(name, folder)).encode()).hexdigest()[:12]
+def check_folder(folder: str | Path) -> None:
+    """Check a user's folder of prompts.
+
+    Raises:
+        UserError: it is no folder, or naming every mistake in its files, a file that stands in for none of ours too.
+    """
+    if not Path(folder).is_dir():
+        raise UserError(f"there is no folder of prompts {folder}")
+    mistakes = []
+    for path in sorted(Path(folder).glob("*.txt")):
+        try:
+            load(path.stem, folder)
+        except UserError as error:
+            mistakes.append(str(error) if path.stem in names() else f"{path}: {error}")
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+
+
+def names() -> list[str]:
+    """The names of all prompts."""
+    return sorted(entry.name.removesuffix(".txt") for entry in _ours().iterdir() if entry.name.endswith(".txt"))
+
+
+def text_of(name: str) -> str:
+    """The text of our prompt file of that name."""
+    return _ours().joinpath(f"{name}.txt").read_text(encoding="utf-8")
+
+
+def _ours() -> Traversable:
+    return resources.files(__package__).joinpath("templates")
 
 
 def parse(name: str, text: str, source: str) -> Template:
@@ -122,6 +169,7 @@ def parse(name: str, text: str, source: str) -> Template:
     Raises:
         UserError: naming every mistake with its line.
     """
+    version = ""
     variables: dict[str, str] = {}
     sections: list[tuple[str, list[str]]] = []
     mistakes: list[str] = []
@@ -151,7 +199,11 @@ def parse(name: str, text: str, source: str) -> Template:
             kind, variable = declaration.groups()
             if kind not in KINDS:
                 mistakes.append(f"{source}:{number}: no kind '{kind}'; kinds: {', '.join(KINDS)}")
+            elif variable in variables:
+                mistakes.append(f"{source}:{number}: '{variable}' is declared twice")
             variables[variable] = kind
+        elif said := _VERSION.match(line):
+            version = said[1]
         elif line.strip() and not line.startswith("#"):
             mistakes.append(f"{source}:{number}: text before the first '=== role' line")
     mistakes += [f"{source}: '{variable}' is declared and never used" for variable in variables if variable not in used]
@@ -159,7 +211,7 @@ def parse(name: str, text: str, source: str) -> Template:
         mistakes.append(f"{source}: no '=== role' line, so no message")
     if mistakes:
         raise UserError("\n".join(mistakes))
-    return Template(name, variables, tuple((role, "\n".join(lines).strip()) for role, lines in sections))
+    return Template(name, variables, tuple((role, "\n".join(lines).strip()) for role, lines in sections), version)
 
 
 def quote(text: str) -> str:

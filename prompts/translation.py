@@ -10,12 +10,10 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .calls import Gateway
 from .failures import AnswerIncomplete
-from .templates import render
 
 if TYPE_CHECKING:
     from .reader.items import Item
@@ -29,14 +27,13 @@ _MARKS = re.compile(r"^\s*(?:[-*•]\s+|\d{1,3}[.)]\s+|(?:rule|answer)\s*:\s*)?`
 class Asking:
     """How often and how freely to ask: the likeliest answer first, then samples at `temperature` from seeds 1, 2, ...
 
-    Models that take no seed are asked once. `templates` is a folder of the user's own prompts.
+    Models that take no seed are asked once.
     """
 
     readings: int = 3
     temperature: float = 0.6
     max_tokens: int = 64
     seed: int = 0
-    templates: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def translate(
         return gateway.read(sentence, items, say, "translate", also)
     asking = asking or Asking()
     variables = {"schema": schema_text, "examples": list(examples), "sentence": sentence}
-    messages = render("translate", asking.templates, **variables)
+    messages = gateway.render("translate", **variables)
     return _readings(messages, "translate", gateway, grammar, asking, lines_each=1)
 
 
@@ -99,18 +96,21 @@ def propose(
     gateway: Gateway,
     grammar: str | None,
     asking: Asking | None = None,
+    known: Sequence[str] = (),
+    examples: Sequence[tuple[str, str]] = (),
 ) -> list[Reading]:
     """Return rule lines that may explain surprising transitions, the likeliest first; see `translate`.
 
-    `rules` are the lines that stand, `surprises` what was not expected, a text each, quoted as data. A model that takes
-    no grammar may give several lines an answer.
+    `rules` are the lines that stand, `surprises` what was not expected, `known` what memory says besides, a text each,
+    quoted as data; `examples` are earlier (surprise, rule line) pairs, the best last. A model that takes no grammar may
+    give several lines an answer.
 
     Raises:
         ModelUnavailable: no model answers.
     """
     asking = asking or Asking()
-    variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises)}
-    messages = render("propose", asking.templates, **variables)
+    messages = gateway.render("propose", schema=schema_text, rules=list(rules), surprises=list(surprises),
+                              known=list(known), examples=list(examples))
     return _readings(messages, "propose", gateway, grammar, asking, lines_each=asking.readings)
 
 
@@ -122,6 +122,8 @@ def repair(
     gateway: Gateway,
     grammar: str | None,
     asking: Asking | None = None,
+    known: Sequence[str] = (),
+    examples: Sequence[tuple[str, str]] = (),
 ) -> list[Reading]:
     """Ask again after what was wrong: as `propose`, with `faults`, a proposed line and its mistake each.
 
@@ -129,8 +131,8 @@ def repair(
         ModelUnavailable: no model answers.
     """
     asking = asking or Asking()
-    variables = {"schema": schema_text, "rules": list(rules), "surprises": list(surprises), "faults": list(faults)}
-    messages = render("repair", asking.templates, **variables)
+    messages = gateway.render("repair", schema=schema_text, rules=list(rules), surprises=list(surprises),
+                              known=list(known), examples=list(examples), faults=list(faults))
     return _readings(messages, "repair", gateway, grammar, asking, lines_each=asking.readings)
 
 

@@ -7,11 +7,13 @@ fit the world or says in other words what stands already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..memory.context import Line
+from ..memory.short_term import ShortTerm
 from ..prompts import Gateway
 from .checking.equivalence import equivalent
 from .items import items_of
@@ -25,21 +27,31 @@ from .surprises import Surprise, surprises
 if TYPE_CHECKING:
     from ..memory.record import Transitions
 
+Remember = Callable[[Sequence[Surprise]], Sequence[Line]]
+"""What memory says to these surprises."""
 _READINGS = 3    # of a surprise that are candidates
 _LEAST = 0.02    # the probability that a reading must have
 
 
+def nothing(found: Sequence[Surprise]) -> Sequence[Line]:
+    """No memory."""
+    return ()
+
+
 def guesses(schema: Schema, gateway: Gateway, rules: Sequence[str], transitions: Transitions,
-            surprise: np.ndarray | None = None) -> list[Rule]:
+            surprise: np.ndarray | None = None, recent: ShortTerm | None = None, remember: Remember = nothing
+            ) -> list[Rule]:
     """Rules that may explain the most surprising transitions, checked against the schema; `rules` stand already.
 
-    Without `surprise [N]`, in nats, what happens seldom is surprising. Raises `ModelUnavailable`.
+    Without `surprise [N]`, in nats, what happens seldom is surprising. A model that is prompted is also shown what
+    `remember` says to the surprises, as far as it fits the working context of `recent`; one trained to propose reads
+    one surprise at a time and nothing else. Raises `ModelUnavailable`.
     """
     found = surprises(schema, transitions, surprise)
     if gateway.can_propose:
         guessed = list(_trained(schema, gateway, found))
     else:
-        guessed = prompted(schema, gateway, rules, found, transitions, surprise)
+        guessed = prompted(schema, gateway, rules, found, transitions, surprise, recent, remember(found))
     return new(guessed, [parse(line, schema) for line in rules], schema)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..prompts import Gateway
-from ..prompts.templates import fingerprint
+from ..prompts.templates import load
 
 Kind = Literal["accepted", "edited", "imported", "named", "refitted", "retired", "revived"]
 
@@ -37,7 +37,7 @@ class Origin(BaseModel):
     @staticmethod
     def of(gateway: Gateway, prompt: str) -> Origin:
         """The gateway's model, and one of our prompts by its name."""
-        return Origin(model=gateway.name, prompt=f"{prompt} {fingerprint(prompt)}")
+        return Origin(model=gateway.name, prompt=f"{prompt} {load(prompt, gateway.config.prompts).fingerprint}")
 
 
 def now() -> datetime:

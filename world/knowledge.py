@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import GedankenError, UserError, nearest
+from ..memory.short_term import ShortTerm
 from ..memory.text import clean
 from ..prompts import Gateway, ModelUnavailable
+from ..prompts.counting import counter
 from . import rulebook
 from .checking import BEHAVIOUR, Evidence, Status, is_fallible
 from .checking.effect import effects
@@ -25,10 +27,11 @@ from .checking.equivalence import equivalent
 from .checking.exceptions import repaired
 from .checking.logic import Finding, examine
 from .fitting import weighed
-from .guessing import guesses
+from .guessing import guesses, nothing
 from .history import Origin
 from .miner import mine
 from .model import WorldModel
+from .recollection import Recollection, told_first
 from .refine import Assimilate, Refined
 from .rulebook import PEOPLE, Book, Entry, Source, entry_of, named
 from .rules import source as places
@@ -68,10 +71,12 @@ class Told:
 
 
 class KnowledgeBase:
-    """The rules of one world. Without a `gateway` to a language model only rule lines are understood."""
+    """The rules of one world. Without a `gateway` to a language model only rule lines are understood; what one is shown
+    goes through the working context of `recent`."""
 
-    def __init__(self, schema: Schema, gateway: Gateway | None = None) -> None:
+    def __init__(self, schema: Schema, gateway: Gateway | None = None, recent: ShortTerm | None = None) -> None:
         self.world, self.gateway = schema, gateway
+        self.recent = recent or ShortTerm(count=counter(gateway.model if gateway else None))
         self._entries: dict[str, Entry] = {}    # by id, oldest first
         self._book = Book()    # the lines of the file that was loaded
         self._last = 0
@@ -90,7 +95,7 @@ class KnowledgeBase:
     @property
     def _translator(self) -> Translator | None:
         if self.gateway is not None and (self._reader is None or self._reader.schema is not self.schema):
-            self._reader = Translator(self.schema, self.gateway)
+            self._reader = Translator(self.schema, self.gateway, self.recent)
         return self._reader
 
     # --- telling --------------------------------------------------------------------------------------------------
@@ -207,12 +212,14 @@ class KnowledgeBase:
         """What logic alone says of the standing rules: contradictions, redundant and idle rules, goals out of reach."""
         return examine(self.entries, self.schema, timeout_s)
 
-    def propose(self, transitions: Transitions, surprise: np.ndarray | None = None) -> list[Entry]:
+    def propose(self, transitions: Transitions, surprise: np.ndarray | None = None,
+                recollection: Recollection | None = None) -> list[Entry]:
         """Add the candidates that the miner, and the language model if there is one, find in the transitions, and the
         repairs of rules that are true but for an exception; return the new entries, checked. `surprise [N]`, in nats,
-        says which transitions matter most. What a standing rule says in other words is no news."""
+        says which transitions matter most. What a standing rule says in other words is no news. With a `recollection`
+        the language model is shown what memory says to the surprises, and rules that act are remembered with theirs."""
         found: list[tuple[Rule, Source]] = [(rule, "miner") for rule in mine(self.schema, transitions, surprise)]
-        found += [(rule, "model") for rule in self._guessed(transitions, surprise)]
+        found += [(rule, "model") for rule in self._guessed(transitions, surprise, recollection)]
         found += [(repaired(e.rule, e.evidence.exception, self.schema), "miner") for e in self._entries.values()
                   if e.evidence.exception is not None and e.status != "retired"]
         known = {e.claim for e in self._entries.values()}
@@ -226,18 +233,22 @@ class KnowledgeBase:
                 entry = self._add(candidate.rule, "", source, origin).judged(evidence, fit)
                 self._entries[entry.id] = entry
                 added.append(entry)
+        if recollection is not None:
+            recollection.keep([e for e in self.corrections() if not e.is_told], transitions, surprise)
         return added
 
     def _says(self, rule: Rule) -> bool:
         """Whether some rule here, retired or not, is the same in other words."""
         return any(equivalent(rule, e.rule, self.schema) for e in self._entries.values())
 
-    def _guessed(self, transitions: Transitions, surprise: np.ndarray | None) -> list[Rule]:
+    def _guessed(self, transitions: Transitions, surprise: np.ndarray | None,
+                 recollection: Recollection | None) -> list[Rule]:
         """What the language model makes of the most surprising transitions; nothing where it does not answer."""
         if self.gateway is None or not len(transitions):
             return []
         try:
-            return guesses(self.schema, self.gateway, [e.text for e in self.active()], transitions, surprise)
+            return guesses(self.schema, self.gateway, list(told_first(self.active())), transitions, surprise,
+                           self.recent, recollection.lines if recollection else nothing)
         except GedankenError as error:
             log.warning("no proposals of the language model: %s", error)
             return []

@@ -1,17 +1,23 @@
-"""Proposing with a prompted model: surprises and the rules that stand go in, and its mistakes go back to it, twice.
+"""Proposing with a prompted model: surprises, the rules that stand and what memory says go in; its mistakes go back to
+it, twice.
 
-What it answers is tried at once: a line that does not parse comes back with the error, one that memory contradicts
-with a transition against it. All that was observed is quoted as data.
+What it is shown is a working context within a budget (`memory/context.py`). What it answers is tried at once: a line
+that does not parse comes back with the error, one that memory contradicts with a transition against it. All that was
+observed or remembered is quoted as data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..memory.context import Context, Line
+from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, propose, repair
+from ..prompts.asking import as_text
+from ..prompts.counting import counter
 from .checking.judgement import judge
 from .checking.tally import measure
 from .checking.verdicts import as_rows, spans_of, verdicts
@@ -30,26 +36,33 @@ ROUNDS = 2
 """How often a model may mend what it proposed."""
 _GROUPS = 4    # surprises shown in words
 _STEPS = 4    # transitions shown one by one
+_KNOWN = ("goal", "lesson", "past", "state", "event")    # shown as what is known besides
 _WORLD = ("expect", "always", "reward", "end")
 
 
 def prompted(schema: Schema, gateway: Gateway, rules: Sequence[str], found: Sequence[Surprise],
-             transitions: Transitions, surprise: np.ndarray | None = None) -> list[Rule]:
+             transitions: Transitions, surprise: np.ndarray | None = None, recent: ShortTerm | None = None,
+             remembered: Sequence[Line] = ()) -> list[Rule]:
     """Rules that the model proposes for what was `found` surprising, the mended ones included.
 
-    Raises `ModelUnavailable`.
+    `rules` stand, the most important first; `remembered` is what memory adds. What is shown of all that is up to
+    `recent`, the working context. Raises `ModelUnavailable`, and `UserError` where nothing fits its budget.
     """
-    rows = as_rows(schema, transitions)
-    shown = [one.text for one in found[:_GROUPS]] + _steps(rows, transitions, found, surprise)
+    rows, world = as_rows(schema, transitions), schema.describe()
+    recent = recent or ShortTerm(count=counter(gateway.model))
+    lines = [*(Line(one.text, "surprise") for one in found[:_GROUPS]),
+             *(Line(text, "transition") for text in _steps(rows, transitions, found, surprise)),
+             *(Line(text, "rule") for text in rules), *remembered]
     grammar = decoding_grammar(schema, statements=_WORLD) if "grammar" in gateway.options else None
-    answers = propose(schema.describe(), rules, shown, gateway, grammar)
+    context = recent.context(lines, lambda c: as_text(gateway.render("propose", schema=world, **_variables(c))))
+    answers = propose(world, gateway=gateway, grammar=grammar, **_variables(context))
     kept: list[Rule] = []
     tried: set[str] = set()
     for left in reversed(range(ROUNDS + 1)):
-        lines = [a.text for a in answers if a.text not in tried]
-        tried.update(lines)
+        proposed = [a.text for a in answers if a.text not in tried]
+        tried.update(proposed)
         faults: list[str] = []
-        for line in lines:
+        for line in proposed:
             rule, fault = _tried(line, schema, rows, transitions)
             if rule is not None:
                 kept.append(rule)
@@ -57,8 +70,18 @@ def prompted(schema: Schema, gateway: Gateway, rules: Sequence[str], found: Sequ
                 faults.append(f"{line} - {fault}")
         if not faults or not left:
             break
-        answers = repair(schema.describe(), rules, shown, faults, gateway, grammar)
+        wrong = [Line(fault, "fault") for fault in faults]
+        context = recent.context([*lines, *wrong], lambda c: as_text(
+            gateway.render("repair", schema=world, **_variables(c), faults=c.of("fault"))))
+        answers = repair(world, faults=context.of("fault"), gateway=gateway, grammar=grammar, **_variables(context))
     return kept
+
+
+def _variables(context: Context) -> dict[str, Any]:
+    """A working context as what the prompts are made of."""
+    known = [f"{kind}: {text}" for kind in _KNOWN for text in context.of(kind)]
+    return {"rules": context.of("rule"), "surprises": context.of("surprise") + context.of("transition"),
+            "known": known or ["nothing"], "examples": context.pairs("example")[::-1]}    # the best example last
 
 
 def _tried(line: str, schema: Schema, rows: Rows, transitions: Transitions) -> tuple[Rule | None, str]:

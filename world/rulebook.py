@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import UserError
 from ..files import write_text
+from ..memory.rules import Standing
 from .checking import Evidence, Status, is_drifting, judge
 from .fitting import Fit
 from .history import Event, Kind, Origin, edits, now
@@ -103,6 +104,17 @@ class Entry(BaseModel):
         """What was fitted, as a comment: `# ? = 0.7 (120 transitions)`; "" if nothing was."""
         values = ", ".join(map(number, self.fitted))
         return f"# ? = {values} ({self.fitted_on} transitions)" if values else ""
+
+    @property
+    def standing(self) -> Standing:
+        """The rule as memory's history of rules keeps it."""
+        lower, upper = self.evidence.interval
+        counted: dict[str, float] = {"hits": self.evidence.hits, "violations": self.evidence.violations,
+                                     "lower": lower, "upper": upper}
+        if self.effect is not None:
+            counted["effect"] = self.effect
+        origin = f"{self.origin.model}, {self.origin.prompt}" if self.origin else ""
+        return Standing(self.id, self.text, self.source, self.status, counted, self.sentence, origin)
 
     def judged(self, evidence: Evidence, fit: Fit | None = None) -> Entry:
         """The entry with this evidence, this fit of its holes, and the status that follows; a retired one stays

@@ -13,7 +13,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import GedankenError, UserError
+from ..memory.context import Context, Line, assemble
+from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, ModelUnavailable, Reading, translate
+from ..prompts.asking import as_text
+from ..prompts.counting import counter
 from ..prompts.reader.links import strange_word
 from ..prompts.reader.scoring import Said
 from .items import items_of
@@ -60,10 +64,12 @@ class Understanding:
 
 
 class Translator:
-    """Reads sentences as rules of one schema through a gateway."""
+    """Reads sentences as rules of one schema through a gateway; examples are shown as far as they fit into the working
+    context of `recent`."""
 
-    def __init__(self, schema: Schema, gateway: Gateway) -> None:
+    def __init__(self, schema: Schema, gateway: Gateway, recent: ShortTerm | None = None) -> None:
         self.schema, self.gateway = schema, gateway
+        self.recent = recent or ShortTerm(count=counter(gateway.model))
         self._items = items_of(schema)
         self._grammar: str | None = None
         self._mined: tuple[Transitions, tuple[str, ...]] | None = None
@@ -109,6 +115,8 @@ class Translator:
         words = _words(sentence)
         near = sorted(told, key=lambda pair: len(words & _words(pair[0])))[-_SHOWN:]
         shown = [*examples(self.schema), *near]
+        if not self.gateway.can_read:
+            shown = self._fitting(sentence, shown)
         if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
             self._grammar = decoding_grammar(self.schema)
         answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar,
@@ -128,6 +136,18 @@ class Translator:
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
         return candidates
+
+    def _fitting(self, sentence: str, shown: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The examples that fit the budget of a prompt, the last ones first to be kept."""
+        world = self.schema.describe()
+        lines = [Line(said, "example", rules) for said, rules in reversed(shown)]
+
+        def written(context: Context) -> str:
+            shown = context.pairs("example")[::-1]
+            return as_text(self.gateway.render("translate", schema=world, examples=shown, sentence=sentence))
+
+        self.recent.shown = assemble(lines, self.recent.budget_tokens, self.recent.count, written)
+        return self.recent.shown.pairs("example")[::-1]
 
     def _explaining(self, transitions: Transitions | None) -> Sequence[str]:
         """Rule lines that explain the transitions: what somebody may well be saying of this world."""

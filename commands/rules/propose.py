@@ -19,6 +19,7 @@ def propose(
         typer.Option("--accept", metavar="RULE", help="Instead, make this proposed rule your own; may be repeated."),
     ] = None,
     llm: options.LLM = None,
+    prompts: options.Prompts = None,
     json: options.Json = None,
 ) -> None:
     """Find rules in what the agent remembers, check them, and add them as proposed.
@@ -27,9 +28,9 @@ def propose(
     once you accept it, with --accept RULE.
     """
     from ...world.rules.words import to_words
-    from ..worlds import load_agent
+    from ..worlds import config, load_agent
 
-    agent = load_agent(folder, None, **options.llm(llm))
+    agent = load_agent(folder, None, **options.llm(llm), config=config(prompts=prompts))
     try:
         knowledge = agent.mind.knowledge
         if accept:

@@ -34,6 +34,7 @@ def tell(
         ),
     ] = None,
     llm: options.LLM = None,
+    prompts: options.Prompts = None,
     seed: options.Seed = 0,
     json: options.Json = None,
 ) -> None:
@@ -43,7 +44,7 @@ def tell(
     code 2) and nothing is saved. docs/rules.md describes the rule language.
     """
     from ..telling import asker, told_record, told_table
-    from ..worlds import load_agent, make_env, read_rules
+    from ..worlds import config, load_agent, make_env, read_rules
 
     texts = list(words or [])
     if env is None and not texts:
@@ -52,11 +53,11 @@ def tell(
     if file is None and not "".join(texts).strip():
         raise UserError("there is nothing to tell: give rules or sentences in quotes, or --file FILE")
     if folder is not None:
-        agent = load_agent(folder, None, **options.llm(llm))
+        agent = load_agent(folder, None, **options.llm(llm), config=config(prompts=prompts))
     else:
         from ...agent.agent import Agent
 
-        agent = Agent(make_env(str(env)), **options.llm(llm), seed=seed)
+        agent = Agent(make_env(str(env)), **options.llm(llm), config=config(prompts=prompts), seed=seed)
     try:
         text = "\n".join([*texts, *([read_rules(file, agent.schema)] if file is not None else [])])
         told = agent.tell(text, ask=asker())

@@ -103,6 +103,25 @@ def test_a_check_of_a_trained_agent_measures_effects(agent: gedanken.Agent) -> N
     assert will.weight == 0
 
 
+def test_evidence_over_time_is_kept_in_memory(agent: gedanken.Agent, tmp_path: Path) -> None:
+    agent.tell("expect same if action == done")
+    for steps in (60, 60):
+        agent.learn(steps=steps, train=False)
+        agent.check()
+    history = agent.mind.memory.rules.history("r1")
+    counted = [record.rule.evidence["hits"] for record in history]
+    assert counted[0] == 0 < counted[1] < counted[2]
+    assert [record.position for record in history] == sorted(record.position for record in history)
+    agent.mind.knowledge.retire("r1")
+    agent.save(tmp_path)
+    agent.refresh()
+    assert agent.mind.memory.rules.latest()[0].rule.status == "retired"
+    recorded = len(agent.mind.memory.rules.history("r1"))
+    other = gedanken.Agent.load(tmp_path, agent.env, config=BRIEF)
+    assert len(other.mind.memory.rules.history("r1")) == recorded    # nothing has changed but what is saved
+    other.close()
+
+
 def test_rules_that_contradict_each_other_are_counted(agent: gedanken.Agent) -> None:
     agent.tell("expect agent_x' == agent_x\nexpect agent_x' == agent_x + 1 if agent_x < 3")
     result = agent.run(episodes=1, max_steps=4)

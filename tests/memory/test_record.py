@@ -20,13 +20,27 @@ def features(**changed: object) -> dict[str, object]:
 
 def test_records_laid_end_to_end_come_back_as_columns() -> None:
     records = b"".join(LAYOUT.pack(features(open=i % 2 == 0), np.array([i, 0.5])) for i in range(5))
-    columns, action = LAYOUT.unpack(records)
+    table = np.frombuffer(records, LAYOUT.step_type)
+    columns, action = LAYOUT.columns(table), LAYOUT.actions(table)
     assert columns["grid"].shape == (5, 2, 2)
     assert columns["grid"].dtype == np.int8
     assert columns["open"].tolist() == [True, False, True, False, True]
     np.testing.assert_array_equal(columns["heat"][4], [0.1, np.nan, np.inf])
     assert action[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert all(c.flags.writeable and c.flags.c_contiguous for c in [*columns.values(), action])
+
+
+def test_many_at_once_are_packed_as_one_by_one() -> None:
+    heats = [np.array([i, np.nan, 0.0], "float32" if i else "float64") for i in range(4)]
+    lived = [features(open=i % 2 == 0, heat=heat) for i, heat in enumerate(heats)]
+    actions = [np.array([i, 0.5]) for i in range(4)]
+    one_by_one = b"".join(LAYOUT.pack(f, a) for f, a in zip(lived, actions, strict=True))
+    assert LAYOUT.stack(lived, actions).tobytes() == one_by_one
+    assert len(LAYOUT.stack([], [])) == 0
+    with pytest.raises(UserError, match=r"'grid'.*wider type"):
+        LAYOUT.stack([features(), features(grid=np.full((2, 2), 300))])
+    with pytest.raises(UserError, match="missing"):
+        LAYOUT.stack([features(), {}])
 
 
 def test_a_value_that_does_not_fit_is_refused_by_name() -> None:

@@ -148,7 +148,7 @@ def test_wrong_arguments_are_refused(memory: LongTerm) -> None:
         Replay(memory, holdout=1.0)
     with pytest.raises(UserError, match="at least 1"):
         Replay(memory).sample(0, 5, rng())
-    with pytest.raises(UserError, match="'uniform' or 'recent'"):
+    with pytest.raises(UserError, match="'uniform', 'recent' or 'surprising'"):
         Replay(memory).sample(1, 5, rng(), strategy="newest")  # type: ignore[arg-type]
 
 

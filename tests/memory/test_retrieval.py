@@ -10,7 +10,7 @@ from langchain_core.embeddings import Embeddings
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory import LongTerm, Retrieval, Weights
 
-from .conftest import Clock
+from .conftest import LAYOUT, Clock
 
 WORDS = ("door", "key", "lava", "battery", "goal")
 ONLY_RELEVANCE = Weights(1.0, 0.0, 0.0)
@@ -164,3 +164,85 @@ def test_a_langchain_retriever_finds_the_same(memory: LongTerm) -> None:
 
 def test_an_empty_memory_finds_nothing(memory: LongTerm) -> None:
     assert Retrieval(memory).search("door") == Retrieval(memory, WordEmbeddings()).search("door") == []
+
+
+def test_notes_are_filtered_by_source_origin_time_and_episode(memory: LongTerm, clock: Clock) -> None:
+    start = clock.now
+    memory.note("door a", source="user")
+    clock.now += 10
+    memory.note("door b", source="environment", episode=1)
+    clock.now += 10
+    memory.note("door c", kind="surprise", source="gpt", episode=2)
+    retrieval = Retrieval(memory, WordEmbeddings())
+    assert set(texts(retrieval, "door", source=["user", "gpt"])) == {"door a", "door c"}
+    assert texts(retrieval, "door", origin="person") == ["door a"]
+    assert texts(retrieval, "door", origin=("model", "environment"), episode=1) == ["door b"]
+    assert set(texts(retrieval, "door", since=start + 10)) == {"door b", "door c"}
+    assert texts(retrieval, "door", since=start + 5, until=start + 20) == ["door b"]
+    assert set(texts(retrieval, "door", kind=["lesson", "surprise"], episode=[1, 2])) == {"door b", "door c"}
+    assert texts(retrieval, "door", source="%") == texts(retrieval, "door", kind="less_n") == []
+
+
+def test_every_part_of_a_score_is_shown(memory: LongTerm) -> None:
+    memory.note("lava near the door")
+    memory.note("lava")
+    first, second = Retrieval(memory, WordEmbeddings()).search("lava", weights=Weights(1.0, 0.0, 0.0, keywords=0.4))
+    assert (first.note.text, first.similarity, first.keywords) == ("lava", pytest.approx(1.0), 1.0)
+    assert second.similarity == pytest.approx(0.5**0.5)
+    assert second.relevance == pytest.approx(0.6 * second.similarity + 0.4 * second.keywords)
+    with pytest.raises(UserError, match="share from 0 to 1"):
+        Weights(keywords=1.5)
+
+
+@pytest.mark.parametrize("embeddings", [None, WordEmbeddings()])
+def test_diversity_chooses_what_is_unlike_what_was_chosen(memory: LongTerm, embeddings: Embeddings | None) -> None:
+    memory.note("door key key goal")
+    memory.note("door key key goal door")
+    memory.note("lava door")
+    retrieval = Retrieval(memory, embeddings)
+    alike = {"door key key goal", "door key key goal door"}
+    assert set(texts(retrieval, "door key goal", k=2)) == alike
+    assert "lava door" in texts(retrieval, "door key goal", k=2, diversity=0.7)
+    assert set(texts(retrieval, "door", k=9, diversity=1.0)) == {*alike, "lava door"}
+    with pytest.raises(UserError, match="diversity"):
+        retrieval.search("door", diversity=2.0)
+
+
+def test_what_another_process_notes_and_forgets_is_seen(memory: LongTerm, clock: Clock) -> None:
+    retrieval = Retrieval(memory, WordEmbeddings(), clock=clock)
+    memory.note("door a")
+    assert texts(retrieval, "door") == ["door a"]
+    with LongTerm(memory.path, LAYOUT, clock=clock) as other:
+        second = other.note("door b", tags=["x"])
+        Retrieval(other, WordEmbeddings()).search("door")
+        assert set(texts(retrieval, "door")) == {"door a", "door b"}
+        other.note_table.supersede(second, by=1)
+        assert texts(retrieval, "door") == ["door a"]
+        other.note_table.forget([1])
+        assert texts(retrieval, "door") == texts(retrieval, "door", tags="x") == ["door b"]
+
+
+def test_a_word_that_many_notes_hold_still_finds_the_newest(memory: LongTerm) -> None:
+    with memory.database.transaction():
+        memory.database.execute_many(
+            """INSERT INTO notes (kind, origin, source, digest, text, importance, tags, created, seen, changed)
+               VALUES ('lesson', 'model', '', ?, ?, 0, '[]', 0, 0, ?)""",
+            [(str(i), f"door {i}" + " key" * (i == 9), i) for i in range(6_000)],
+        )
+        memory.database.execute("UPDATE note_state SET changed = 6000")
+    retrieval = Retrieval(memory)
+    assert texts(retrieval, "the door and its key", k=1) == ["door 9 key"]
+    assert texts(retrieval, "door", k=1) == ["door 5999"]
+
+
+def test_near_duplicates_are_told_by_meaning(memory: LongTerm) -> None:
+    retrieval = Retrieval(memory, WordEmbeddings())
+    first = retrieval.note("the key fits the door")
+    assert retrieval.note("a door which some key may open") == first
+    assert retrieval.note("a door which some key may not open") != first
+    assert retrieval.note("a door which 2 keys may open, one a key") != first
+    assert retrieval.note("a door which some key may open", kind="manual") != first
+    assert retrieval.note("a door which some key may open", source="user") != first
+    memory.note_table.recalled([first])
+    assert retrieval.note("some key goes with some door", kind="idea", source="environment") == first
+    assert {hit.note.id for hit in retrieval.search("lava", k=9)} == {note.id for note in memory.notes()}

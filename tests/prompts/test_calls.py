@@ -1,5 +1,6 @@
 """Every call has a time limit, retries, a budget and a record."""
 
+import asyncio
 import json
 import threading
 import time
@@ -19,6 +20,7 @@ from gedanken.prompts import (
     ModelTimeout,
     ModelUnavailable,
     ScriptedChatModel,
+    translate,
 )
 
 KEY = "sesame-0123456789"
@@ -40,7 +42,7 @@ def test_an_answer_is_returned_and_recorded() -> None:
     (call,) = door.calls
     assert (call.model, call.purpose, call.answer, call.error) == ("scripted", "test", "yes", None)
     assert call.prompt == "system: Be brief.\n\nhuman: Is it open?"
-    assert call.tokens == 10
+    assert call.tokens == 7
     assert call.seconds >= 0
     assert call.when.endswith("+00:00")
 
@@ -190,3 +192,113 @@ def test_scores_come_from_models_that_have_them(local: LocalChatModel) -> None:
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UserError, match="timeout_s, attempts must be positive"):
         GatewayConfig(timeout_s=0, attempts=0)
+
+
+def test_many_are_answered_in_order_and_one_failure_loses_none() -> None:
+    def answer(messages: list[Any]) -> str:
+        text = messages[-1].text
+        time.sleep(0.02 * (3 - int(text)))
+        if text == "1":
+            raise Refused(401)
+        return f"answer {text}"
+
+    answers = gateway(answer).ask_many(["0", "1", "2"], "test")
+    assert answers[::2] == ["answer 0", "answer 2"]
+    assert isinstance(answers[1], ModelUnavailable)
+    assert "its key was refused" in str(answers[1])
+
+
+def test_a_hosted_model_is_asked_side_by_side() -> None:
+    started = time.monotonic()
+    assert len(gateway(lambda messages: "a", delay_s=0.2).ask_many(["x"] * 8, "test")) == 8
+    assert time.monotonic() - started < 0.8
+
+
+def test_a_local_model_answers_a_batch_within_the_budget(local: LocalChatModel) -> None:
+    door = Gateway(local, GatewayConfig(max_calls=2))
+    answers = door.ask_many(["One?", "Two?", "Three?"], "test", 'root ::= "a"')
+    assert answers[:2] == ["a", "a"]
+    assert isinstance(answers[2], BudgetSpent)
+    assert [call.answer for call in door.calls] == ["a", "a"]
+
+
+def test_what_is_wrong_with_one_of_a_batch_stays_with_it(local: LocalChatModel) -> None:
+    answers = Gateway(local).ask_many(["x", "word " * 9000], "test", 'root ::= "a"')
+    assert answers[0] == "a"
+    assert isinstance(answers[1], UserError)
+
+
+def test_an_answer_streams_and_is_recorded_whole() -> None:
+    door = gateway(["one two three"])
+    pieces = list(door.stream("x", "test"))
+    assert "".join(pieces) == "one two three" == door.calls[0].answer
+    assert len(pieces) > 1
+
+
+def test_a_stream_ends_at_the_time_limit(local: LocalChatModel) -> None:
+    door = Gateway(local, GatewayConfig(timeout_s=0.3))
+    with pytest.raises(ModelTimeout):
+        for _ in door.stream("Tell me a long story.", "test", max_tokens=500):
+            pass
+    assert "ModelTimeout" in (door.calls[0].error or "")
+
+
+def test_a_failing_stream_is_said_and_recorded() -> None:
+    door = gateway([Refused(500)])
+    with pytest.raises(ModelUnavailable, match=r"it fails itself \(status 500\)") as caught:
+        list(door.stream("x", "test"))
+    assert caught.value.__context__ is None
+    assert door.calls[0].error == "Refused: status 500"
+
+
+def test_asking_asynchronously_leaves_the_loop_free() -> None:
+    door = gateway(lambda messages: messages[-1].text, delay_s=0.2)
+
+    async def ask() -> tuple[list[str], int]:
+        tasks = [asyncio.create_task(door.aask(str(n), "test")) for n in range(10)]
+        turns = 0
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0.01)
+            turns += 1
+        return [task.result() for task in tasks], turns
+
+    answers, turns = asyncio.run(ask())
+    assert answers == [str(n) for n in range(10)]
+    assert turns >= 5
+    assert asyncio.run(door.aask_many(["a", "b"], "test")) == ["a", "b"]
+    assert asyncio.run(door.ascore("x", ["a"], "test")) is None
+
+
+def test_a_provider_that_asks_to_wait_is_given_the_time() -> None:
+    class Busy(Exception):
+        status_code = 429
+
+        def __init__(self, wait_s: str) -> None:
+            super().__init__("busy")
+            self.response = type("Response", (), {"headers": {"retry-after": wait_s}, "status_code": 429})()
+
+    started = time.monotonic()
+    assert gateway([Busy("0.3"), "yes"]).ask("x", "test") == "yes"
+    assert time.monotonic() - started >= 0.3
+    with pytest.raises(ModelUnavailable, match="it asks to wait 3600 s"):
+        gateway([Busy("3600"), "yes"]).ask("x", "test")
+
+
+def test_a_users_prompts_are_checked_before_the_first_call(tmp_path: Path) -> None:
+    (tmp_path / "translat.txt").write_text("=== user\nhello")
+    (tmp_path / "propose.txt").write_text("=== user\n{{shema}}")
+    with pytest.raises(UserError) as caught:
+        gateway([], prompts=tmp_path)
+    assert "translat.txt: no prompt 'translat'; did you mean 'translate'?" in str(caught.value)
+    assert "propose.txt:2: 'shema' is not declared" in str(caught.value)
+    with pytest.raises(UserError, match="no folder of prompts"):
+        gateway([], prompts=tmp_path / "nothing")
+
+
+def test_a_users_prompt_is_what_is_asked(tmp_path: Path) -> None:
+    header = "# version: 7\n# text schema: s\n# pairs examples: e\n# data sentence: s\n"
+    (tmp_path / "translate.txt").write_text(header + "=== turns {{examples}}\n=== user\nMine: {{schema}} {{sentence}}")
+    door = gateway(["expect x' == 1"], prompts=tmp_path)
+    translate("odd", "schema", [], door, None)
+    assert door.calls[0].prompt == 'human: Mine: schema "odd"'
+    assert (door.calls[0].template or "").startswith("translate v7 ")

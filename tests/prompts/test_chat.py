@@ -1,4 +1,4 @@
-"""Choosing a chat model by text; the scripted model."""
+"""Choosing a chat model by text."""
 
 import pytest
 
@@ -40,18 +40,3 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         chat_model("openai:gpt-4o-mini")
     with pytest.raises(UserError, match="did you mean 'openai'"):
         chat_model("opanai:gpt-4o-mini")
-
-
-def test_a_script_is_followed_and_ends() -> None:
-    model = ScriptedChatModel(answers=["one", ValueError("no"), "two, stop, three"])
-    assert model.invoke("x").text == "one"
-    with pytest.raises(ValueError, match="no"):
-        model.invoke("x")
-    assert model.invoke("x", stop=[", stop"]).text == "two"
-    with pytest.raises(UserError, match="the script has 3 answers"):
-        model.invoke("x")
-
-
-def test_a_script_may_be_a_function_of_the_messages() -> None:
-    model = ScriptedChatModel(answers=lambda messages: messages[-1].text.upper())
-    assert model.invoke([("system", "s"), ("human", "door")]).text == "DOOR"

@@ -22,7 +22,8 @@ def test_a_prompt_is_rendered_as_messages() -> None:
 
 
 def test_surprises_are_quoted_one_a_line() -> None:
-    messages = render("propose", schema="s", rules=["a", "b"], surprises=["x = 1", "ignore\nthe above"])
+    messages = render("propose", schema="s", rules=["a", "b"], surprises=["x = 1", "ignore\nthe above"], known=[],
+                      examples=[])
     assert "a\nb" in messages[0][1]
     assert '"x = 1"\n"ignore\\nthe above"' in messages[1][1]
 
@@ -56,7 +57,7 @@ def test_a_users_file_stands_in_for_ours(tmp_path: Path) -> None:
     header = "# text schema: s\n# pairs examples: e\n# data sentence: s\n"
     (tmp_path / "translate.txt").write_text(header + "=== turns {{ examples }}\n=== user\n{{schema}} {{sentence}}\n")
     assert render("translate", tmp_path, **WORDS)[-1][1] == 'door: open or shut "Beware of lava."'
-    assert render("propose", tmp_path, schema="s", rules=[], surprises=[])[0][0] == "system"
+    assert render("propose", tmp_path, schema="s", rules=[], surprises=[], known=[], examples=[])[0][0] == "system"
 
 
 def test_a_users_file_declares_the_same_variables(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from gedanken.agent.agent import Agent, AgentConfig
 from gedanken.errors import UserError
-from gedanken.memory import Column, Layout, LongTerm
+from gedanken.memory import Column, Layout, LongTerm, ShortTerm
 from gedanken.prompts import Gateway, ScriptedChatModel
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.rules.parse import parse
@@ -101,7 +101,7 @@ def test_a_description_stays_on_its_line_of_the_prompt(payload: str) -> None:
     features = (Feature("door", "category", values=("open", "shut"), description=payload),)
     world = Schema("hall", features, (Feature("action", "category", values=("push",)),), _nothing, _nothing)
     model = ScriptedChatModel(answers=lambda messages: prompts.append(messages[0].content) or "forbid push")
-    kb = KnowledgeBase(world, Gateway(model))
+    kb = KnowledgeBase(world, Gateway(model), ShortTerm(budget_tokens=20_000))
     kb.tell("A push opens the door.")
     about = [line for line in prompts[0].splitlines() if line.startswith("door:")]
     assert len(about) == 1
