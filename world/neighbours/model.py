@@ -25,12 +25,13 @@ from .weighing import Weights, weigh
 
 @dataclass(frozen=True)
 class NeighboursConfig:
-    """The `k` nearest of at most `rows` newest transitions. A weight whose gain on held-out transitions is below
-    `price` nats is 0. Of fewer than `held_out` transitions nothing could be told: then the newer half of the past is
-    foretold from the older."""
+    """The `k` nearest of at most `rows` newest transitions, `latents` where those of a model are compared. A weight
+    whose gain on held-out transitions is below `price` nats is 0. Fewer than `held_out` of them could not tell: then
+    the newer half of the past is foretold from the older."""
 
     k: int = 8
     rows: int = 20_000
+    latents: int = 2_000
     price: float = 2.0
     held_out: int = 16
 
@@ -53,7 +54,8 @@ class Neighbours:
         """The neighbours among the transitions `lived` (sequences of one, oldest first) and their weights beside
         `model`, by the transitions `held_out`."""
         c = config or NeighboursConfig()
-        lived = tree.tree_map(lambda x: x[-c.rows :], lived)
+        most = c.latents if "latent" in model.provides else c.rows
+        lived = tree.tree_map(lambda x: x[-most:], lived)
         self = _remembering(model, lived, c)
         unseen, judged = held_out, self
         if unseen is None or len(unseen.mask) < c.held_out:
@@ -148,7 +150,7 @@ def _remembering(model: WorldModel, lived: Batch, config: NeighboursConfig) -> N
     centre = compared.mean(0)
     has_reals = latent is not None or bool(reading.layout.reals) or not model.schema.discrete_actions
     memory = past(reading.key(seen, action, centre, spread, latent), events, has_reals)
-    nothing = Weights(torch.zeros(3), torch.zeros(4, len(Mixing(reading).groups)))
+    nothing = Weights(torch.zeros(4), torch.zeros(5, len(Mixing(reading).groups)))
     return Neighbours(model, reading, memory, nothing, centre, spread, _LEAST * _spread(events.reals, 1e-2), config.k)
 
 

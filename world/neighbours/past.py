@@ -42,7 +42,7 @@ class Past:
         return (distance + key.square().sum(1, keepdim=True)).clamp_min_(0), index
 
     def shares(self, distance: Tensor, index: Tensor) -> Tensor:
-        """How much each neighbour counts, `[N, k]`, of 1: as often as it was seen, less the farther it is. Among numbers
+        """How much each neighbour counts, `[N, k]`, of 1: as often as it came, less if farther. Among numbers
         the bandwidth is the neighbours' own distance; codes that agree leave those that do not next to nothing."""
         width = distance.mean(1, keepdim=True) + 1e-12 if self.has_reals else _SHARP
         return ((distance[:, :1] - distance) / width + self.times[index].log()).softmax(1)

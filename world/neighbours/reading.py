@@ -24,14 +24,14 @@ from ..schema import Features, Schema
 
 KEPT = -1
 """What an event tells of a code that stayed as it was."""
-_OTHER_ACTION = 10.0
-"""How many other differences it takes to outweigh another action: it is compared with the last."""
+OTHER_ACTION = 10.0
+"""How far apart situations are in which something else was done; everything else that differs is nearer."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What is read: `reals [N, R]`, `codes [N, S]` (off the board the code after the last), and where it was read: the
-    flat cells `index [N, K]`, the pointers `x`, `y [N, P]` and the offsets of the cells around, `dx`, `dy [N, P, 5]`."""
+    """What is read: `reals [N, R]`, `codes [N, S]` (off the board the code after the last), and where: the flat cells
+    `index [N, K]`, the pointers `x`, `y [N, P]` and the offsets of the cells around, `dx`, `dy [N, P, 5]`."""
 
     reals: Tensor
     codes: Tensor
@@ -135,7 +135,7 @@ class Reading:
     def _headings(self) -> set[str]:
         """The features that say where a pointer looks, where their values are turns of a quarter."""
         steps = self.schema.grid.steps if self.schema.grid else ()
-        are_turns = len(steps) == 4 and all(b == (-a[1], a[0]) for a, b in zip(steps, (*steps[1:], steps[0]), strict=True))
+        are_turns = len(steps) == 4 and all(steps[(k + 1) % 4] == (-y, x) for k, (x, y) in enumerate(steps))
         found = {p.heading for p in self.pointer.poses if p.heading} if are_turns else set()
         return {name for name in found if self.schema.base[name].cardinality == len(steps)}
 
@@ -147,7 +147,7 @@ class Reading:
         reals = torch.where(bounded, 2 * (reals - low) / (high - low).where(bounded, torch.ones_like(low)) - 1, reals)
         offset = torch.tensor([a.offset for a in self.actions.discrete], dtype=torch.int64)
         codes = action[:, is_code].long() - offset
-        return torch.cat([reals, self.actions.onehot(codes) * (_OTHER_ACTION * 0.5**0.5)], 1)
+        return torch.cat([reals, self.actions.onehot(codes) * (OTHER_ACTION * 0.5**0.5)], 1)
 
     def _packed(self, features: Features) -> tuple[Tensor, Tensor]:
         if not self.layout.features:

@@ -1,8 +1,8 @@
 """How much the neighbours count beside a model: what held-out transitions say of both.
 
-Deleted interpolation (Jelinek and Mercer 1980): mixture weights are those under which data that neither was made from
-are likeliest, apart for every output and for how near the nearest neighbour is. Numbers are weighed by the squared error
-of the blended mean (stacking: Breiman 1996). A gain below a price in nats is taken for chance, and the weight is 0.
+Deleted interpolation (Jelinek and Mercer 1980): a mixture is weighed such that data which neither was made of are
+likeliest, apart for every output and for how near the nearest is. Numbers are weighed by the squared error
+of the blended mean (stacking: Breiman 1996). A gain below a price in nats is taken for chance: then the weight is 0.
 
 n held-out rows, B distances, G groups of outputs.
 """
@@ -17,12 +17,16 @@ from torch import Tensor
 from ..distributions import FLOOR, Categorical, Normal, encode
 from ..model import Outcome
 from ..schema import Features
-from .reading import Situation
+from .reading import OTHER_ACTION, Situation
 from .recall import Mixing, Recalled, at
 
 _GRID = torch.linspace(0, 1, 11)
 _SAME = 1e-3
 """Squared distance up to which a neighbour is the same situation."""
+_ACTED = OTHER_ACTION**2 / 2
+"""Squared distance from which on something else was done there."""
+_BANDS = 5
+"""The same, near, farther, far, and where something else was done."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,13 @@ def weigh(mixing: Mixing, out: Outcome, recalled: Recalled, now: Situation, afte
           ended: Tensor, scale: Tensor, price: float) -> Weights:
     """The best weights on n transitions to `after [n, ...]`, of which a model says `out`. Errors far below `scale
     [R + 1]` (the usual changes of the reals, and of the reward) are as good as none."""
-    apart = recalled.distance[recalled.distance > _SAME]
+    apart = recalled.distance[(recalled.distance > _SAME) & (recalled.distance < _ACTED)]
     cuts = apart.quantile(torch.tensor([1 / 3, 2 / 3])) if len(apart) else torch.tensor([1.0, 2.0])
-    edges = torch.cat([torch.tensor([_SAME]), cuts])
+    edges = torch.cat([torch.tensor([_SAME]), cuts, torch.tensor([_ACTED])])
     bucket = torch.bucketize(recalled.distance.contiguous(), edges)
     model, past, group = _chances(mixing, out, recalled, now, after, ended)
     errors = _errors(mixing, out, recalled, after, reward)
-    count = torch.bincount(bucket, minlength=4).float()
+    count = torch.bincount(bucket, minlength=_BANDS).float()
     score = torch.stack([_of_codes(model, past, group, bucket, w, len(mixing.groups))
                          + _of_reals(*errors, bucket, count, w, scale, len(mixing.groups)) for w in _GRID.tolist()])
     best, which = score.max(0)
@@ -86,7 +90,8 @@ def _chances(mixing: Mixing, out: Outcome, recalled: Recalled, now: Situation, a
     for x, y in mixing.poses:
         for name in (x, y):
             d, e = out.features[name], went[name]
-            assert isinstance(d, Categorical) and isinstance(e, Categorical)
+            assert isinstance(d, Categorical)
+            assert isinstance(e, Categorical)
             add(x, d.logits.softmax(-1)[:, None], e.logits.softmax(-1)[:, None],
                 encode(d.feature, after[name])[:, None])
     add("end", *(torch.stack([1 - p, p], -1)[:, None] for p in (1 - out.cont, recalled.ended)), ended.long()[:, None])
@@ -110,13 +115,13 @@ def _errors(mixing: Mixing, out: Outcome, recalled: Recalled, after: Features, r
 
 def _of_codes(model: Tensor, past: Tensor, group: Tensor, bucket: Tensor, w: float, groups: int) -> Tensor:
     """Log-likelihood `[B, G]` of the mixture."""
-    each = torch.zeros(4, model.shape[1]).index_add_(0, bucket, torch.lerp(model, past, w).log())
-    return torch.zeros(4, groups).index_add_(1, group, each)
+    each = torch.zeros(_BANDS, model.shape[1]).index_add_(0, bucket, torch.lerp(model, past, w).log())
+    return torch.zeros(_BANDS, groups).index_add_(1, group, each)
 
 
 def _of_reals(model: Tensor, past: Tensor, group: Tensor, bucket: Tensor, count: Tensor, w: float, scale: Tensor,
               groups: int) -> Tensor:
     """Log-likelihood `[B, G]` of the blended means under normals of the best spread, up to a constant."""
-    squares = torch.zeros(4, model.shape[1]).index_add_(0, bucket, torch.lerp(model, past, w).square())
+    squares = torch.zeros(_BANDS, model.shape[1]).index_add_(0, bucket, torch.lerp(model, past, w).square())
     mean = squares / count.clamp_min(1)[:, None] + (0.05 * scale).square()
-    return torch.zeros(4, groups).index_add_(1, group, -0.5 * count[:, None] * mean.log())
+    return torch.zeros(_BANDS, groups).index_add_(1, group, -0.5 * count[:, None] * mean.log())
