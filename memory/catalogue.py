@@ -18,7 +18,7 @@ from .text import name
 
 _COLUMNS = {
     "id": "i8", "kind": "i4", "source": "i4", "origin": "i4", "episode": "i8", "created": "f8", "seen": "f8",
-    "importance": "f8", "recalled": "i4", "current": "?",
+    "importance": "f4", "recalled": "i4", "current": "?",
 }  # fmt: skip
 _NONE = -1  # no such episode, no such name
 
@@ -40,9 +40,10 @@ class Catalogue:
         """Changes whenever rows are added or read anew."""
         return self._deleted, self._count
 
-    def column(self, name: str) -> np.ndarray:
-        """One of `_COLUMNS`, `[N]`."""
-        return self._columns[name][: self._count]
+    def column(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """One of `_COLUMNS`, `[N]`, or at `rows [M]`, in ascending order."""
+        column = self._columns[name][: self._count]
+        return column if rows is None or len(rows) == self._count else column[rows]
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """The row of each note of `ids [M]`, int64 `[M]`; -1 where it is not known."""

@@ -136,8 +136,9 @@ class Retrieval:
             similarity = self._similarity(query, rows)
             share = weights.keywords if self._embed else 1.0
             relevance = (1.0 - share) * similarity + share * keywords
-            recency = np.exp2(np.minimum(0.0, self._catalogue.column("seen")[rows] - self._clock()) / half_life_s)
-            importance = self._catalogue.column("importance")[rows]
+            ages = np.maximum(0.0, self._clock() - self._catalogue.column("seen", rows)) / half_life_s
+            recency = np.exp2(-ages.astype(np.float32))
+            importance = self._catalogue.column("importance", rows)
             score = weights.relevance * relevance + weights.recency * recency + weights.importance * importance
             best = self._best(score, rows, k if diversity == 0.0 else max(4 * k, _POOL))
             ids = self._catalogue.column("id")[rows[best]].tolist()
@@ -148,12 +149,12 @@ class Retrieval:
             if counted:
                 self._notes.recalled(ids)
             notes = {note.id: note for note in self._notes.get(ids)}
-            parts = (score, relevance, recency, importance, similarity, keywords)
             return [
-                Hit(notes[id], *(float(part[i]) for part in parts))
+                Hit(notes[id], float(score[i]), float(relevance[i]), float(recency[i]), notes[id].importance,
+                    float(similarity[i]), float(keywords[i]))
                 for i, id in zip(best, ids, strict=True)
                 if id in notes
-            ]
+            ]  # fmt: skip
 
     def note(
         self,
@@ -222,7 +223,7 @@ class Retrieval:
         found = self._catalogue.rows(ids)
         at = np.minimum(np.searchsorted(rows, found), len(rows) - 1)
         counts = (rows[at] == found) & (bm25 > 0.0)
-        scores = np.zeros(len(rows))
+        scores = np.zeros(len(rows), np.float32)
         if counts.any():
             scores[at[counts]] = bm25[counts] / bm25[counts].max()
         return scores
@@ -230,7 +231,7 @@ class Retrieval:
     def _similarity(self, query: str, rows: np.ndarray) -> np.ndarray:
         """The cosine of each of the notes at `rows [M]` with the query, `[M]`, from 0 to 1."""
         if self._embed is None or not query:
-            return np.zeros(len(rows))
+            return np.zeros(len(rows), np.float32)
         return np.clip(self._nearness(self._embed.query(query), rows), 0.0, 1.0)
 
     def _nearness(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:

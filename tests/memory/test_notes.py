@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gedanken.errors import UserError
-from gedanken.memory import LongTerm, Retrieval
+from gedanken.memory import LongTerm, Retrieval, Vectors
+from gedanken.memory.database import Database
 from gedanken.memory.erasure import scrub
+from gedanken.memory.tables import MIGRATIONS
 from gedanken.memory.words import alike, echoes, gist
 
 from .conftest import LAYOUT, Clock
@@ -159,3 +162,26 @@ def test_long_texts_and_names_are_cut_and_say_so(memory: LongTerm) -> None:
     (note,) = memory.notes()
     assert note.text.endswith("characters more]")
     assert (len(note.text) < 20_100, len(note.kind), len(note.tags)) == (True, 200, 64)
+
+
+def test_notes_and_vectors_of_the_first_format_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    old = Database(path, MIGRATIONS[:1])
+    with old.transaction():
+        old.execute_many(
+            """INSERT INTO notes (kind, digest, text, importance, source, tags, created, seen)
+               VALUES ('lesson', ?, ?, 0.5, ?, '["x"]', 1, 2)""",
+            [(b"1", KEY, "user"), (b"2", "lava is hot", "environment"), (b"3", "keys are light", "agent")],
+        )
+        old.execute_many(
+            "INSERT INTO note_vectors VALUES (?, 'm', ?)",
+            [(i, np.eye(3, dtype="<f4")[i - 1].tobytes()) for i in (1, 2, 3)],
+        )
+    old.close()
+    with LongTerm(path, LAYOUT) as memory:
+        assert [(note.text, note.origin, note.tags, note.seen) for note in memory.notes()] == [
+            (KEY, "person", ("x",), 2.0), ("lava is hot", "environment", ("x",), 2.0),
+            ("keys are light", "model", ("x",), 2.0)]  # fmt: skip
+        assert [hit.note.id for hit in Retrieval(memory).search("lava", k=1)] == [2]
+        assert Vectors(memory.database, "text:m").search(np.array([0, 0, 1]), 1)[0].tolist() == [3]
+        assert memory.note("something new") == 4
