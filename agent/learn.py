@@ -114,9 +114,11 @@ class Experience:
             t = t.take(np.flatnonzero(kept))
         return self._singles(t)
 
-    def first(self, count: int, held_out: bool = False) -> Batch | None:
-        """The first `count` transitions of one side of the split, as sequences of one, oldest first."""
-        return self._singles(self.replay.transitions(held_out).take(slice(count)))
+    def first(self, count: int, held_out: bool = False, most: int | None = None) -> Batch | None:
+        """Of the first `count` transitions of one side of the split the last `most` (all), as sequences of one, oldest
+        first."""
+        start = 0 if most is None else max(0, count - most)
+        return self._singles(self.replay.transitions(held_out).take(slice(start, count)))
 
     def _singles(self, t: Transitions) -> Batch | None:
         if not len(t):

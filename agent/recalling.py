@@ -48,7 +48,8 @@ class Recalling:
             return learned
         key = (*self.seen, version)
         if self._made is None or self._made[0] != key:
-            lived, unseen = experience.first(self.seen[0]), experience.first(self.seen[1], held_out=True)
+            most = self.config.rows
+            lived, unseen = (experience.first(n, side, most) for n, side in zip(self.seen, (False, True), strict=True))
             made = learned if lived is None else Neighbours.of(learned, lived, unseen, self.config)
             self._made = key, made if getattr(made, "is_on", False) else learned
         return self._made[1]
