@@ -9,7 +9,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from pydantic import BaseModel
 
 from gedanken.errors import UserError
-from gedanken.prompts import Gateway, GatewayConfig, LocalChatModel, ModelTimeout
+from gedanken.prompts import Asking, FewShotTask, Gateway, GatewayConfig, LocalChatModel, ModelTimeout, translate
 from gedanken.prompts.loading import load
 from gedanken.prompts.prefixes import CHUNK
 
@@ -43,17 +43,23 @@ def test_grammars_and_stop_texts_hold_in_a_batch(tiny: LocalChatModel) -> None:
     assert tiny.batch(ENDS[:2], stop=[free[3:5]])[0].text == free[:3]
 
 
-def test_a_shared_beginning_is_read_once(tiny: LocalChatModel, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def read(tiny: LocalChatModel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The (rows, columns) of every forward pass of the tiny model, nothing read before."""
     decoder = load(tiny.model)
     decoder.prefixes._kept.clear()
-    read: list[tuple[int, int]] = []
+    passes: list[tuple[int, int]] = []
     forward = decoder.model.forward
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        read.append(tuple(kwargs["input_ids"].shape))
+        passes.append(tuple(kwargs["input_ids"].shape))
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(decoder.model, "forward", counted)
+    return passes
+
+
+def test_a_shared_beginning_is_read_once(tiny: LocalChatModel, read: list[tuple[int, int]]) -> None:
     prompts = [WORLD + end for end in ENDS]
     tiny.batch(prompts, max_tokens=1)
     shared = len(WORLD) // CHUNK
@@ -62,6 +68,24 @@ def test_a_shared_beginning_is_read_once(tiny: LocalChatModel, monkeypatch: pyte
     read.clear()
     tiny.batch(prompts, max_tokens=1)
     assert read[0][0] == len(prompts)  # nothing of the beginning is read again
+
+
+def test_sentences_of_one_world_and_inputs_of_one_task_share_their_beginning(
+    tiny: LocalChatModel, read: list[tuple[int, int]]
+) -> None:
+    door, once = Gateway(tiny), Asking(readings=1, max_tokens=2)
+    examples = [("Keep out of the lava.", "forbid forward if front == lava")]
+    task = FewShotTask(instruction=WORLD, demonstrations=[("It is hot.", "yes")], output=["yes", "no"])
+    for ask in (
+        lambda sentence: translate(sentence, WORLD, examples, door, None, once),
+        lambda sentence: task.run([sentence], door),
+    ):
+        columns = []
+        for sentence in ("The door is open.", "Who has the key?"):
+            read.clear()
+            ask(sentence)
+            columns.append(sum(columns for rows, columns in read if rows == 1))
+        assert columns[1] < columns[0] - len(WORLD) // 2
 
 
 def test_one_that_does_not_fit_leaves_the_others_be(tiny: LocalChatModel) -> None:
