@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
 from ..prompts import Gateway, GatewayConfig
 from ..prompts.counting import counter
+from ..prompts.embeddings import embeddings_named
 from ..prompts.record import FILE as CALLS
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
@@ -50,6 +51,7 @@ from .telling import Telling
 
 if TYPE_CHECKING:
     import gymnasium
+    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 
@@ -94,6 +96,8 @@ class Agent(Telling):
     None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
     the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
     "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
+    `embeddings` tell what notes mean: "local", a sentence-transformers model, any of LangChain's, or None, where
+    they are recalled by words.
     """
 
     def __init__(
@@ -105,10 +109,12 @@ class Agent(Telling):
         planner: str | Planner = "auto",
         schema: Schema | None = None,
         memory: str | Path | None = None,
+        embeddings: str | Embeddings | None = None,
         config: AgentConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
+        self.embeddings = embeddings_named(embeddings)
         self.config = config or AgentConfig()
         torch.manual_seed(seed)
         own = None if isinstance(model, str) else model.schema
@@ -141,6 +147,7 @@ class Agent(Telling):
         self.trained_on = 0
         self.deployment: Deployment | None = None
         self._episode: int | None = None
+        self._before: tuple[int, ...] = ()  # in memory: the episode under way, from before a restart
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self.refresh()
 
@@ -217,7 +224,7 @@ class Agent(Telling):
         if self._episode is not None:
             self.mind.memory.end(self._episode)
             self.credit()
-        self._episode, self._pending = None, None
+        self._episode, self._before, self._pending = None, (), None
 
     # --- learning and running -------------------------------------------------------------------------------------
 

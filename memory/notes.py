@@ -241,11 +241,10 @@ class Notes:
 
     def _read(self, where: str, values: Sequence[Any]) -> list[Note]:
         rows = self.database.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)
-        notes = []
-        for row in rows:
-            tags, links = json.loads(row[-2]), json.loads(row[-1])
-            notes.append(Note(*(*row[:-2], tuple(tags), tuple(map(_link, links)))))
-        return notes
+        return [
+            Note(*(*plain, tuple(json.loads(tags)), tuple(map(_link, json.loads(links)))))
+            for *plain, tags, links in rows
+        ]
 
 
 def _check(importance: float) -> None:

@@ -7,6 +7,7 @@ pages are left out. Transitions are checked by their checksums, so that of a dam
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -49,18 +50,20 @@ def salvage(path: str | Path, target: str | Path) -> Report:
         raise UserError(f"{path}: there is no such file; give the damaged memory file")
     if target.exists():
         raise UserError(f"{target}: is there already; choose a new path for what is saved")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     with tempfile.TemporaryDirectory(prefix="gedanken-") as folder:
-        copy, aside = Path(shutil.copy(path, folder)), Path(folder) / "saved"
+        copy = Path(shutil.copy(path, folder))
         with contextlib.suppress(OSError):
             shutil.copy(path.with_name(path.name + "-wal"), folder)
         _pad(copy)
-        source = sqlite3.connect(copy, isolation_level=None)
         try:
-            report = _save(source, path, aside)
+            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as source:
+                report = _save(source, path, aside)
+            aside.replace(target)
         finally:
-            source.close()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(aside, target)
+            for rest in ("", "-wal", "-shm"):
+                aside.with_name(aside.name + rest).unlink(missing_ok=True)
     return report
 
 
@@ -199,7 +202,7 @@ def _mend(saved: Database) -> list[str]:
                            FROM chunks c LEFT JOIN episodes e ON e.id = c.episode ORDER BY c.episode, c.t""")
     for chunk, episode, t, length, surprise, joined, world in chunks:
         data = [data for (data,) in saved.rows("SELECT data FROM records WHERE chunk = ?", (chunk,))]
-        records = _records(worlds[world], data[0]) if data and world in worlds else np.zeros(0)
+        records: np.ndarray = _records(worlds[world], data[0]) if data and world in worlds else np.zeros(0)
         parts = _sound(worlds[world], records) if len(records) else []
         if parts == [(0, length)]:
             continue

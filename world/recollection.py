@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import UserError
 from ..memory.consolidation import LESSON
 from ..memory.context import Line
-from ..memory.retrieval import Hit, Retrieval
+from ..memory.notes import Note
+from ..memory.retrieval import Hit, Retrieval, Weights
 from .checking.verdicts import as_rows, spans_of, verdicts
 from .lessons import links
 from .rulebook import Entry
@@ -63,18 +64,20 @@ class Recollection:
 
     def lines(self, found: Sequence[Surprise]) -> list[Line]:
         """Lessons (the most fitting, then the newest), examples and similar surprises of the past for what was `found`
-        surprising, after the agent's situation."""
-        queries = [one.text for one in found[:_ASKED]]
-        c = self.config
-        lessons = [hit.note for hit in self._hits(queries, LESSON, c.lessons)]
-        lessons += [note for note in reversed(self.memory.notes(LESSON)[-2 * c.lessons :]) if note not in lessons]
-        examples = [pair for hit in self._hits(queries, INSIGHT, 3 * c.examples) if (pair := self._example(hit))]
-        past = [hit.note for hit in self._hits(queries, "surprise", c.past)]
+        surprising, after the agent's situation. What is given here counts as recalled."""
+        queries, c = [one.text for one in found[:_ASKED]], self.config
         said = {one.text for one in found}    # a lesson that says the surprise itself is no news
-        return [*self.about,
-                *[Line(note.text, "lesson") for note in lessons if note.text not in said][: c.lessons],
-                *examples[: c.examples],
-                *(Line(note.text, "past") for note in past)]
+        lessons = {note.id: Line(note.text, "lesson")
+                   for note in [*self._found(queries, LESSON, c.lessons), *self._newest(LESSON, c.lessons)]
+                   if note.text not in said}
+        examples = {note.id: line for note in self._found(queries, INSIGHT, c.examples)
+                    if (line := self._example(note))}
+        past = {note.id: Line(note.text, "past") for note in self._found(queries, "surprise", c.past)}
+        chosen = {id: line for lines, most in ((lessons, c.lessons), (examples, c.examples), (past, c.past))
+                  for id, line in list(lines.items())[:most]}
+        self.memory.note_table.recalled(list(chosen))
+        self.recalled += [id for id in chosen if id not in self.recalled]
+        return [*self.about, *chosen.values()]
 
     def keep(self, entries: Sequence[Entry], transitions: Transitions, surprise: np.ndarray | None = None) -> list[int]:
         """Note each of these rules that is not noted yet with the surprise that it explains; the ids of the notes."""
@@ -96,20 +99,23 @@ class Recollection:
                                                        entry.source, links=rests_on, exact=True))
         return kept
 
-    def _hits(self, queries: Sequence[str], kind: str, k: int) -> list[Hit]:
-        """The `k` best notes of a kind for any of the queries, as having come to mind."""
-        found: dict[int, Hit] = {}
-        for query in queries if k else ():
-            for hit in self.retrieval.search(query, k, kind=kind):
-                if hit.relevance > 0 and (hit.note.id not in found or hit.score > found[hit.note.id].score):
-                    found[hit.note.id] = hit
-        best = sorted(found.values(), key=lambda hit: -hit.score)[:k]
-        self.recalled += [hit.note.id for hit in best if hit.note.id not in self.recalled]
-        return best
+    def _found(self, queries: Sequence[str], kind: str, wanted: int) -> list[Note]:
+        """Notes of a kind for any of the queries, the best first: more than are wanted, since not all will do."""
+        best: dict[int, Hit] = {}
+        for query in queries if wanted else ():
+            for hit in self.retrieval.search(query, 3 * wanted + len(queries), kind=kind, counted=False):
+                if hit.relevance > 0 and (hit.note.id not in best or hit.score > best[hit.note.id].score):
+                    best[hit.note.id] = hit
+        return [hit.note for hit in sorted(best.values(), key=lambda hit: -hit.score)]
 
-    def _example(self, hit: Hit) -> Line | None:
+    def _newest(self, kind: str, wanted: int) -> list[Note]:
+        newest = Weights(relevance=0.0, recency=1.0, importance=0.0)
+        hits = self.retrieval.search("", 3 * wanted, kind=kind, weights=newest, counted=False) if wanted else []
+        return [hit.note for hit in hits]
+
+    def _example(self, note: Note) -> Line | None:
         """A remembered surprise and its rule; None where the rule is none of this world, or one that proved wrong."""
-        text, _, answer = hit.note.text.rpartition("\n")
+        text, _, answer = note.text.rpartition("\n")
         try:
             claim = to_text(parse(answer, self.schema).statement)
         except RuleError:
