@@ -12,6 +12,7 @@ from gedanken.errors import UserError
 from gedanken.prompts import Asking, FewShotTask, Gateway, GatewayConfig, LocalChatModel, ModelTimeout, translate
 from gedanken.prompts.loading import load
 from gedanken.prompts.prefixes import CHUNK
+from gedanken.prompts.together import groups
 
 WORLD = "The world has doors and keys. " * 20
 ENDS = ["", "a", "What is a door? " * 9, "Where is the key, and who has it?", "Why?", "x" * 300]
@@ -105,6 +106,11 @@ def test_what_was_written_before_the_time_limit_stays(tiny: LocalChatModel, monk
     answers = tiny.batch(ENDS, timeout=0.5, max_tokens=900, stop=[first], return_exceptions=True)
     assert answers[0].text == text.partition(first)[0]
     assert any(isinstance(answer, ModelTimeout) for answer in answers)
+
+
+def test_a_batch_has_like_lengths_and_no_more_tokens_than_allowed() -> None:
+    assert [len(group) for group in groups([100] * 9, size=8)] == [8, 1]
+    assert list(groups([900, 300, 200, 5000, 300], size=8, tokens=1000)) == [[2, 1, 4], [0], [3]]
 
 
 def test_every_prompt_of_a_batch_has_its_own_run(tiny: LocalChatModel) -> None:
