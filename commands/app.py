@@ -11,6 +11,7 @@ from .act import act
 from .calls import calls
 from .demo import demo
 from .explain import explain
+from .fewshot import fewshot
 from .imagine import imagine
 from .learn import learn
 from .memory import memory
@@ -49,4 +50,5 @@ app.command(short_help="Draw lessons from what a saved agent lived.")(reported(r
 app.command(short_help="What language models were asked, and what it cost.")(reported(calls))
 app.command(short_help="The prompts, and a check of your own.")(reported(prompts))
 app.add_typer(memory, name="memory", short_help="Look into, search, check an agent's memory.")
+app.add_typer(fewshot, name="fewshot", short_help="Text tasks given by a few examples.")
 app.add_typer(rules, name="rules", short_help="Tell, check, list, retire rules.")

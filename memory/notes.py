@@ -26,7 +26,7 @@ Link = tuple[int, int, int]
 """Transitions that a note rests on: episode, first t, last t."""
 
 _TAGS = 64  # a note
-_FREQUENT = 2_000  # notes that hold a word; of more, the newest count
+_FREQUENT = 1_000  # notes that hold a word; of more, the newest count
 _COLUMNS = """id, text, kind, importance, source, created, seen, origin, episode, recalled, helped, successor, tags,
     (SELECT json_group_array(json_array(episode, first, last)) FROM note_links WHERE note = notes.id)"""
 

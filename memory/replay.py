@@ -94,7 +94,7 @@ class Replay:
         if self._columns is None:
             return self._memory.chunks.transitions(runs.pieces, self._staged)[0]
         _, episode, t = laid(runs.pieces)
-        return self._columns.transitions(runs.places(), episode, t)
+        return self._columns.transitions(runs.places, episode, t)
 
     def surprise(self, held_out: bool = False) -> np.ndarray:
         """The surprise of each transition of `transitions(held_out)` that memory has, float32 `[M]` in nats; NaN where
@@ -276,7 +276,7 @@ class Replay:
         columns = self._columns
         assert columns is not None
         place, mask = windows.ranks(length)
-        place = runs.places()[place]
+        place = runs.places[place]
         state = np.concatenate([place[:, :1], place + 1], axis=1)
         return self._sequences(
             runs, windows, mask,

@@ -136,8 +136,7 @@ class Retrieval:
             similarity = self._similarity(query, rows)
             share = weights.keywords if self._embed else 1.0
             relevance = (1.0 - share) * similarity + share * keywords
-            ages = self._clock() - self._catalogue.column("seen")[rows]
-            recency = np.exp2(-np.maximum(0.0, ages) / half_life_s)
+            recency = np.exp2(np.minimum(0.0, self._catalogue.column("seen")[rows] - self._clock()) / half_life_s)
             importance = self._catalogue.column("importance")[rows]
             score = weights.relevance * relevance + weights.recency * recency + weights.importance * importance
             best = self._best(score, rows, k if diversity == 0.0 else max(4 * k, _POOL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -86,6 +87,7 @@ class Runs:
         """Which piece each transition is in."""
         return np.searchsorted(self.upto, rank, side="right")
 
+    @functools.cached_property
     def places(self) -> np.ndarray:
         """By rank, where each transition's record is in RAM, int64 `[M]`."""
         return np.arange(len(self)) + np.repeat(self.rows["place"] - self.starts, self.pieces["length"])

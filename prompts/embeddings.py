@@ -64,6 +64,25 @@ def embeddings_named(embeddings: str | Embeddings | None) -> Embeddings | None:
     )
 
 
+class CachedEmbeddings(Embeddings):
+    """Embeddings that keep every vector in memory: for few texts that are asked for again and again."""
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self.embeddings = embeddings
+        self._known: dict[str, list[float]] = {}
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return one embedding a text, computing those not known; errors as the embeddings'."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if missing:
+            self._known.update(zip(missing, self.embeddings.embed_documents(missing), strict=True))
+        return [self._known[text] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the embedding of one text, as of a document."""
+        return self.embed_documents([text])[0]
+
+
 def packaged_model() -> Path:
     """Return the folder of the packaged model, without importing its package.
 

@@ -9,6 +9,7 @@ from .audit import audit
 from .backup import backup
 from .facts import facts
 from .forget import forget
+from .salvage import salvage
 from .search import search
 from .show import show
 
@@ -18,4 +19,5 @@ memory.command("search", short_help="Find notes, with why they were found.")(rep
 memory.command("facts", short_help="What is true, was, and is disputed.")(reported(facts))
 memory.command("audit", short_help="Duplicates, the never recalled, the unsupported.")(reported(audit))
 memory.command("forget", short_help="Delete notes and facts for good.")(reported(forget))
+memory.command("salvage", short_help="Save what can be read of a damaged one.")(reported(salvage))
 memory.command("backup", short_help="Copy it while it is in use.")(reported(backup))

@@ -21,11 +21,16 @@ Source = Annotated[
 Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only notes of this kind, as 'lesson'.")]
 
 
+def file_of(path: Path) -> Path:
+    """The memory file of an agent's folder, or the file itself."""
+    return path / MEMORY if path.is_dir() else path
+
+
 def open_memory(path: Path) -> MemoryFile:
     """Raises `UserError` where there is none."""
     from ...memory.file import MemoryFile
 
-    return MemoryFile(path / MEMORY if path.is_dir() else path)
+    return MemoryFile(file_of(path))
 
 
 def date(seconds: float | None) -> str:

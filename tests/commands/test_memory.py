@@ -112,3 +112,17 @@ def test_a_backup_is_whole_and_a_wrong_path_is_told(gedanken: Run, folder: Path,
         assert result.exit_code == 2
         assert why in result.stderr
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_damaged_memory_is_salvaged_into_a_new_file(
+    gedanken: Run, memory: LongTerm, folder: Path, tmp_path: Path
+) -> None:
+    memory.close()
+    content = bytearray(memory.path.read_bytes())
+    content[-4096:] = bytes(4096)
+    memory.path.write_bytes(content)
+    text, data = run(gedanken, "salvage", folder, tmp_path / "saved.db", tmp=tmp_path)
+    assert "0 transitions saved" in text
+    assert data["rows"]["notes"] == 4
+    assert gedanken("memory", "show", tmp_path / "saved.db").exit_code == 0
+    assert gedanken("memory", "salvage", folder, tmp_path / "saved.db").exit_code == 2
