@@ -71,8 +71,7 @@ def gateway(llm: str) -> Gateway:
     """The gateway to a model by name; to none for 'none'."""
     from ...prompts import Gateway, GatewayConfig, chat_model
 
-    model = chat_model(None if llm.lower() == "none" else llm, TIMEOUT_S)
-    return Gateway(model, GatewayConfig(timeout_s=TIMEOUT_S))
+    return Gateway(chat_model(None if llm.lower() == "none" else llm), GatewayConfig(timeout_s=TIMEOUT_S))
 
 
 def journal(path: Path | None, task: TaskFile) -> Journal:
