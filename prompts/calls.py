@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -173,7 +172,9 @@ class Gateway:
             except GedankenError as error:
                 return error
 
-        with ThreadPoolExecutor(self.config.parallel) as pool:
+        from langchain_core.runnables.config import ContextThreadPoolExecutor  # whoever traces follows into its threads
+
+        with ContextThreadPoolExecutor(self.config.parallel) as pool:
             return list(pool.map(ask, questions))
 
     def stream(
@@ -185,20 +186,21 @@ class Gateway:
             yield known
             return
         attempt, whole, failure = Attempt(self._attempts, question), None, None
-        text = None
+        written: list[str] = []
         try:
             work = question.put("stream", self._is_timed)
             for chunk in stream_with_limit(work, self.model, self.config.timeout_s):
                 whole = chunk if whole is None else whole + chunk
-                yield str(chunk.text)
-            text = question.whole(whole)
+                written.append(str(chunk.text))
+                yield written[-1]
+            question.whole(whole)
         except Exception as error:
             failure = error
         finally:
-            attempt.end(text, tokens_of(whole), failure)
+            attempt.end("".join(written) if failure is None else None, tokens_of(whole), failure)
         if failure is not None:
             raise self._attempts.said(failure, purpose) from None
-        self._answers.keep(question.key, text or "")
+        self._answers.keep(question.key, "".join(written))
 
     def score(self, messages: Any, continuations: Sequence[str], purpose: str) -> list[float] | None:
         """Return the mean log-probability per token of each continuation, or None where the model cannot tell.
@@ -208,8 +210,12 @@ class Gateway:
         """
         if not self.can_score or not continuations:
             return [] if self.can_score else None
-        question = self._question(messages, purpose)
-        return self._attempts.run(question, lambda model, _: model.score(messages, continuations), json.dumps)
+        question, is_timed = self._question(messages, purpose), self._is_timed
+
+        def work(model: Any, limit_s: float) -> list[float]:
+            return model.score(messages, continuations, **({"timeout": limit_s} if is_timed else {}))
+
+        return self._attempts.run(question, work, json.dumps)
 
     def read(
         self, sentence: str, items: Sequence[Item], say: Say, purpose: str, also: Sequence[str] = ()

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from ..errors import UserError
 from . import toolcalls
-from .together import answer_together, whole_message
+from .together import answer_together, groups, whole_message
 from .weights import LOCAL, weights_stamp
 
 if TYPE_CHECKING:
@@ -77,17 +77,20 @@ class LocalChatModel(BaseChatModel):
         names = ("model", "max_tokens", "temperature", "stop", "seed", "timeout", "dtype", "quantization")
         return {name: getattr(self, name) for name in names} | {"weights": weights_stamp(self.model)}
 
-    def score(self, prompt_messages: LanguageModelInput, continuations: Sequence[str]) -> list[float]:
+    def score(
+        self, prompt_messages: LanguageModelInput, continuations: Sequence[str], timeout: float | None = None
+    ) -> list[float]:
         """Return the mean log-probability per token of each continuation as the answer to the prompt (<= 0).
 
-        The end of the turn counts as a token, so that half an answer is not taken for a likely one.
+        The end of the turn counts as a token, so that half an answer is not taken for a likely one. `timeout` is in
+        seconds; None is that of the model.
 
         Raises:
             GedankenError: the model cannot be loaded, or the text does not fit its context.
         """
-        decoder = self._decoder()
+        decoder, deadline = self._decoder(), self._deadline({} if timeout is None else {"timeout": timeout})
         messages = self._convert_input(prompt_messages).to_messages()
-        return decoder.score(decoder.encode(toolcalls.plain_messages(messages)), continuations, self._deadline({}))
+        return decoder.score(decoder.encode(toolcalls.plain_messages(messages)), continuations, deadline)
 
     @property
     def can_read(self) -> bool:
@@ -188,9 +191,7 @@ class LocalChatModel(BaseChatModel):
         grammar = self._grammar(decoder, kwargs.get("grammar"), offered)
         encoded = [decoder.encode(toolcalls.plain_messages(messages, offered)) for messages in prompts]
         answers: list[AIMessage | Exception | None] = [None] * len(prompts)
-        order = sorted(range(len(prompts)), key=lambda n: len(encoded[n]))  # the less to pad
-        for start in range(0, len(order), self.batch_size):
-            group = order[start : start + self.batch_size]
+        for group in groups([len(ids) + how.max_tokens for ids in encoded], self.batch_size):
             pieces = decoder.generate_together([encoded[n] for n in group], how, grammar)
             for n, piece in zip(group, pieces, strict=True):
                 answers[n] = piece if isinstance(piece, Exception) else whole_message(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from langchain_core.callbacks import CallbackManager, CallbackManagerForLLMRun
@@ -11,6 +11,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_config_list
+
+BATCH_TOKENS = 16_384
+"""0.75 GB of keys and values for the embedded model."""
 
 
 def answer_together(
@@ -47,6 +50,19 @@ def answer_together(
             each.id = each.id or f"run-{run.run_id}-0"
             run.on_llm_end(LLMResult(generations=[[ChatGeneration(message=each)]]))
     return answers
+
+
+def groups(lengths: Sequence[int], size: int, tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Which prompts to read side by side, by their number: of like lengths, for the less to pad, at most `size` of them
+    and `tokens` in all, padding included."""
+    group: list[int] = []
+    for n in sorted(range(len(lengths)), key=lambda n: lengths[n]):
+        if group and (len(group) == size or lengths[n] * (len(group) + 1) > tokens):
+            yield group
+            group = []
+        group.append(n)
+    if group:
+        yield group
 
 
 def whole_message(chunk: AIMessageChunk) -> AIMessage:

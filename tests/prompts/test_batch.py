@@ -9,9 +9,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from pydantic import BaseModel
 
 from gedanken.errors import UserError
-from gedanken.prompts import Gateway, GatewayConfig, LocalChatModel, ModelTimeout
+from gedanken.prompts import Asking, FewShotTask, Gateway, GatewayConfig, LocalChatModel, ModelTimeout, translate
 from gedanken.prompts.loading import load
 from gedanken.prompts.prefixes import CHUNK
+from gedanken.prompts.together import groups
 
 WORLD = "The world has doors and keys. " * 20
 ENDS = ["", "a", "What is a door? " * 9, "Where is the key, and who has it?", "Why?", "x" * 300]
@@ -43,17 +44,23 @@ def test_grammars_and_stop_texts_hold_in_a_batch(tiny: LocalChatModel) -> None:
     assert tiny.batch(ENDS[:2], stop=[free[3:5]])[0].text == free[:3]
 
 
-def test_a_shared_beginning_is_read_once(tiny: LocalChatModel, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def read(tiny: LocalChatModel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The (rows, columns) of every forward pass of the tiny model, nothing read before."""
     decoder = load(tiny.model)
     decoder.prefixes._kept.clear()
-    read: list[tuple[int, int]] = []
+    passes: list[tuple[int, int]] = []
     forward = decoder.model.forward
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        read.append(tuple(kwargs["input_ids"].shape))
+        passes.append(tuple(kwargs["input_ids"].shape))
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(decoder.model, "forward", counted)
+    return passes
+
+
+def test_a_shared_beginning_is_read_once(tiny: LocalChatModel, read: list[tuple[int, int]]) -> None:
     prompts = [WORLD + end for end in ENDS]
     tiny.batch(prompts, max_tokens=1)
     shared = len(WORLD) // CHUNK
@@ -62,6 +69,24 @@ def test_a_shared_beginning_is_read_once(tiny: LocalChatModel, monkeypatch: pyte
     read.clear()
     tiny.batch(prompts, max_tokens=1)
     assert read[0][0] == len(prompts)  # nothing of the beginning is read again
+
+
+def test_sentences_of_one_world_and_inputs_of_one_task_share_their_beginning(
+    tiny: LocalChatModel, read: list[tuple[int, int]]
+) -> None:
+    door, once = Gateway(tiny), Asking(readings=1, max_tokens=2)
+    examples = [("Keep out of the lava.", "forbid forward if front == lava")]
+    task = FewShotTask(instruction=WORLD, demonstrations=[("It is hot.", "yes")], output=["yes", "no"])
+    for ask in (
+        lambda sentence: translate(sentence, WORLD, examples, door, None, once),
+        lambda sentence: task.run([sentence], door),
+    ):
+        columns = []
+        for sentence in ("The door is open.", "Who has the key?"):
+            read.clear()
+            ask(sentence)
+            columns.append(sum(columns for rows, columns in read if rows == 1))
+        assert columns[1] < columns[0] - len(WORLD) // 2
 
 
 def test_one_that_does_not_fit_leaves_the_others_be(tiny: LocalChatModel) -> None:
@@ -81,6 +106,11 @@ def test_what_was_written_before_the_time_limit_stays(tiny: LocalChatModel, monk
     answers = tiny.batch(ENDS, timeout=0.5, max_tokens=900, stop=[first], return_exceptions=True)
     assert answers[0].text == text.partition(first)[0]
     assert any(isinstance(answer, ModelTimeout) for answer in answers)
+
+
+def test_a_batch_has_like_lengths_and_no_more_tokens_than_allowed() -> None:
+    assert [len(group) for group in groups([100] * 9, size=8)] == [8, 1]
+    assert list(groups([900, 300, 200, 5000, 300], size=8, tokens=1000)) == [[2, 1, 4], [0], [3]]
 
 
 def test_every_prompt_of_a_batch_has_its_own_run(tiny: LocalChatModel) -> None:

@@ -235,6 +235,14 @@ def test_an_answer_streams_and_is_recorded_whole() -> None:
     assert len(pieces) > 1
 
 
+def test_a_stream_that_nobody_listens_to_is_recorded_as_far_as_it_came() -> None:
+    door = gateway(["one two three"])
+    pieces = door.stream("x", "test")
+    assert next(pieces) == "one"
+    pieces.close()
+    assert [(call.answer, call.error) for call in door.calls] == [("one", None)]
+
+
 def test_a_stream_ends_at_the_time_limit(local: LocalChatModel) -> None:
     door = Gateway(local, GatewayConfig(timeout_s=0.3))
     with pytest.raises(ModelTimeout):
