@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
 from ..prompts import Gateway, GatewayConfig
 from ..prompts.counting import counter
+from ..prompts.embeddings import embeddings_named
 from ..prompts.record import FILE as CALLS
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
@@ -50,6 +51,7 @@ from .telling import Telling
 
 if TYPE_CHECKING:
     import gymnasium
+    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 
@@ -94,6 +96,8 @@ class Agent(Telling):
     None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
     the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
     "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
+    `embeddings` tell what notes mean: "local", a sentence-transformers model, any of LangChain's, or None, where
+    they are recalled by words.
     """
 
     def __init__(
@@ -105,10 +109,12 @@ class Agent(Telling):
         planner: str | Planner = "auto",
         schema: Schema | None = None,
         memory: str | Path | None = None,
+        embeddings: str | Embeddings | None = None,
         config: AgentConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
+        self.embeddings = embeddings_named(embeddings)
         self.config = config or AgentConfig()
         torch.manual_seed(seed)
         own = None if isinstance(model, str) else model.schema
@@ -118,7 +124,7 @@ class Agent(Telling):
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
         long_term = LongTerm(memory, Layout(columns, action))
-        gateway = self._gateway(long_term.path if memory else None)
+        gateway = self._gateway(long_term, memory is not None)
         recent = ShortTerm(self.config.context_tokens, counter(gateway.model if gateway else None))
         knowledge = KnowledgeBase(self.schema, gateway, recent)
         rules, failures = knowledge.compiled(), Failures()
@@ -141,6 +147,7 @@ class Agent(Telling):
         self.trained_on = 0
         self.deployment: Deployment | None = None
         self._episode: int | None = None
+        self._before: tuple[int, ...] = ()  # in memory: the episode under way, from before a restart
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self.refresh()
 
@@ -217,7 +224,7 @@ class Agent(Telling):
         if self._episode is not None:
             self.mind.memory.end(self._episode)
             self.credit()
-        self._episode, self._pending = None, None
+        self._episode, self._before, self._pending = None, (), None
 
     # --- learning and running -------------------------------------------------------------------------------------
 
@@ -268,6 +275,7 @@ class Agent(Telling):
             self.refresh()
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
             self.train()
+        self.reflect_when_due()
 
     def train(
         self,
@@ -353,15 +361,16 @@ class Agent(Telling):
         """Training layouts: each episode's own seed, from the agent's seed and how many came before."""
         return (self.seed * 100_003 + episode) % 2**31
 
-    def _gateway(self, memory: Path | None) -> Gateway | None:
-        """The door to the language model; its calls are recorded beside the memory's file."""
+    def _gateway(self, memory: LongTerm, is_kept: bool) -> Gateway | None:
+        """The door to the language model: answers are cached in memory, calls recorded beside its file if `is_kept`."""
         if self.llm is None:
             return None
+        from ..memory.adapters.cache import MemoryCache
         from ..prompts import chat_model
 
-        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls)
-        if memory is not None:
-            gateway.record.move_to(memory.with_name(CALLS))
+        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls, MemoryCache(memory))
+        if is_kept:
+            gateway.record.move_to(memory.path.with_name(CALLS))
         return gateway
 
     # --- variants and checkpoints ---------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import write_bytes
+from ..prompts.embeddings import LocalEmbeddings
 from ..world import processes
 from ..world.models.build import name_of
 from ..world.schema import Schema
@@ -53,6 +54,7 @@ def save(agent: Agent, folder: Path) -> None:
         "schema": agent.schema.identity(),
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
+        "embeddings": agent.embeddings.model if isinstance(agent.embeddings, LocalEmbeddings) else None,
         "model": name_of(mind.learned),
         "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
@@ -97,6 +99,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     options = {
         "seed": header["seed"],
         "llm": header["llm"],
+        "embeddings": header.get("embeddings"),
         "model": header["model"],
         "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,

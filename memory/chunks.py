@@ -57,23 +57,25 @@ class Chunks:
     def __init__(self, database: Database, layout: Layout, world: int) -> None:
         self.records = Records(layout)
         self._database, self._layout, self._world = database, layout, world
-        self._expected: tuple[int, dict[int, int]] = (0, {})  # the newest row, and when each episode's next step is
+        self._expected: tuple[int, int, dict[int, int]] = (0, 0, {})  # rollbacks, newest row, times of next steps
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def append(self, episode: int, row: tuple[Any, ...]) -> bool:
         """Stage one step (the row without its id), durable at return; False where the episode is not open."""
-        newest, following = self._expected
-        t = following.get(episode)
+        rollbacks, expected, following = self._expected
+        t = following.get(episode) if rollbacks == self._database.rollbacks else None
+        newest = expected
         if t is None or not self._database.execute(_STAGE, (*row, t, newest, episode, self._world)):
             with self._database.transaction():  # the first of this episode, or somebody else wrote meanwhile
                 if (found := self._next(episode)) is None:
                     return False
                 t, _, newest = found
-                following = {}
+                if (rollbacks, expected) != (self._database.rollbacks, newest):
+                    following = {}
                 self._database.execute(_STAGE, (*row, t, newest, episode, self._world))
         following[episode] = t + 1
-        self._expected = (newest + 1, following)
+        self._expected = (self._database.rollbacks, newest + 1, following)
         if t % LENGTH == LENGTH - 1:
             self.fold(episode)
         return True
@@ -85,10 +87,11 @@ class Chunks:
                 return False
             t, staged, newest = found
             stretch.records["row"] = newest + 1 + np.arange(len(stretch))
-            if staged + len(stretch) < LENGTH:
+            is_over = bool(stretch.records[-1]["terminated"] or stretch.records[-1]["truncated"])
+            if staged + len(stretch) < LENGTH and not is_over:
                 self._stage(episode, t, stretch)
             else:
-                self._fold(episode, self._staged(episode) + stretch, whole=False)
+                self._fold(episode, self._staged(episode) + stretch if staged else stretch, whole=is_over)
         return True
 
     def _next(self, episode: int) -> tuple[int, int, int] | None:
@@ -184,7 +187,8 @@ class Chunks:
             write.insert("INSERT INTO records VALUES (?, ?)", (chunk, self.records.chunk(part).view(np.uint8).data))
         folded = cuts[-1][1] if cuts else 0
         write.execute("DELETE FROM steps WHERE episode = ? AND t < ?", (episode, t + len(stretch)))
-        self._stage(episode, t + folded, stretch[folded:])
+        if folded < len(stretch):
+            self._stage(episode, t + folded, stretch[folded:])
         write.execute(
             """UPDATE episodes SET length = length + ?1, held = held + ?1, total_reward = total_reward + ?2
                WHERE id = ?3""",
@@ -231,15 +235,19 @@ class Chunks:
                     surprise.append(part.surprise)
         return Pieces(np.array(rows, PIECE), np.concatenate(surprise), staged)
 
-    def surprise(self, row: Any, staged: Staged) -> np.ndarray:
-        """The surprise of one row of `PIECE`, float32 `[length]` in nats, NaN where there is none."""
-        chunk, start = int(row["chunk"]), int(row["start"])
-        if chunk < 0:
-            values = staged[chunk][1]
-        else:
-            found = self._database.rows("SELECT surprise FROM chunks WHERE id = ?", (chunk,))
-            values = np.frombuffer(found[0][0], "<f4") if found else np.full(LENGTH, np.nan, np.float32)
-        return values[start : start + int(row["length"])]
+    def surprise(self, rows: np.ndarray, staged: Staged) -> np.ndarray:
+        """The surprise of `rows [E]` of `PIECE` in nats, float32 `[E, LENGTH]`: NaN where there is none, -inf where a
+        piece is shorter."""
+        values = np.full((len(rows), LENGTH), -np.inf, np.float32)
+        flat = zip(*(rows[name].tolist() for name in ("chunk", "start", "length")), strict=True)
+        for i, (chunk, start, length) in enumerate(flat):
+            if chunk < 0:
+                values[i, :length] = staged[chunk][1][start : start + length]
+            else:
+                found = self._database.rows("SELECT surprise FROM chunks WHERE id = ?", (chunk,))
+                known = np.frombuffer(found[0][0], "<f4") if found else np.full(LENGTH, np.nan, np.float32)
+                values[i, :length] = known[start : start + length]
+        return values
 
     def read(self, chunk: int, start: int, count: int) -> np.ndarray | None:
         """Records `[count]` of a chunk, not checked; None where it is gone."""

@@ -100,8 +100,8 @@ class Replay:
         """The surprise of each transition of `transitions(held_out)` that memory has, float32 `[M]` in nats; NaN where
         none is known."""
         self._refresh()
-        parts = [self._surprise_of(piece) for piece in self._sides[held_out].pieces]
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+        surprise = self._surprise_of(self._sides[held_out].pieces)
+        return surprise[surprise != -np.inf]
 
     def update_surprise(self, episode: np.ndarray, t: np.ndarray, surprise: np.ndarray) -> None:
         """Store how much transitions surprise the model now, by episode and time, int64 `[K]`, in nats `[K]`."""
@@ -268,8 +268,8 @@ class Replay:
                 self._columns.extend(self._memory.chunks.checked(np.concatenate(records)))
         self._kept += int(length[~staged].sum())
 
-    def _surprise_of(self, piece: np.void) -> np.ndarray:
-        return self._memory.chunks.surprise(piece, self._staged)
+    def _surprise_of(self, pieces: np.ndarray) -> np.ndarray:
+        return self._memory.chunks.surprise(pieces, self._staged)
 
     def _gather(self, runs: Runs, windows: Windows, length: int) -> Sequences:
         """The sequences in RAM; one gather a column."""

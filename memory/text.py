@@ -11,9 +11,13 @@ LONGEST_NAME = 200  # characters of a kind, a source, a tag, a subject
 
 
 def clean(text: str) -> str:
-    """The text without NULs, lone surrogates (U+FFFD stands for them) and outer white space."""
-    text = text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.strip()
+    """The text mended, and without outer white space."""
+    return mended(text).strip()
+
+
+def mended(text: str) -> str:
+    """The text without NULs, and with U+FFFD for lone surrogates."""
+    return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def limited(text: str, most: int = LONGEST) -> str:

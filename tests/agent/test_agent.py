@@ -242,6 +242,18 @@ def test_what_surprises_a_trained_model_is_noted_and_recalled() -> None:
     assert a.recall(notes[0].text, k=1)[0].note.kind == "surprise"
 
 
+def test_notes_are_recalled_by_meaning_where_the_agent_has_embeddings(tmp_path: Path) -> None:
+    a = agent(model="none", embeddings="local")
+    opens = a.mind.memory.note("whoever wants to unlock something needs what fits the lock", source="user")
+    for i in range(5):
+        a.mind.memory.note(f"the {i}th room is painted in a cold colour", source="user")
+    assert a.recall("which key opens the door?", k=1)[0].note.id == opens
+    a.learn(steps=5, train=False)
+    a.save(tmp_path / "run")
+    b = gedanken.Agent.load(tmp_path / "run", doorkey(), config=BRIEF)
+    assert b.recall("which key opens the door?", k=1)[0].note.id == opens
+
+
 def test_proposals_come_checked_and_act_only_where_supported() -> None:
     a = agent()
     a.learn(steps=300)
