@@ -59,7 +59,7 @@ class FewShotTask(BaseModel):
     one that gained most likelihood over an input without content (Zhao et al. 2021); "auto" scores where it can."""
     max_tokens: int = Field(default=64, gt=0)
     max_words: int | None = Field(default=None, gt=0)
-    """Of an output of "text", which is then one line."""
+    """Of an output of "text": it is cut to the whole sentences of its first line that so many words hold."""
     metrics: list[str] = Field(default_factory=list)
     """What `evaluate` measures; empty for those of the output's type."""
     similarity: Any = Field(default=None, exclude=True, repr=False)
