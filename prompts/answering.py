@@ -90,8 +90,15 @@ class Manner:
     def _write(
         self, prompts: Sequence[list[BaseMessage]], queries: Sequence[Query], gateway: Gateway
     ) -> list[Prediction]:
-        grammar = grammar_of(self.kind, self.max_words)
-        answers = gateway.ask_many(prompts, PURPOSE, grammar, max_tokens=self.max_tokens, temperature=0.0)
+        # A limit of words is no grammar: at its end a small model only writes on without spaces. It is cut (`read`).
+        answers = gateway.ask_many(
+            prompts,
+            PURPOSE,
+            grammar_of(self.kind),
+            max_tokens=self.max_tokens,
+            temperature=0.0,
+            stop=None if self.max_words is None else ["\n"],
+        )
         predictions = []
         for query, answer in zip(queries, answers, strict=True):
             if isinstance(answer, AnswerIncomplete):
@@ -102,9 +109,13 @@ class Manner:
                 predictions.append(self._read(query, answer))
         return predictions
 
+    def read(self, answer: str) -> Value:
+        """Return the typed value of an answer. Raises ValueError, which says what was expected."""
+        return read(self.kind, answer, self.max_words)
+
     def _read(self, query: Query, answer: str) -> Prediction:
         try:
-            return Prediction(query.input, read(self.kind, answer), answer)
+            return Prediction(query.input, self.read(answer), answer)
         except ValueError as error:
             return Prediction(query.input, None, answer, str(error))
 

@@ -10,8 +10,7 @@ task.run(["Charge it soon."], gateway)            # ["battery"]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -60,7 +59,7 @@ class FewShotTask(BaseModel):
     one that gained most likelihood over an input without content (Zhao et al. 2021); "auto" scores where it can."""
     max_tokens: int = Field(default=64, gt=0)
     max_words: int | None = Field(default=None, gt=0)
-    """Of an output of "text", which is then one line."""
+    """Of an output of "text": it is cut to the whole sentences of its first line that so many words hold."""
     metrics: list[str] = Field(default_factory=list)
     """What `evaluate` measures; empty for those of the output's type."""
     similarity: Any = Field(default=None, exclude=True, repr=False)
@@ -96,8 +95,19 @@ class FewShotTask(BaseModel):
 
     def model_post_init(self, context: Any) -> None:
         """Make the selector; UserError where the selection lacks its similarity."""
-        estimate = counter(None)
-        self._selector = self._measured(len if self.budget_tokens is None else estimate)
+        self._selector = Selector(
+            self.demonstrations,
+            self.selection,
+            self.count,
+            self.budget_chars if self.budget_tokens is None else self.budget_tokens,
+            len if self.budget_tokens is None else counter(None),
+            self.seed,
+            self.similarity,
+            self.diversity,
+            self.order,
+            partial(write, self.output),
+            partial(read, self.output),
+        )
 
     def with_settings(self, **settings: Any) -> FewShotTask:
         """Return the task with other settings, checked like a new one."""
@@ -113,10 +123,9 @@ class FewShotTask(BaseModel):
         Raises:
             ValueError: the input is not of the task's type.
         """
-        shown = render(self.input, query)
         if self.budget_tokens is None or gateway is None:
-            return self._selector.select(shown)
-        return replace(self._selector, length=counter(gateway.model)).select(shown)
+            return self._selector.select(render(self.input, query))
+        return self._selector.select(render(self.input, query), counter(gateway.model))
 
     def preview(self, query: Any, gateway: Gateway | None = None) -> list[BaseMessage]:
         """Return the messages that are sent for an input, without sending them; as `select`."""
@@ -158,21 +167,6 @@ class FewShotTask(BaseModel):
         if wrong:
             raise GedankenError(f"{len(wrong)} of {len(predictions)} answers cannot be used:\n" + "\n".join(wrong))
         return [p.output for p in predictions]
-
-    def _measured(self, length: Callable[[str], int]) -> Selector:
-        return Selector(
-            self.demonstrations,
-            self.selection,
-            self.count,
-            self.budget_chars if self.budget_tokens is None else self.budget_tokens,
-            length,
-            self.seed,
-            self.similarity,
-            self.diversity,
-            self.order,
-            partial(write, self.output),
-            partial(read, self.output),
-        )
 
 
 def checked(given: Sequence[Demonstration], input_kind: Kind, output_kind: Kind) -> list[Demonstration]:

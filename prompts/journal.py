@@ -16,7 +16,6 @@ from ..errors import UserError
 from .answering import Manner, Prediction, Query
 from .asking import as_text
 from .calls import Gateway
-from .outputs import read
 
 log = logging.getLogger(__name__)
 
@@ -86,4 +85,4 @@ class Journal:
 
     def _prediction(self, shown: str, key: str, manner: Manner) -> Prediction:
         answer, error = self._known[key]
-        return Prediction(shown, None if error else read(manner.kind, answer), answer, error)
+        return Prediction(shown, None if error else manner.read(answer), answer, error)

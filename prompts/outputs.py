@@ -27,7 +27,6 @@ NAMES = {str: "text", int: "int", float: "float", bool: "bool"}
 INTEGER = re.compile(r"[+-]?\d+")
 INT_GRAMMAR = 'root ::= "-"? ("0" | [1-9] [0-9]{0,17})'
 FLOAT_GRAMMAR = 'root ::= "-"? ("0" | [1-9] [0-9]{0,11}) ("." [0-9]{1,9})?'
-LINE_GRAMMAR = 'root ::= word (" " word){0,%d}\nword ::= [^ \\n\\r\\t]{1,40}'
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 JSON = re.compile(r"[{\[].*[}\]]", re.S)
 
@@ -96,14 +95,14 @@ def annotation(kind: Kind) -> Any:
     return {name: type_ for type_, name in NAMES.items()}[kind] if isinstance(kind, str) else kind
 
 
-def grammar_of(kind: Kind, max_words: int | None = None) -> str | None:
-    """Return the GBNF grammar of an output's text; None for free text, one line of `max_words` where they are given."""
+def grammar_of(kind: Kind) -> str | None:
+    """Return the GBNF grammar of an output's text; None for free text."""
     if isinstance(kind, list):
         return one_of(kind)
     if is_json(kind):
         return from_schema(adapter(kind).json_schema())
     if kind == "text":
-        return None if max_words is None else LINE_GRAMMAR % (max_words - 1)
+        return None
     return {"int": INT_GRAMMAR, "float": FLOAT_GRAMMAR, "bool": one_of(["true", "false"])}[kind]
 
 
@@ -139,8 +138,8 @@ def form(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> s
     return names.get(schema.get("type", ""), schema.get("type", "any"))
 
 
-def read(kind: Kind, answer: str) -> Value:
-    """Return the typed value of an answer.
+def read(kind: Kind, answer: str, max_words: int | None = None) -> Value:
+    """Return the typed value of an answer; text is cut to `max_words` of its first line.
 
     Raises:
         ValueError: it is none, and the text says what was expected.
@@ -154,7 +153,7 @@ def read(kind: Kind, answer: str) -> Value:
     if kind == "text":
         if not text:
             raise ValueError("the answer is empty")
-        return text
+        return text if max_words is None else shortened(text.splitlines()[0], max_words)
     if kind == "bool":
         if bare.lower() not in TRUTH:
             raise ValueError(f"expected true or false, got {text!r}")
@@ -170,6 +169,16 @@ def read(kind: Kind, answer: str) -> Value:
     if not math.isfinite(number):
         raise ValueError(f"expected a number, got {text!r}")
     return number
+
+
+def shortened(line: str, max_words: int) -> str:
+    """Return the whole sentences of a line that `max_words` hold; so many words where they hold none."""
+    words = line.split()
+    if len(words) <= max_words:
+        return " ".join(words)
+    kept = " ".join(words[:max_words])
+    ends = [found.end() for found in re.finditer(r"[.!?]+(?=\s|$)", kept)]
+    return kept[: ends[-1]] if ends else kept
 
 
 def write(kind: Kind, value: Value) -> str:

@@ -66,12 +66,15 @@ class Selector:
         if self.selection == "diverse" and not embeds:
             raise UserError("selection 'diverse' needs similarity: LangChain embeddings")
 
-    def select(self, query: str) -> list[Demonstration]:
-        """Return the demonstrations for a query, in the order they are shown.
+    def select(self, query: str, length: Callable[[str], int] | None = None) -> list[Demonstration]:
+        """Return the demonstrations for a query, in the order they are shown; `length` in the place of the usual one.
 
         Raises:
             UserError: a retriever brought a document that is no demonstration.
         """
+        if self.count == 0:
+            return []
+        measure = length or self.length
         ranked = {
             "fixed": self._fixed,
             "random": self._random,
@@ -84,10 +87,10 @@ class Selector:
             if len(chosen) == self.count:
                 break
             if left is not None:
-                length = self.length(demonstration.input) + self.length(self.write(demonstration.output))
-                if length > left:
+                size = measure(demonstration.input) + measure(self.write(demonstration.output))
+                if size > left:
                     continue  # a shorter one may still fit
-                left -= length
+                left -= size
             chosen.append(demonstration)
         return chosen if self.selection == "fixed" or self.order == "best_first" else chosen[::-1]
 

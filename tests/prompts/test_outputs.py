@@ -93,8 +93,22 @@ def test_the_real_model_answers_with_a_record(local: LocalChatModel) -> None:
     assert isinstance(value, Count)
 
 
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("One two three four five six.", "One two three four"),
+        ("One two.  Three four five six.", "One two."),
+        ("It is 2.5 metres. No more", "It is 2.5 metres."),
+        ("One two.\nThree.", "One two."),
+    ],
+)
+def test_a_text_is_cut_to_a_number_of_words(answer: str, kept: str) -> None:
+    task = FewShotTask(instruction="Say it.", max_words=4)
+    assert task.run(["x"], Gateway(ScriptedChatModel(answers=[answer]))) == [kept]
+
+
 def test_the_real_model_keeps_to_a_number_of_words(local: LocalChatModel) -> None:
-    task = FewShotTask(instruction="Tell a long story.", max_words=3, max_tokens=30)
+    task = FewShotTask(instruction="Tell a long story.", max_words=3, max_tokens=8)
     (text,) = task.run(["The sea."], Gateway(local))
     assert 1 <= len(text.split()) <= 3
 
