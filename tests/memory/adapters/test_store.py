@@ -107,7 +107,8 @@ def test_operations_handed_over_directly_are_checked_too(store: MemoryStore, nam
 
 @pytest.mark.parametrize(("key", "value", "says"), [
     ("k", {"x": object()}, r"k\.x is object"), ("k", {"x": float("nan")}, r"k\.x is nan"),
-    ("k" * 1001, {}, "cannot be a key"), ("k\x00", {}, "cannot be a key"), ("k", [1], "keeps mappings"), ("k", {1: 2}, "k is dict"),
+    ("k" * 1001, {}, "cannot be a key"),
+    ("k\x00", {}, "cannot be a key"), ("k", [1], "keeps mappings"), ("k", {1: 2}, "k is dict"),
 ])  # fmt: skip
 def test_what_cannot_be_kept_is_named(store: MemoryStore, key: str, value: Any, says: str) -> None:
     with pytest.raises(UserError, match=says):
