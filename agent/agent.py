@@ -118,7 +118,7 @@ class Agent(Telling):
         columns = tuple(Column(f.name, f.numpy_dtype, f.shape) for f in self.schema.features)
         action = Column("action", "int64" if self.schema.discrete_actions else "float32", (len(self.schema.actions),))
         long_term = LongTerm(memory, Layout(columns, action))
-        gateway = self._gateway(long_term.path if memory else None)
+        gateway = self._gateway(long_term, memory is not None)
         recent = ShortTerm(self.config.context_tokens, counter(gateway.model if gateway else None))
         knowledge = KnowledgeBase(self.schema, gateway, recent)
         rules, failures = knowledge.compiled(), Failures()
@@ -268,6 +268,7 @@ class Agent(Telling):
             self.refresh()
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
             self.train()
+        self.reflect_when_due()
 
     def train(
         self,
@@ -353,15 +354,16 @@ class Agent(Telling):
         """Training layouts: each episode's own seed, from the agent's seed and how many came before."""
         return (self.seed * 100_003 + episode) % 2**31
 
-    def _gateway(self, memory: Path | None) -> Gateway | None:
-        """The door to the language model; its calls are recorded beside the memory's file."""
+    def _gateway(self, memory: LongTerm, is_kept: bool) -> Gateway | None:
+        """The door to the language model: answers are cached in memory, calls recorded beside its file if `is_kept`."""
         if self.llm is None:
             return None
+        from ..memory.adapters.cache import MemoryCache
         from ..prompts import chat_model
 
-        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls)
-        if memory is not None:
-            gateway.record.move_to(memory.with_name(CALLS))
+        gateway = Gateway(chat_model(self.llm, self.config.calls.timeout_s), self.config.calls, MemoryCache(memory))
+        if is_kept:
+            gateway.record.move_to(memory.path.with_name(CALLS))
         return gateway
 
     # --- variants and checkpoints ---------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..memory import Hit, Retrieval
 from ..world.explaining import Explanation, explain
 from ..world.knowledge import Entry, Told
 from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
@@ -26,8 +25,6 @@ from .remembered import Remembered
 from .shield import Shield
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
-
     from .agent import AgentConfig
 
 
@@ -81,11 +78,6 @@ class Telling(Reflecting):
         predicts, and the newest transitions for and against it. Raises `UserError` for an unknown one."""
         mind = self.mind
         return explain(mind.knowledge.entry(rule), self.schema, mind.memory.transitions(), mind.learned, most)
-
-    def recall(self, query: str, k: int = 5, embeddings: Embeddings | None = None) -> list[Hit]:
-        """The notes of long-term memory that fit a query, by relevance, recency and importance; the agent notes what
-        surprised it. With `embeddings` (`gedanken.prompts.LocalEmbeddings()`, say) by meaning, else by words."""
-        return Retrieval(self.mind.memory, embeddings).search(query, k)
 
     def refresh(self) -> None:
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""

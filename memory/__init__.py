@@ -1,7 +1,9 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
+from .consolidation import Finding, Report, consolidate
 from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
+from .forgetting import Quota
 from .long_term import Episode, LongTerm
 from .notes import Link, Note, Notes
 from .origin import Origin
@@ -9,6 +11,7 @@ from .record import Column, Layout, Step, Transitions
 from .replay import Replay, Sequences
 from .retrieval import Hit, Retrieval, Weights
 from .rules import RuleRecord, Rules, Standing
+from .salvage import salvage
 from .seen import Seen
 from .short_term import ShortTerm, Surprise
 from .vectors import Vectors
@@ -20,6 +23,7 @@ __all__ = [
     "Episode",
     "Fact",
     "Facts",
+    "Finding",
     "Hit",
     "Layout",
     "Line",
@@ -29,7 +33,9 @@ __all__ = [
     "Notes",
     "Origin",
     "Part",
+    "Quota",
     "Replay",
+    "Report",
     "Retrieval",
     "RuleRecord",
     "Rules",
@@ -42,4 +48,6 @@ __all__ = [
     "Transitions",
     "Vectors",
     "Weights",
+    "consolidate",
+    "salvage",
 ]

@@ -57,23 +57,25 @@ class Chunks:
     def __init__(self, database: Database, layout: Layout, world: int) -> None:
         self.records = Records(layout)
         self._database, self._layout, self._world = database, layout, world
-        self._expected: tuple[int, dict[int, int]] = (0, {})  # the newest row, and when each episode's next step is
+        self._expected: tuple[int, int, dict[int, int]] = (0, 0, {})  # rollbacks, newest row, times of next steps
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def append(self, episode: int, row: tuple[Any, ...]) -> bool:
         """Stage one step (the row without its id), durable at return; False where the episode is not open."""
-        newest, following = self._expected
-        t = following.get(episode)
+        rollbacks, expected, following = self._expected
+        t = following.get(episode) if rollbacks == self._database.rollbacks else None
+        newest = expected
         if t is None or not self._database.execute(_STAGE, (*row, t, newest, episode, self._world)):
             with self._database.transaction():  # the first of this episode, or somebody else wrote meanwhile
                 if (found := self._next(episode)) is None:
                     return False
                 t, _, newest = found
-                following = {}
+                if (rollbacks, expected) != (self._database.rollbacks, newest):
+                    following = {}
                 self._database.execute(_STAGE, (*row, t, newest, episode, self._world))
         following[episode] = t + 1
-        self._expected = (newest + 1, following)
+        self._expected = (self._database.rollbacks, newest + 1, following)
         if t % LENGTH == LENGTH - 1:
             self.fold(episode)
         return True

@@ -53,6 +53,7 @@ class Database:
         `GedankenError` where the disk says no.
         """
         self.path = path
+        self.rollbacks = 0  # what was read or written in a transaction that failed did not happen
         self._busy_timeout_s = busy_timeout_s
         self._writing = threading.RLock()
         self._own = threading.local()  # this thread's connection
@@ -131,7 +132,10 @@ class Database:
             except BaseException:
                 connection = getattr(self._own, "connection", None)
                 if connection is not None and not self._is_closed and connection.in_transaction:
+                    self.rollbacks += 1
                     connection.execute("ROLLBACK TO part" if is_inner else "ROLLBACK")
+                    if is_inner:
+                        connection.execute("RELEASE part")
                 raise
 
     @contextlib.contextmanager
@@ -154,7 +158,7 @@ class Database:
                 if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:  # a file of the first format
                     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                     connection.execute("VACUUM")
-                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                connection.executescript("PRAGMA incremental_vacuum")  # execute() would stop after one page
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.Error as error:
                 raise self._explain(error, "shrink") from error

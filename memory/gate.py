@@ -34,12 +34,12 @@ def digest(text: str, origin: Origin) -> bytes:
     return hashlib.blake2b(" ".join(tokens or text.casefold().split()).encode(), digest_size=16).digest()
 
 
-def known(database: Database, text: str, kind: str, origin: Origin) -> tuple[int, Known] | None:
-    """The note that says this already, and how it was found; None where the text is new."""
+def known(database: Database, text: str, kind: str, origin: Origin, exact: bool = False) -> tuple[int, Known] | None:
+    """The note that says this already, and how it was found; None where the text is new. `exact` asks for 1 alone."""
     sql = "SELECT id FROM notes WHERE kind = ? AND origin = ? AND digest = ?"
     if same := database.rows(sql, (kind, origin, digest(text, origin))):
         return int(same[0][0]), "same"
-    if origin == "person":
+    if exact or origin == "person":
         return None
     mine = gist(text)
     found = _candidates(database, sorted(mine.shingles)[:_SHINGLES])

@@ -22,6 +22,7 @@ from ..errors import UserError
 from .chunks import Chunks
 from .database import Database
 from .facts import Facts
+from .forgetting import Forgetting, Policy, Quota, Unit
 from .notes import Link, Note, Notes
 from .record import Layout, Step, Transitions
 from .rules import Rules
@@ -53,8 +54,12 @@ class LongTerm:
     Safe to share between threads. After a power loss the last commits may be missing; the file stays whole.
     """
 
-    def __init__(self, path: str | Path | None, layout: Layout, *, clock: Callable[[], float] = time.time) -> None:
-        """Open or create `path`; None means a temporary file, deleted at `close`.
+    def __init__(
+        self, path: str | Path | None, layout: Layout, *, quota: Quota | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """Open or create `path`; None means a temporary file, deleted at `close`. A `quota` is kept at the end of every
+        episode (the file does not shrink then: what is free is written anew).
 
         Raises `UserError` for a damaged or foreign file and for one whose features have other names or types,
         `GedankenError` where the disk says no.
@@ -66,7 +71,7 @@ class LongTerm:
             path = Path(folder.name) / "memory.sqlite"
         self.path = Path(path).expanduser()
         self.database = Database(self.path, MIGRATIONS)
-        self._clock = clock
+        self._clock, self._quota = clock, quota
         self.note_table = Notes(self.database, clock)
         self.facts = Facts(self.database, clock)
         self._counted: tuple[object, int] = (None, 0)  # at which version of the file, how many transitions
@@ -74,6 +79,7 @@ class LongTerm:
             self._world, self.layout = self._find_world(layout)
             self.chunks = Chunks(self.database, self.layout, self._world)
             self.chunks.fold_left(clock() - _LEFT_S)
+            self._forgetting = Forgetting(self.database, self._world, self.chunks.records.type.itemsize)
         except BaseException:
             self.close()
             raise
@@ -123,6 +129,18 @@ class LongTerm:
                 self.chunks.fold(episode)
                 if truncated:
                     self.chunks.truncate(episode)
+        if self._quota is not None:
+            self._forgetting.keep(self._quota, self._clock())
+
+    def forget(self, policy: Policy, keep: int, unit: Unit = "transitions") -> int:
+        """Forget experience of this world down to `keep` transitions or bytes, "oldest" or "least_surprising" first
+        (see `Quota`), and give the space back to the disk (the file's free pages, by incremental vacuum; a file of the
+        first format is rewritten whole, once). Returns how many transitions went: fewer where the rest may not go,
+        which is what a person told or demonstrated, and episodes under way."""
+        gone = self._forgetting.to(Quota(keep, unit, policy), self._clock())
+        if gone:
+            self.database.give_back()
+        return gone
 
     def __len__(self) -> int:
         """The number of transitions of this world that are remembered."""

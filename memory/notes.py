@@ -68,8 +68,10 @@ class Notes:
         episode: int | None = None,
         links: Iterable[Link] = (),
         origin: Origin | None = None,
+        exact: bool = False,
     ) -> int:
-        """Remember a text and return its note's id; `origin` is by default what `source` is known for.
+        """Remember a text and return its note's id; `origin` is by default what `source` is known for. `exact` says
+        that one word makes a difference, as in what is said in a schema's words: only the same text is then known.
 
         What is known already is not stored again (`memory/gate.py`): the id is then that of the note that says it,
         which counts as seen now, with the higher importance and the new links, unless it is of another origin or this
@@ -86,7 +88,7 @@ class Notes:
         labels = json.dumps(_labels(tags), ensure_ascii=False)
         now = self._clock()
         with self.database.transaction():
-            found = known(self.database, text, kind, said_by)
+            found = known(self.database, text, kind, said_by, exact)
             if found is not None:
                 return self._again(*found, text, said_by, float(importance), rests_on)
             id = self.database.insert(
@@ -239,10 +241,11 @@ class Notes:
 
     def _read(self, where: str, values: Sequence[Any]) -> list[Note]:
         rows = self.database.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)
-        return [
-            Note(*plain, tuple(json.loads(tags)), tuple(map(_link, json.loads(links))))
-            for *plain, tags, links in rows
-        ]
+        notes = []
+        for row in rows:
+            tags, links = json.loads(row[-2]), json.loads(row[-1])
+            notes.append(Note(*(*row[:-2], tuple(tags), tuple(map(_link, links)))))
+        return notes
 
 
 def _check(importance: float) -> None:

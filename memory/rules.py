@@ -74,7 +74,10 @@ class Rules:
 
     def _read(self, where: str, values: tuple[Any, ...]) -> list[RuleRecord]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM rule_history {where}", values)
-        return [RuleRecord(Standing(*row[:4], json.loads(row[4]), *row[5:7]), *row[7:]) for row in rows]
+        return [
+            RuleRecord(Standing(rule, text, source, status, json.loads(evidence), sentence, origin), position, at)
+            for rule, text, source, status, evidence, sentence, origin, position, at in rows
+        ]
 
 
 def _clean(rule: Standing) -> Standing:

@@ -64,15 +64,6 @@ _EXPERIENCE: tuple[str, ...] = (
         coalesce((SELECT max(id) FROM steps), 0), coalesce((SELECT max(last) FROM chunks), 0),
         coalesce((SELECT max(position) FROM forgettings), 0))""",
 )
-_RULES: tuple[str, ...] = (
-    """CREATE TABLE rule_history (
-        seq INTEGER PRIMARY KEY, world INTEGER NOT NULL REFERENCES worlds, rule TEXT NOT NULL, text TEXT NOT NULL,
-        source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
-        origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
-    "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
-    # Episodes that lessons were drawn from.
-    "CREATE TABLE consolidated (episode INTEGER PRIMARY KEY, at REAL NOT NULL)",
-)
 _NOTES: tuple[str, ...] = (
     "DROP TRIGGER note_added",
     "DROP TABLE note_words",
@@ -132,6 +123,16 @@ _NOTES: tuple[str, ...] = (
     "CREATE INDEX facts_of ON facts (subject, relation, since)",
     "CREATE INDEX facts_successor ON facts (successor) WHERE successor IS NOT NULL",
     "CREATE INDEX facts_disputes ON facts (disputes) WHERE disputes IS NOT NULL",
+)
+_RULES: tuple[str, ...] = (
+    """CREATE TABLE rule_history (
+        seq INTEGER PRIMARY KEY, world INTEGER NOT NULL REFERENCES worlds, rule TEXT NOT NULL, text TEXT NOT NULL,
+        source TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, sentence TEXT NOT NULL,
+        origin TEXT NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL)""",
+    "CREATE INDEX history_of_rule ON rule_history (world, rule, seq)",
+    # Episodes that lessons were drawn from; also by a language model, where summarised.
+    """CREATE TABLE consolidated (
+        episode INTEGER PRIMARY KEY, at REAL NOT NULL, is_summarised INTEGER NOT NULL)""",
 )
 _ITEMS: tuple[str, ...] = (
     # What other programs keep here by namespace (a JSON list of labels) and key: see memory/items.py.

@@ -1,98 +1,28 @@
 """A causal language model as the chat models here use it: encode, generate under a grammar, score.
 
-Weights are loaded once a process and shared. Decoding is our own loop and not transformers' `generate`, so that a
-time limit, a stop text or a closed stream ends it between two tokens, and so that sampling draws from an explicit
-`torch.Generator`. A prompt is always read in chunks of 128 tokens; what was read of the last prompts is kept, so
-that a question that begins like an earlier one (same schema, same examples) is answered sooner, and bit for bit
-the same as without.
+Decoding is our own loop and not transformers' `generate`, so that a time limit, a stop text or a closed stream ends it
+between two tokens, and so that sampling draws from an explicit `torch.Generator`. A prompt is always read in chunks of
+128 tokens; what was read of the last prompts is kept, so that a question that begins like an earlier one (same schema,
+same examples) is answered sooner, and bit for bit the same as without.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import GedankenError, UserError
 from .failures import ModelTimeout
 from .prefixes import PrefixCache
-from .weights import LOCAL, resolve
+from .writing import Decoding, Piece, Writing
 
-PLAIN_CHAT = (
-    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
-)
+if TYPE_CHECKING:
+    from .grammars import Grammar
+
 SCORE_BATCH = 8
-_loading = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How to decode one answer; `seed` draws the samples where `temperature` > 0, `deadline` is monotonic time."""
-
-    max_tokens: int = 256
-    temperature: float = 0.0
-    seed: int = 0
-    stop: tuple[str, ...] = ()
-    deadline: float | None = None
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some new text of an answer, the tokens so far, and on the last piece why it ended: "stop" or "length"."""
-
-    text: str
-    tokens: int
-    finish: str | None = None
-
-
-def load(name: str, device: str | None = None) -> Decoder:
-    """Return the decoder of a model ("local", a folder, or a hub name), loaded once a process.
-
-    Raises:
-        GedankenError: the model cannot be found or loaded.
-    """
-    with _loading:
-        return _load(name, device)
-
-
-@lru_cache(maxsize=4)
-def _load(name: str, device: str | None) -> Decoder:
-    place = resolve(name)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=name == LOCAL)
-            model = AutoModelForCausalLM.from_pretrained(place, dtype="auto", local_files_only=name == LOCAL)
-    except (OSError, ValueError, ImportError) as error:
-        raise GedankenError(
-            f"cannot load the language model '{name}': {str(error).strip()}; give a folder that holds a causal model, "
-            "its name on the Hugging Face hub, or 'local' for the embedded one"
-        ) from error
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_CHAT
-    return Decoder(model.to(device) if device else model, tokenizer)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Spare the user a progress bar for what takes a fraction of a second."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 class Decoder:
@@ -120,47 +50,59 @@ class Decoder:
         """Return the number of tokens of a text."""
         return len(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def generate(self, prompt: list[int], how: Decoding, grammar: Any = None) -> Iterator[Piece]:
+    def generate(self, prompt: list[int], how: Decoding, grammar: Grammar | None = None) -> Iterator[Piece]:
         """Yield the answer piece by piece; `grammar` is a compiled grammar (see `grammars`) that it must obey.
 
         Raises:
             UserError: the prompt and the answer do not fit the model's context.
             ModelTimeout: the deadline passed.
         """
-        if len(prompt) + how.max_tokens > self.context:
-            raise UserError(
-                f"the prompt has {len(prompt)} tokens and the answer may have {how.max_tokens}, but the model reads "
-                f"{self.context} in all: shorten the prompt or lower max_tokens"
-            )
-        rng = torch.Generator().manual_seed(how.seed)
-        matcher = grammar.matcher() if grammar is not None else None
+        self._check_length(prompt, how)
+        writing = Writing(self.tokenizer, self.ends, how, grammar)
         logits, cache = self.prefixes.read(prompt, how.deadline)
-        ids: list[int] = []
-        shown, held = "", max((len(stop) for stop in how.stop), default=1) - 1
-        finish = "length"
-        while len(ids) < how.max_tokens:
-            if how.deadline is not None and time.monotonic() > how.deadline:
-                raise ModelTimeout(f"the model was stopped by its time limit after {len(ids)} tokens")
-            token = self._choose(matcher.mask(logits) if matcher else logits, how.temperature, rng)
-            if token in self.ends:
-                finish = "stop"
-                break
-            ids.append(token)
-            text = self._text(ids)
-            cuts = [at for stop in how.stop if (at := text.find(stop, len(shown))) >= 0]  # none begins in what is shown
-            if cuts:
-                yield Piece(text[len(shown) : min(cuts)], len(ids), "stop")
+        while True:
+            _check_time(writing)
+            piece = writing.go_on(logits)
+            if piece.text or piece.finish:
+                yield piece
+            if piece.finish:
                 return
-            if matcher and matcher.accept(token):
-                finish = "stop"
-                break
-            ready = text[: len(text) - held]
-            if len(ready) > len(shown) and not ready.endswith("\ufffd"):
-                yield Piece(ready[len(shown) :], len(ids))
-                shown = ready
-            if len(ids) < how.max_tokens:
-                logits, cache = self.prefixes.step(token, cache)
-        yield Piece(self._text(ids)[len(shown) :], len(ids), finish)
+            logits, cache = self.prefixes.step(writing.ids[-1], cache)
+
+    def generate_together(
+        self, prompts: Sequence[list[int]], how: Decoding, grammar: Grammar | None = None
+    ) -> list[Piece | GedankenError]:
+        """Return the whole answer to each prompt, or why there is none; all are read in one padded batch, and written
+        side by side.
+
+        The answers are those of `generate`, as far as rounding allows: a batch adds up in another order, so that a
+        near tie between two tokens may fall the other way.
+        """
+        answers: list[Piece | GedankenError] = [Piece("", 0)] * len(prompts)
+        for n, prompt in enumerate(prompts):
+            try:
+                self._check_length(prompt, how)
+            except UserError as error:
+                answers[n] = error
+        rows = [n for n, answer in enumerate(answers) if isinstance(answer, Piece)]
+        writings = {n: Writing(self.tokenizer, self.ends, how, grammar) for n in rows}
+        try:
+            batch = self.prefixes.read_together([prompts[n] for n in rows], how.deadline)
+            while rows:
+                for writing in (writings[n] for n in rows):
+                    _check_time(writing)
+                for n, logits in zip(rows, batch.logits, strict=True):
+                    piece, so_far = writings[n].go_on(logits), answers[n]
+                    assert isinstance(so_far, Piece)
+                    answers[n] = Piece(so_far.text + piece.text, piece.tokens, piece.finish)
+                still = [at for at, n in enumerate(rows) if writings[n].finish is None]
+                rows = [rows[at] for at in still]
+                if rows:
+                    batch.step([writings[n].ids[-1] for n in rows], still)
+        except ModelTimeout as error:
+            for n in rows:
+                answers[n] = error
+        return answers
 
     def score(self, prompt: list[int], continuations: Sequence[str], deadline: float | None = None) -> list[float]:
         """Return the mean log-probability per token of each continuation, its end of turn included.
@@ -197,13 +139,12 @@ class Decoder:
         chosen = logits.log_softmax(-1).gather(-1, padded.unsqueeze(-1)).squeeze(-1)  # [N, L]
         return [float(chosen[n, : len(row)].mean()) for n, row in enumerate(rows)]
 
-    def _choose(self, logits: torch.Tensor, temperature: float, rng: torch.Generator) -> int:
-        if temperature <= 0:
-            return int(logits.argmax())
-        return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=rng))
-
-    def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    def _check_length(self, prompt: list[int], how: Decoding) -> None:
+        if len(prompt) + how.max_tokens > self.context:
+            raise UserError(
+                f"the prompt has {len(prompt)} tokens and the answer may have {how.max_tokens}, but the model reads "
+                f"{self.context} in all: shorten the prompt or lower max_tokens"
+            )
 
     def _defuse(self, text: str) -> str:
         """Split control tokens written in a text, so that data cannot end its turn and speak as another role."""
@@ -211,6 +152,12 @@ class Decoder:
             if len(token) > 1:
                 text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
+
+
+def _check_time(writing: Writing) -> None:
+    deadline = writing.how.deadline
+    if deadline is not None and time.monotonic() > deadline:
+        raise ModelTimeout(f"the model was stopped by its time limit after {len(writing.ids)} tokens")
 
 
 def fresh_seed() -> int:

@@ -1,36 +1,40 @@
 """A chat model that runs in this process: offline by default, on a CPU, decoded under a grammar where one is given.
 
-It is a LangChain `BaseChatModel` like any other. Beyond the common interface it takes a `grammar` (GBNF text) as a
-call option, and offers `score`, the likelihood of given answers, `read`, what a sentence means as rule lines, and
-`propose`, which rules are behind what surprised.
+It is a LangChain `BaseChatModel` like any other; `batch` reads its prompts side by side. Beyond the common interface it
+takes a `grammar` (GBNF text) as a call option, and offers `score`, the likelihood of given answers, `read`, what a
+sentence means as rule lines, and `propose`, which rules are behind what surprised.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
 
 from ..errors import UserError
 from . import toolcalls
-from .weights import LOCAL
+from .together import answer_together, whole_message
+from .weights import LOCAL, weights_stamp
 
 if TYPE_CHECKING:
-    from .decoding import Decoder, Decoding
+    from .decoding import Decoder
     from .reader.items import Item
     from .reader.reader import Say
     from .translation import Reading
+    from .writing import Decoding, Piece
 
 
 class LocalChatModel(BaseChatModel):
@@ -53,8 +57,16 @@ class LocalChatModel(BaseChatModel):
     seed: int | None = None
     timeout: float | None = Field(default=None, gt=0)
     """Seconds for one answer; when they pass, `ModelTimeout` is raised between two tokens."""
+    batch_size: int = Field(default=8, gt=0)
+    """Prompts that are read side by side, at most."""
     device: str | None = None
     """Where torch shall compute; None leaves the weights where they are loaded."""
+    dtype: str | None = None
+    """Of the weights, as torch names it ("bfloat16"); None leaves them as they were saved."""
+    quantization: dict[str, Any] | None = None
+    """`{"quant_method": "torchao", ...}`: any that transformers has, with the settings of its configuration class."""
+    device_map: str | dict[str, Any] | None = None
+    """Where the parts of a large model shall be, as accelerate takes it ("auto")."""
 
     @property
     def _llm_type(self) -> str:
@@ -62,7 +74,8 @@ class LocalChatModel(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("model", "max_tokens", "temperature", "stop", "seed", "timeout")}
+        names = ("model", "max_tokens", "temperature", "stop", "seed", "timeout", "dtype", "quantization")
+        return {name: getattr(self, name) for name in names} | {"weights": weights_stamp(self.model)}
 
     def score(self, prompt_messages: LanguageModelInput, continuations: Sequence[str]) -> list[float]:
         """Return the mean log-probability per token of each continuation as the answer to the prompt (<= 0).
@@ -138,6 +151,66 @@ class LocalChatModel(BaseChatModel):
         toolcalls.check_choice(converted, tool_choice)
         return self.bind(tools=converted, tool_choice=tool_choice, **kwargs)
 
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """Answer prompts `batch_size` at a time, in one padded forward pass a token; the answers are those of `invoke`,
+        but for near ties that rounding decides."""
+        if len(inputs) < 2 or self.batch_size < 2 or self.cache or get_llm_cache() is not None:
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        answers = answer_together(self, self._answers, inputs, config, **kwargs)
+        if failures := [] if return_exceptions else [a for a in answers if isinstance(a, BaseException)]:
+            raise failures[0]
+        return answers  # type: ignore[return-value]
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """`batch`, in a thread."""
+        return await asyncio.to_thread(self.batch, inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    def _answers(
+        self, prompts: list[list[BaseMessage]], stop: list[str] | None = None, **kwargs: Any
+    ) -> list[AIMessage | Exception]:
+        """A whole message for each prompt, or why there is none."""
+        how, decoder = self._decoding(stop, kwargs), self._decoder()
+        offered = toolcalls.offer(kwargs.get("tools") or [], kwargs.get("tool_choice"))
+        grammar = self._grammar(decoder, kwargs.get("grammar"), offered)
+        encoded = [decoder.encode(toolcalls.plain_messages(messages, offered)) for messages in prompts]
+        answers: list[AIMessage | Exception | None] = [None] * len(prompts)
+        order = sorted(range(len(prompts)), key=lambda n: len(encoded[n]))  # the less to pad
+        for start in range(0, len(order), self.batch_size):
+            group = order[start : start + self.batch_size]
+            pieces = decoder.generate_together([encoded[n] for n in group], how, grammar)
+            for n, piece in zip(group, pieces, strict=True):
+                answers[n] = piece if isinstance(piece, Exception) else whole_message(
+                    self._message(piece.text, piece, offered, len(encoded[n]), how.seed)
+                )
+        return [answer for answer in answers if answer is not None]
+
+    def _message(
+        self, text: str, last: Piece, offered: toolcalls.Offer | None, prompt_tokens: int, seed: int
+    ) -> AIMessageChunk:
+        """The last chunk of an answer: `text` is all of it where tools are offered, for a tool call is whole or
+        nothing."""
+        message = AIMessageChunk(content=text) if offered is None else toolcalls.parse(text)
+        message.response_metadata = {"model_name": self.model, "finish_reason": last.finish, "seed": seed}
+        message.usage_metadata = UsageMetadata(
+            input_tokens=prompt_tokens, output_tokens=last.tokens, total_tokens=prompt_tokens + last.tokens
+        )
+        message.chunk_position = "last"
+        return message
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -149,15 +222,8 @@ class LocalChatModel(BaseChatModel):
         whole = chunks[0]
         for chunk in chunks[1:]:
             whole += chunk
-        message = whole.message
-        assert isinstance(message, AIMessageChunk)
-        answer = AIMessage(
-            content=message.content,
-            tool_calls=message.tool_calls,
-            invalid_tool_calls=message.invalid_tool_calls,
-            usage_metadata=message.usage_metadata,
-            response_metadata=message.response_metadata,
-        )
+        assert isinstance(whole.message, AIMessageChunk)
+        answer = whole_message(whole.message)
         return ChatResult(generations=[ChatGeneration(message=answer, generation_info=whole.generation_info)])
 
     def _stream(
@@ -176,31 +242,27 @@ class LocalChatModel(BaseChatModel):
         collected: list[str] = []
         for piece in decoder.generate(prompt, how, grammar):
             collected.append(piece.text)
-            if offered is None:
-                message = AIMessageChunk(content=piece.text)
-            elif piece.finish is None:
-                continue  # a tool call is whole or nothing
-            else:
-                message = toolcalls.parse("".join(collected))
             if piece.finish is not None:
-                message.response_metadata = {"model_name": self.model, "finish_reason": piece.finish, "seed": how.seed}
-                message.usage_metadata = UsageMetadata(
-                    input_tokens=len(prompt), output_tokens=piece.tokens, total_tokens=len(prompt) + piece.tokens
-                )
-                message.chunk_position = "last"
+                text = piece.text if offered is None else "".join(collected)
+                message = self._message(text, piece, offered, len(prompt), how.seed)
+            elif offered is None:
+                message = AIMessageChunk(content=piece.text)
+            else:
+                continue
             chunk = ChatGenerationChunk(message=message)
             if run_manager:
                 run_manager.on_llm_new_token(str(message.content), chunk=chunk)
             yield chunk
 
     def _decoder(self) -> Decoder:
-        from .decoding import load
+        from .loading import load
 
-        return load(self.model, self.device)
+        return load(self.model, self.device, self.dtype, self.quantization, self.device_map)
 
     def _decoding(self, stop: list[str] | None, options: dict[str, Any]) -> Decoding:
         """Merge a call's options with the fields."""
-        from .decoding import Decoding, fresh_seed
+        from .decoding import fresh_seed
+        from .writing import Decoding
 
         unknown = set(options) - self.call_options - {"tools", "tool_choice", "ls_structured_output_format", "stream"}
         if unknown:

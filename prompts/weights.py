@@ -49,6 +49,17 @@ def resolve(name_or_path: str) -> str:
     return str(local_weights()) if name_or_path == LOCAL else name_or_path
 
 
+def weights_stamp(name_or_path: str) -> str:
+    """Return what changes when the weights of a model do, as far as can be told from outside: of the embedded one its
+    source, of a folder the size and time of its files, of a name on the hub nothing."""
+    if name_or_path == LOCAL:
+        return FOLDER_NAME
+    folder = Path(name_or_path)
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:12] if stats else ""
+
+
 def local_weights() -> Path:
     """Return the folder of the verified embedded model, converting it first if need be (about 20 s, once).
 

@@ -31,7 +31,7 @@ from .guessing import guesses, nothing
 from .history import Origin
 from .miner import mine
 from .model import WorldModel
-from .recollection import Recollection, told_first
+from .recollection import Recollection
 from .refine import Assimilate, Refined
 from .rulebook import PEOPLE, Book, Entry, Source, entry_of, named
 from .rules import source as places
@@ -247,7 +247,8 @@ class KnowledgeBase:
         if self.gateway is None or not len(transitions):
             return []
         try:
-            return guesses(self.schema, self.gateway, list(told_first(self.active())), transitions, surprise,
+            people_first = sorted(self.active(), key=lambda e: not e.is_told)
+            return guesses(self.schema, self.gateway, [e.text for e in people_first], transitions, surprise,
                            self.recent, recollection.lines if recollection else nothing)
         except GedankenError as error:
             log.warning("no proposals of the language model: %s", error)

@@ -7,16 +7,19 @@ it. All of it is evidence: it goes into a prompt as data, and an example's rule 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UserError
+from ..memory.consolidation import LESSON
 from ..memory.context import Line
-from ..memory.retrieval import Hit, Retrieval
+from ..memory.notes import Note
+from ..memory.retrieval import Hit, Retrieval, Weights
 from .checking.verdicts import as_rows, spans_of, verdicts
+from .lessons import links
 from .rulebook import Entry
 from .rules.parse import RuleError, parse
 from .rules.text import to_text
@@ -60,16 +63,21 @@ class Recollection:
         self.recalled: list[int] = []
 
     def lines(self, found: Sequence[Surprise]) -> list[Line]:
-        """Lessons, examples and similar surprises of the past for what was `found` surprising, the most fitting first,
-        after the agent's situation."""
-        queries = [one.text for one in found[:_ASKED]]
-        c = self.config
-        examples = [pair for hit in self._hits(queries, INSIGHT, 3 * c.examples) if (pair := self._example(hit))]
-        lines = [*self.about,
-                 *(Line(hit.note.text, "lesson") for hit in self._hits(queries, "lesson", c.lessons)),
-                 *examples[: c.examples],
-                 *(Line(hit.note.text, "past") for hit in self._hits(queries, "surprise", c.past))]
-        return list(dict.fromkeys(lines))
+        """Lessons (the most fitting, then the newest), examples and similar surprises of the past for what was `found`
+        surprising, after the agent's situation. What is given here counts as recalled."""
+        queries, c = [one.text for one in found[:_ASKED]], self.config
+        said = {one.text for one in found}    # a lesson that says the surprise itself is no news
+        lessons = {note.id: Line(note.text, "lesson")
+                   for note in [*self._found(queries, LESSON, c.lessons), *self._newest(LESSON, c.lessons)]
+                   if note.text not in said}
+        examples = {note.id: line for note in self._found(queries, INSIGHT, c.examples)
+                    if (line := self._example(note))}
+        past = {note.id: Line(note.text, "past") for note in self._found(queries, "surprise", c.past)}
+        chosen = {id: line for lines, most in ((lessons, c.lessons), (examples, c.examples), (past, c.past))
+                  for id, line in list(lines.items())[:most]}
+        self.memory.note_table.recalled(list(chosen))
+        self.recalled += [id for id in chosen if id not in self.recalled]
+        return [*self.about, *chosen.values()]
 
     def keep(self, entries: Sequence[Entry], transitions: Transitions, surprise: np.ndarray | None = None) -> list[int]:
         """Note each of these rules that is not noted yet with the surprise that it explains; the ids of the notes."""
@@ -86,30 +94,30 @@ class Recollection:
             fit = [2 * rows[g.rows].sum() / (rows.sum() + len(g.rows)) for g in groups]
             best = int(np.argmax(fit)) if fit else -1
             if best >= 0 and fit[best] >= _EXPLAINED:
-                kept.append(self.memory.note(f"{groups[best].text}\n{entry.claim}", INSIGHT, 0.7, entry.source))
+                rests_on = links(transitions, np.flatnonzero(rows))
+                kept.append(self.memory.note_table.add(f"{groups[best].text}\n{entry.claim}", INSIGHT, 0.7,
+                                                       entry.source, links=rests_on, exact=True))
         return kept
 
-    def _hits(self, queries: Sequence[str], kind: str, k: int) -> list[Hit]:
-        """The `k` best notes of a kind for any of the queries."""
-        found: dict[int, Hit] = {}
-        for query in queries if k else ():
-            for hit in self.retrieval.search(query, k, kind=kind):
-                if hit.relevance > 0 and (hit.note.id not in found or hit.score > found[hit.note.id].score):
-                    found[hit.note.id] = hit
-        best = sorted(found.values(), key=lambda hit: -hit.score)[:k]
-        self.recalled += [hit.note.id for hit in best if hit.note.id not in self.recalled]
-        return best
+    def _found(self, queries: Sequence[str], kind: str, wanted: int) -> list[Note]:
+        """Notes of a kind for any of the queries, the best first: more than are wanted, since not all will do."""
+        best: dict[int, Hit] = {}
+        for query in queries if wanted else ():
+            for hit in self.retrieval.search(query, 3 * wanted + len(queries), kind=kind, counted=False):
+                if hit.relevance > 0 and (hit.note.id not in best or hit.score > best[hit.note.id].score):
+                    best[hit.note.id] = hit
+        return [hit.note for hit in sorted(best.values(), key=lambda hit: -hit.score)]
 
-    def _example(self, hit: Hit) -> Line | None:
+    def _newest(self, kind: str, wanted: int) -> list[Note]:
+        newest = Weights(relevance=0.0, recency=1.0, importance=0.0)
+        hits = self.retrieval.search("", 3 * wanted, kind=kind, weights=newest, counted=False) if wanted else []
+        return [hit.note for hit in hits]
+
+    def _example(self, note: Note) -> Line | None:
         """A remembered surprise and its rule; None where the rule is none of this world, or one that proved wrong."""
-        text, _, answer = hit.note.text.rpartition("\n")
+        text, _, answer = note.text.rpartition("\n")
         try:
             claim = to_text(parse(answer, self.schema).statement)
         except RuleError:
             return None
         return None if claim in self.refused or not text else Line(text, "example", claim)
-
-
-def told_first(entries: Sequence[Entry]) -> Iterator[str]:
-    """The texts of rules in the order in which a prompt needs them: a person's first."""
-    yield from (e.text for told in (True, False) for e in entries if e.is_told == told)

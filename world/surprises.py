@@ -34,12 +34,14 @@ _ACTIONS = 64    # joint actions that are told apart
 class Surprise:
     """Transitions that show the same: their indices `[K]`, and how surprising they are together, in nats.
 
-    `subjects` are what happened in short: names of features, "reward", "end", "same".
+    `subjects` are what happened in short: names of features, "reward", "end", "same"; `event` is what happened under
+    which actions, in words, without the circumstances.
     """
 
     rows: np.ndarray
     weight: float
     subjects: tuple[str, ...]
+    event: str
     _tell: Callable[[], str]
 
     @cached_property
@@ -83,7 +85,7 @@ def surprises(schema: Schema, transitions: Transitions, surprise: np.ndarray | N
             found[twin] = replace(found[twin], events=(*found[twin].events, *group.events))
     after = [replace(c, values=rows.read(c.feature.name, True).double().numpy(), name=f"new {c.name}")
              for c in columns if c.feature.name not in acting]
-    return [Surprise(g.rows.nonzero()[0], g.weight, tuple(e.subject for e in g.events),
+    return [Surprise(g.rows.nonzero()[0], g.weight, tuple(e.subject for e in g.events), _event(g),
                      partial(_text, g, columns, after)) for g in found[:most]]
 
 
@@ -140,13 +142,18 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((a & b).sum() >= _ALIKE * (a | b).sum())
 
 
+def _event(group: _Group) -> str:
+    """`when action is pickup: carrying becomes key`"""
+    start = f"when {group.actions}: " if group.actions else ""
+    return start + " and ".join(e.words for e in group.events)
+
+
 def _text(group: _Group, columns: Sequence[Column], after: Sequence[Column]) -> str:
     """`when action is pickup: carrying becomes key, if front is key (else empty or wall), but not if alarm is true.`"""
     no = group.scope & ~group.rows & ~group.events[0].unclear
     seen = [*columns, *after] if _subjects(group) & {"reward", "end"} else columns
     conditions, exception, share = contrasted(seen, group.rows, no)
-    start = f"when {group.actions}: " if group.actions else ""
-    body = start + " and ".join(e.words for e in group.events)
+    body = _event(group)
     if conditions:
         body += " if " + " and ".join(conditions)
     if exception:

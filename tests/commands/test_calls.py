@@ -94,6 +94,19 @@ def test_an_agent_keeps_to_the_limits_and_prompts_of_its_config(tmp_path: Path) 
     assert agent.mind.knowledge.gateway.usage.calls == 1
 
 
+def test_an_agents_answers_are_cached_in_its_memory(tmp_path: Path) -> None:
+    env, asked = gymnasium.make("CartPole-v1"), []
+    for answers in (["avoid cart_position > 1"], []):  # the second agent's model has nothing to say
+        model = ScriptedChatModel(answers=answers)
+        agent = Agent(env, llm=model, model="none", memory=tmp_path / "memory.db")
+        assert agent.tell("Do not go far.")[0].readings
+        asked.append(len(model.asked))
+        agent.close()
+    calls = list(read_calls(tmp_path / "calls.jsonl")[0].values())
+    assert asked == [1, 0]
+    assert [call.cached for call in calls] == [False, True]
+
+
 def test_prompts_are_listed_printed_and_checked(gedanken: Run, tmp_path: Path) -> None:
     assert "translate" in gedanken("prompts").stdout
     printed = gedanken("prompts", "translate").stdout

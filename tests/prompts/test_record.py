@@ -19,7 +19,7 @@ def ask(path: Path, prompt: object = "x") -> None:
 
 def test_what_is_recorded_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
-    ask(path, render("propose", schema="s", rules=[], surprises=["x"]))
+    ask(path, render("propose", schema="s", rules=[], surprises=["x"], known=[], examples=[]))
     calls, damaged = read_calls(path)
     assert (list(calls), damaged) == ([1], 0)
     assert calls[1].answer == "a"
