@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .checking import check_rule_tool, would_hold
-from .imagining import MAX_STEPS, imagine_tool, what_if
+from .imagining import MAX_STEPS, Foreseen, foresee, imagine_tool, what_if
 from .remembering import recall_tool, remember_tool
 from .words import MAX_CHANGES, action_text, changes, parse_action
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_CHANGES",
     "MAX_STEPS",
+    "Foreseen",
     "action_text",
     "changes",
     "check_rule_tool",
+    "foresee",
     "imagine_tool",
     "parse_action",
     "recall_tool",

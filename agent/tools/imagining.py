@@ -68,7 +68,8 @@ def what_if(agent: Agent, actions: Sequence[str], steps: int | None = None) -> s
         raise UserError(f"no actions to imagine; name some of: {choices(schema)}")
     taken = [parse_action(text, schema) for text in actions]
     count = min(MAX_STEPS, len(taken) if steps is None else max(1, steps))
-    state, now, lines = mind.belief, dict(mind.features), []
+    state, now = mind.belief, mind.features
+    lines: list[str] = []
     for t in range(count):
         action = taken[t % len(taken)][None]
         step = foresee(mind, state, now, action)
@@ -80,7 +81,7 @@ def what_if(agent: Agent, actions: Sequence[str], steps: int | None = None) -> s
             if t + 1 < count:
                 lines.append(f"The remaining {count - t - 1} steps are not imagined.")
             break
-        state, now = step.state, step.features
+        state, now = step.state, dict(step.features)
     return "\n".join(lines)
 
 

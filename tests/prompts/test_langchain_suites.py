@@ -47,7 +47,7 @@ class TestLocal(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "local", "max_tokens": 48}
+        return {"model": "local", "max_tokens": 256}
 
 
 class TestEmbeddings(EmbeddingsUnitTests):
