@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .agent.adapting import AdaptingConfig
     from .agent.agent import Agent, AgentConfig
+    from .agent.reflecting import ReflectingConfig
     from .agent.results import EpisodeResult, RunResult
     from .errors import GedankenError, UserError
     from .world.checks import check_world_model
     from .world.models.simulator import Simulator, check_clone
+    from .world.recollection import FeedConfig
     from .world.schema import Derived, Feature, Grid, Pointed, Schema, check_schema
     from .world.teaching import TeachingConfig
 
@@ -24,9 +26,11 @@ _HOMES = {
     "Derived": "world.schema",
     "EpisodeResult": "agent.results",
     "Feature": "world.schema",
+    "FeedConfig": "world.recollection",
     "GedankenError": "errors",
     "Grid": "world.schema",
     "Pointed": "world.schema",
+    "ReflectingConfig": "agent.reflecting",
     "RunResult": "agent.results",
     "Schema": "world.schema",
     "Simulator": "world.models.simulator",
@@ -43,9 +47,11 @@ __all__ = [
     "Derived",
     "EpisodeResult",
     "Feature",
+    "FeedConfig",
     "GedankenError",
     "Grid",
     "Pointed",
+    "ReflectingConfig",
     "RunResult",
     "Schema",
     "Simulator",

@@ -31,6 +31,7 @@ def act(mind: Mind, schema: Schema, intended: Tensor) -> tuple[Tensor, Any]:
     action, decision = mind.shield.guard(within(schema, intended), mind.features, mind.imagining, mind.belief, mind.rng)
     if decision is not None:
         mind.decisions.append(decision)
+        mind.recent.say(f"at step {mind.recent.t} another action was taken than planned: {decision.rule}")
         if mind.pursuit:
             mind.pursuit.plan = None
     with torch.no_grad():

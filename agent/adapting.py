@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..memory import Transitions
-from ..world import tree
 from ..world.model import Batch
 from ..world.training import Trainer
 from .learn import Experience, surprises
 from .mind import Mind
+from .replaying import Parts
 
 
 @dataclass(frozen=True)
@@ -46,42 +45,27 @@ class Deployment:
     def begin(mind: Mind, experience: Experience, config: AdaptingConfig) -> Deployment:
         """From now on, as the model imagines now."""
         known = experience.replay.transitions()
-        surprise = surprises(mind, experience, known)
+        surprise = surprises(mind.knowledge.refine(mind.learned), experience, known)
         usual = float(np.quantile(surprise, config.usual)) if len(known) else float("inf")
         episodes = mind.memory.episodes()
         return Deployment(episodes[-1].id if episodes else 0, usual)
 
 
-class Mixture:
+class Mixture(Parts):
     """Batches of the new, the surprising and the old (`Source`)."""
 
     def __init__(self, experience: Experience, surprise: np.ndarray, is_new: np.ndarray, usual: float,
                  config: AdaptingConfig) -> None:
         """`surprise [M]` in nats and `is_new [M]` of all training transitions; an old one agrees up to `usual` nats."""
-        self.experience = experience
         age = np.arange(len(is_new))[::-1]
         recency = is_new * 0.5 ** (age / config.half_life)
         agrees = ~is_new & (surprise <= usual)
         self.kept = is_new | agrees
-        drawn = (
+        super().__init__(experience, (
             (config.new, recency),
             (config.surprising, recency * surprise.clip(0.0)),
             (1 - config.new - config.surprising, agrees.astype(np.float64)),
-        )
-        self.parts = [(share, weights) for share, weights in drawn if share > 0 and weights.any()]
-
-    def batch(self, size: int, length: int, rng: torch.Generator, held_out: bool = False) -> Batch | None:
-        """`size` sequences, each part its share; the held-out ones are replay's own."""
-        if held_out or not self.parts:
-            return self.experience.batch(size, length, rng, held_out)
-        whole = sum(share for share, _ in self.parts)
-        edges = [round(size * sum(s for s, _ in self.parts[:i]) / whole) for i in range(len(self.parts) + 1)]
-        drawn = [
-            self.experience.batch(to - start, length, rng, weights=weights)
-            for start, to, (_, weights) in zip(edges, edges[1:], self.parts, strict=False)
-            if to > start
-        ]
-        return tree.concatenate([b for b in drawn if b is not None])
+        ))
 
     def everything(self) -> Batch | None:
         """All transitions that still tell of this world."""
@@ -93,7 +77,7 @@ def adapt(mind: Mind, experience: Experience, trainer: Trainer, since: Deploymen
     unusually surprising lies more than three standard errors above what it was at first. Only then may the model's
     structure change (a sparse model opens its gates); else it stays, and only the weights go on."""
     known: Transitions = experience.replay.transitions()
-    surprise, is_new = surprises(mind, experience, known), known.episode > since.episode
+    surprise, is_new = surprises(mind.knowledge.refine(mind.learned), experience, known), known.episode > since.episode
     if not is_new.any():
         return False
     expected, count = 1 - config.usual, is_new.sum()

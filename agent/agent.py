@@ -20,11 +20,13 @@ from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
 from ..prompts import Gateway, GatewayConfig
 from ..prompts.counting import counter
+from ..prompts.embeddings import embeddings_named
 from ..prompts.record import FILE as CALLS
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
+from ..world.neighbours import NeighboursConfig
 from ..world.recollection import FeedConfig
 from ..world.rules.text import to_text
 from ..world.schema import Schema
@@ -43,8 +45,10 @@ from .planning.build import planner_for
 from .planning.learner import Apprentice, Learner
 from .planning.plan import Budget, Planner
 from .reason import reason
+from .recalling import Recalling
 from .reflecting import ReflectingConfig
 from .remembered import Failures
+from .replaying import Prioritised
 from .results import EpisodeResult, RunResult
 from .runnable import Instructed
 from .shield import Shield
@@ -52,6 +56,7 @@ from .telling import Telling
 
 if TYPE_CHECKING:
     import gymnasium
+    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 
@@ -66,7 +71,8 @@ class AgentConfig:
     `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
-    was told. A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
+    was told. Past transitions are recalled beside the world model as `neighbours` say ("auto": where that was measured
+    to help). A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
     `reflecting` lessons are drawn between episodes. `calls` are the limits of what it asks language models, and the
     user's own prompts."""
 
@@ -83,6 +89,7 @@ class AgentConfig:
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None
+    neighbours: NeighboursConfig | Literal["auto"] | None = "auto"
     context_tokens: int = 4096
     feed: FeedConfig | None = field(default_factory=FeedConfig)
     reflecting: ReflectingConfig | None = None
@@ -96,6 +103,8 @@ class Agent(Telling, Instructed):
     None. `model` is "auto", "slots", "recurrent", "ensemble", ... (see `world/models/build.py`), "simulator" (clones of
     the environment itself), "none" (rules alone), or a world model of your own; `planner` likewise "auto", "search",
     "cem", ... (see `agent/planning/build.py`) or your own. `memory` is a file for the experience (None: temporary).
+    `embeddings` tell what notes mean: "local", a sentence-transformers model, any of LangChain's, or None, where
+    they are recalled by words.
     """
 
     def __init__(
@@ -107,10 +116,12 @@ class Agent(Telling, Instructed):
         planner: str | Planner = "auto",
         schema: Schema | None = None,
         memory: str | Path | None = None,
+        embeddings: str | Embeddings | None = None,
         config: AgentConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.env, self.seed, self.llm = env, seed, llm
+        self.embeddings = embeddings_named(embeddings)
         self.config = config or AgentConfig()
         torch.manual_seed(seed)
         own = None if isinstance(model, str) else model.schema
@@ -140,9 +151,11 @@ class Agent(Telling, Instructed):
         self.experience = Experience(self.schema, self.mind.replay)
         recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
         self.trainer = Trainer(learned, recipe, seed) if isinstance(learned, nn.Module) else None
+        self.recalling = Recalling(learned, self.config.neighbours, self.config.adapting is not None)
         self.trained_on = 0
         self.deployment: Deployment | None = None
         self._episode: int | None = None
+        self._before: tuple[int, ...] = ()  # in memory: the episode under way, from before a restart
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
         self._turn, self._under_way = threading.RLock(), None
         self.refresh()
@@ -225,7 +238,7 @@ class Agent(Telling, Instructed):
         if self._episode is not None:
             self.mind.memory.end(self._episode)
             self.credit()
-        self._episode, self._pending = None, None
+        self._episode, self._before, self._pending = None, (), None
 
     # --- learning and running -------------------------------------------------------------------------------------
 
@@ -273,9 +286,12 @@ class Agent(Telling, Instructed):
         a whole training, once enough is new."""
         if self.config.adapting and self.trainer and self.deployment:
             adapt(self.mind, self.experience, self.trainer, self.deployment, self.config.adapting)
+            self.recalling.take_in(self.experience)
             self.refresh()
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
             self.train()
+        elif self.recalling.take_in(self.experience, at_once=False):
+            self.refresh()
         self.reflect_when_due()
 
     def train(
@@ -304,12 +320,16 @@ class Agent(Telling, Instructed):
 
     def lessons(self) -> Source:
         """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""
+        lived: Source = self.experience
+        if self.trainer and (self.trainer.config.recent or self.trainer.config.surprising):
+            lived = Prioritised(self.mind, self.experience, self.trainer)
         if self.config.teaching is None:
-            return self.experience
-        return Taught(self.experience, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
+            return lived
+        return Taught(lived, self.mind.learned, self.mind.knowledge.compiled(), self.config.teaching)
 
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)
+        self.recalling.take_in(self.experience)
         self.check(effects=False)
         self.deployment = None  # what is known now is old; a deployment begins with the next episode
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import write_bytes
+from ..prompts.embeddings import LocalEmbeddings
 from ..world import processes
 from ..world.models.build import name_of
 from ..world.schema import Schema
@@ -53,9 +54,11 @@ def save(agent: Agent, folder: Path) -> None:
         "schema": agent.schema.identity(),
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
+        "embeddings": agent.embeddings.model if isinstance(agent.embeddings, LocalEmbeddings) else None,
         "model": name_of(mind.learned),
         "planner": planner_name(agent.planner),
         "trained_on": agent.trained_on,
+        "recalled": list(agent.recalling.seen),
         "deployment": asdict(agent.deployment) if agent.deployment else None,
         "replay": mind.replay.state_dict(),
         "recent": mind.recent.state_dict(),
@@ -97,6 +100,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     options = {
         "seed": header["seed"],
         "llm": header["llm"],
+        "embeddings": header.get("embeddings"),
         "model": header["model"],
         "planner": header.get("planner") or "auto",
         "memory": folder / MEMORY,
@@ -112,6 +116,8 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
         mind.affect.confidence = header["confidence"]
         mind.affect.visits = {int(k): v for k, v in header["visits"].items()}
         agent.trained_on = header["trained_on"]
+        train, held_out = header.get("recalled", (0, 0))
+        agent.recalling.seen = train, held_out
         if isinstance(agent.planner, Learner) and planner_name(agent.planner) == header.get("planner"):
             agent.planner.load_state_dict(unpack_state(header["learner"], tensors), schema)
         agent.deployment = Deployment(**header["deployment"]) if header.get("deployment") else None

@@ -129,8 +129,11 @@ class Collector:
         for life in self.lives:
             life.t += 1
         over = terminated | truncated
-        self._store(now, action, after, reward, terminated, truncated)
-        self._feel(now, action, after, predicted)
+        nats = None
+        if predicted is not None:
+            nats = -torch.stack([d.log_prob(after[k]) for k, d in predicted.features.items()]).sum(0)
+        self._store(now, action, after, reward, terminated, truncated, nats)
+        self._feel(now, action, after, predicted, nats)
         self.features = after
         if self.belief is not None:
             paid, ended = torch.as_tensor(reward, dtype=torch.float32), torch.as_tensor(terminated)
@@ -175,8 +178,8 @@ class Collector:
         return torch.stack([life.plan.pop(0) for life in lives])
 
     def _store(self, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], reward: np.ndarray,
-               terminated: np.ndarray, truncated: np.ndarray) -> None:
-        memory = self.agent.mind.memory
+               terminated: np.ndarray, truncated: np.ndarray, nats: Tensor | None) -> None:
+        memory, surprises = self.agent.mind.memory, [None] * len(self.lives) if nats is None else nats.tolist()
         before, following, taken = ({k: v.numpy() for k, v in x.items()} for x in (now, after, {"action": action}))
         with memory.database.transaction():
             for i, life in enumerate(self.lives):
@@ -184,18 +187,17 @@ class Collector:
                     life.episode = memory.begin(group=life.layout, seed=life.seed)
                 memory.append(life.episode, Step(
                     {k: v[i] for k, v in before.items()}, taken["action"][i], float(reward[i]), bool(terminated[i]),
-                    bool(truncated[i]), {k: v[i] for k, v in following.items()}))
+                    bool(truncated[i]), {k: v[i] for k, v in following.items()}), surprises[i])
 
     def _feel(self, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor],
-              predicted: Outcome | None) -> None:
+              predicted: Outcome | None, nats: Tensor | None) -> None:
         """Compare what came with what was expected; plans that it contradicts are dropped, and not made again."""
         mind, states = self.agent.mind, fingerprint(after).tolist()
-        if predicted is None:
+        if predicted is None or nats is None:
             for state in states:
                 mind.affect.visit(state)
             return
         came_true = exact(predicted.mode, after) if any(f.is_discrete for f in self.schema.features) else None
-        nats = -torch.stack([d.log_prob(after[k]) for k, d in predicted.features.items()]).sum(0)
         if predicted.conflict is not None:
             mind.conflicts += int(predicted.conflict.sum())
         for i, (state, surprise) in enumerate(zip(states, nats.tolist(), strict=True)):

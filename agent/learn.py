@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..memory import LongTerm, Replay, Sequences, Step, Transitions
 from ..world.fingerprint import fingerprint
-from ..world.model import Batch, begin
+from ..world.model import Batch, WorldModel, begin
 from ..world.schema import Features, Schema
 from ..world.training import exact
 from .goals import Limit, margins
@@ -112,6 +112,13 @@ class Experience:
         t = self.replay.transitions(held_out=False)
         if kept is not None:
             t = t.take(np.flatnonzero(kept))
+        return self._singles(t)
+
+    def first(self, count: int, held_out: bool = False) -> Batch | None:
+        """The first `count` transitions of one side of the split, as sequences of one, oldest first."""
+        return self._singles(self.replay.transitions(held_out).take(slice(count)))
+
+    def _singles(self, t: Transitions) -> Batch | None:
         if not len(t):
             return None
         features = {k: np.stack([t.features[k], t.next_features[k]], 1) for k in t.features}
@@ -159,9 +166,9 @@ def calibrate(mind: Mind, experience: Experience, limits: list[Limit], violation
 
 
 @torch.no_grad()
-def surprises(mind: Mind, experience: Experience, transitions: Transitions, rows: int = 8_192) -> np.ndarray:
-    """How much each transition surprises the model as it imagines now, in nats: `[N]`."""
-    schema, model = experience.schema, mind.imagining
+def surprises(model: WorldModel, experience: Experience, transitions: Transitions, rows: int = 8_192) -> np.ndarray:
+    """How much each transition surprises the model as it is now, in nats: `[N]`."""
+    schema = experience.schema
     parts = [torch.zeros(0)]
     for index in np.array_split(np.arange(len(transitions)), max(1, -(-len(transitions) // rows))):
         t = transitions.take(index)

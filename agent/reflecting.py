@@ -52,7 +52,7 @@ class Reflecting:
 
     config: AgentConfig
     mind: Mind
-    embeddings: Embeddings | None = None
+    embeddings: Embeddings | None
 
     def reflect(self, seconds: float | None = None) -> Report:
         """Draw lessons from the episodes that none was drawn from yet: what happened and where, by counting, and what a

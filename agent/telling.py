@@ -20,6 +20,7 @@ from .learn import Experience
 from .mind import Mind
 from .planning.objective import Curiosity, Objective, Return, Term
 from .planning.subgoals import Subgoals
+from .recalling import Recalling
 from .reflecting import Reflecting
 from .remembered import Remembered
 from .shield import Shield
@@ -37,6 +38,7 @@ class Telling(Reflecting):
     experience: Experience
     trainer: Trainer | None
     trained_on: int
+    recalling: Recalling
 
     def tell(self, text: str, source: str = "user", ask: Callable[..., int | None] | None = None) -> list[Told]:
         """Tell rules: lines of the rule language, English sentences, or a manual of both.
@@ -68,7 +70,9 @@ class Telling(Reflecting):
         """Let the miner, and the language model if there is one, propose rules from what is in memory."""
         seen = self.mind.memory.transitions()
         recollection = self.recollection()
-        entries = self.mind.knowledge.propose(seen, learning.surprises(self.mind, self.experience, seen), recollection)
+        alone = self.mind.knowledge.refine(self.mind.learned)  # what was lived does not surprise who recalls it
+        surprise = learning.surprises(alone, self.experience, seen)
+        entries = self.mind.knowledge.propose(seen, surprise, recollection)
         self.refresh()
         self.mind.recent.recalled += recollection.recalled if recollection else []
         return entries
@@ -82,7 +86,9 @@ class Telling(Reflecting):
     def refresh(self) -> None:
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
         mind = self.mind
-        mind.imagining = Remembered(mind.knowledge.refine(mind.learned), mind.failures)
+        version = self.trainer.steps_done if self.trainer else 0
+        imagined = self.recalling.beside(mind.learned, self.experience, version)
+        mind.imagining = Remembered(mind.knowledge.refine(imagined), mind.failures)
         mind.limits = [
             Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
             for e in mind.knowledge.limits()

@@ -1,7 +1,8 @@
 """An episode under way, in a checkpoint: the belief, the goals' state, what failed, and the action not yet answered.
 
 A loaded agent goes on in the middle of an episode where its environment does: call `act` with the next observation; or
-call `reset`, and the episode is over. A plan is not saved: the agent plans anew.
+call `reset`, and the episode is over. A plan is not saved: the agent plans anew. What is lived from then on is a new
+episode in memory, for the old one may be another process's that goes on with it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def state(agent: Agent) -> dict[str, Any] | None:
         return None
     before, action = agent._pending
     return {
-        "id": agent._episode,
+        "episodes": [*agent._before, *([] if agent._episode is None else [agent._episode])],
         "steps": mind.recent.t,
         "seen": {k: torch.tensor(v) for k, v in agent._seen.items()},
         "before": {k: torch.tensor(v) for k, v in before.items()},
@@ -48,10 +49,9 @@ def state(agent: Agent) -> dict[str, Any] | None:
 def resume(agent: Agent, saved: dict[str, Any], recent: dict[str, Any]) -> bool:
     """Go on with the episode; False, and nothing is done, where memory does not hold it as it was left, or rules and
     model have changed so that the belief or the goals' state fits no more."""
-    mind, id = agent.mind, saved["id"]
-    steps = _steps(mind.memory.transitions([id])) if id is not None else []
-    is_open = id is None or any(e.id == id and not e.ended for e in mind.memory.episodes(since=id - 1))
-    if len(steps) != saved["steps"] or not is_open:
+    mind = agent.mind
+    steps = [step for id in saved["episodes"] for step in _steps(mind.memory.transitions([id]))]
+    if len(steps) != saved["steps"]:
         return False
     features, objective = saved["features"], agent.objective()
     belief = _filled(begin(mind.imagining, features), saved["belief"])
@@ -63,7 +63,8 @@ def resume(agent: Agent, saved: dict[str, Any], recent: dict[str, Any]) -> bool:
     mind.failures.keys = saved["failures"]
     for name in COUNTERS:
         setattr(mind, name, saved["counters"][name])
-    agent._episode, agent._seen = id, {k: v.numpy() for k, v in saved["seen"].items()}
+    agent._seen = {k: v.numpy() for k, v in saved["seen"].items()}
+    agent._before = tuple(saved["episodes"])
     agent._pending = {k: v.numpy() for k, v in saved["before"].items()}, saved["action"]
     with torch.no_grad():
         _, mind.predicted = mind.imagining.step(mind.belief, saved["action"])

@@ -2,8 +2,8 @@
 
 Notes are made-up sentences with made-up vectors (384 numbers, as all-MiniLM-L6-v2 gives), put into the file past the
 gate, whose cost is measured on some of them. A query has its own vector and six words. The scan beside ours is
-`matrix @ query` and the ten best of it: no filters, no words, no parts of a score. usearch (int8, approximate) is
-measured where it is installed, in search alone.
+`matrix @ query` and the ten best of it: no filters, no words, no parts of a score. usearch (all rows as 8-bit
+integers, one thread) is measured where it is installed, in search alone.
 
 Poison: 1,000 lessons of a house and 100 poisoned ones, of which half talk of what is asked ("ignore previous
 instructions" within a lesson on the very subject). The share of the five notes found that is poison is measured by
@@ -12,7 +12,6 @@ words and, with `--embeddings`, by meaning; 9.1% of the notes are poison.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -78,13 +77,14 @@ def made(notes: int, queries: int, seed: int) -> World:
 
 
 def spent(queries: list[Query], *searches: Callable[[str, np.ndarray], object]) -> list[np.ndarray]:
-    """Milliseconds of each search for each query, one search after the other so that all meet the same machine."""
+    """Milliseconds of processor time of each search for each query: what others do on the machine does not count. One
+    search after the other, so that all meet the same caches."""
     times: list[list[float]] = [[] for _ in searches]
     for query in queries:
         for search, taken in zip(searches, times, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             search(*query)
-            taken.append((time.perf_counter() - start) * 1e3)
+            taken.append((time.process_time() - start) * 1e3)
     return [np.array(taken) for taken in times]
 
 
@@ -119,8 +119,8 @@ def speed(figures: Figures, notes: int, queries: int, seed: int) -> None:
         "numpy scan": scan,
     }
     found = recalls(world, by_meaning, given, ids, vectors)
-    usearch = usearch_of(vectors)
-    searches |= {name: functools.partial(search_by, search) for name, search in usearch.items()}
+    if (usearch := usearch_of(vectors)) is not None:
+        searches["usearch int8"] = lambda words, vector: usearch(vector)
     spent(world.queries[:3], *searches.values())
     times = dict(zip(searches, spent(world.queries[3:], *searches.values()), strict=True))
     for name, taken in times.items():
@@ -129,47 +129,47 @@ def speed(figures: Figures, notes: int, queries: int, seed: int) -> None:
         figures.add(f"{notes:,} notes: {name}, 95th percentile", [float(np.quantile(taken, 0.95))], "ms")
     figures.add("ours / numpy scan", [float(np.median(times["by meaning and words"] / times["numpy scan"]))], "x")
     figures.add("recall@10 of the nearest vectors, ours (exact)", [found], "", ">= 0.95")
-    for name, search in usearch.items():
-        hits = [len({*search(v)} & {*scan("", v)}) / K for _, v in world.queries]
-        figures.add(f"recall@10 of the nearest vectors, {name}", [float(np.mean(hits))], "")
+    if usearch is not None:
+        hits = [len({*usearch(v)} & {*scan("", v)}) / K for _, v in world.queries]
+        figures.add("recall@10 of the nearest vectors, usearch int8", [float(np.mean(hits))], "")
     gate = sentences(min(2_000, notes // 10), np.random.default_rng(seed + 1))
-    start = time.perf_counter()
+    start = time.process_time()
     for text in gate:
         memory.note(text, source="environment")
-    figures.add(f"{notes:,} notes: one more, through the gate", [(time.perf_counter() - start) / len(gate) * 1e3], "ms")
+    figures.add(f"{notes:,} notes: one more, through the gate", [(time.process_time() - start) / len(gate) * 1e3], "ms")
     memory.close()
 
 
 def recalls(world: World, retrieval: Retrieval, given: Given, ids: np.ndarray, vectors: np.ndarray) -> float:
-    """The share of the ten nearest by float64 brute force that are found by relevance alone."""
+    """The share of the ten nearest by brute force that are found by relevance alone."""
     from gedanken.memory import Weights
 
     shares = []
-    for _, vector in world.queries:
+    cosines = vectors @ np.stack([vector for _, vector in world.queries]).T  # [N, queries]
+    for (_, vector), cosine in zip(world.queries, cosines.T, strict=True):
         given.query = vector
-        truth = ids[np.argsort(-(vectors.astype(np.float64) @ vector.astype(np.float64)))[:K]]
+        truth = ids[np.argsort(-cosine)[:K]]
         hits = retrieval.search("?", K, weights=Weights(1.0, 0.0, 0.0, keywords=0.0), counted=False)
         shares.append(len({*truth.tolist()} & {hit.note.id for hit in hits}) / K)
     return float(np.mean(shares))
 
 
-def search_by(search: Callable[[np.ndarray], np.ndarray], words: str, vector: np.ndarray) -> np.ndarray:
-    return search(vector)
-
-
-def usearch_of(vectors: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Searches in an index of the vectors, by its graph and by all rows, where usearch is installed."""
+def usearch_of(vectors: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Search in all rows as 8-bit integers, where usearch is installed."""
     try:
-        from usearch.index import Index
+        from usearch.index import search
     except ImportError:
         print("  usearch is not installed: left out")
-        return {}
-    index = Index(ndim=vectors.shape[1], metric="cos", dtype="i8")
-    index.add(np.arange(len(vectors)), vectors)
-    return {
-        "usearch int8, by its graph": lambda vector: index.search(vector, K).keys,
-        "usearch int8, all rows": lambda vector: index.search(vector, K, exact=True).keys,
-    }
+        return None
+    scale = 127 / np.abs(vectors).max()
+    rows = (vectors * scale).astype(np.int8)
+
+    def nearest(vector: np.ndarray) -> np.ndarray:
+        query = (vector * (127 / np.abs(vector).max())).astype(np.int8)
+        found: np.ndarray = search(rows, query, K, "cos", exact=True, threads=1).keys
+        return found
+
+    return nearest
 
 
 # --- poison -----------------------------------------------------------------------------------------------------------

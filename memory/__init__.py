@@ -3,6 +3,7 @@
 from .consolidation import Finding, Report, consolidate
 from .context import PRIORITY, Context, Line, Part
 from .facts import Fact, Facts
+from .file import MemoryFile
 from .forgetting import Quota
 from .long_term import Episode, LongTerm
 from .notes import Link, Note, Notes
@@ -29,6 +30,7 @@ __all__ = [
     "Line",
     "Link",
     "LongTerm",
+    "MemoryFile",
     "Note",
     "Notes",
     "Origin",

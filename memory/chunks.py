@@ -87,10 +87,11 @@ class Chunks:
                 return False
             t, staged, newest = found
             stretch.records["row"] = newest + 1 + np.arange(len(stretch))
-            if staged + len(stretch) < LENGTH:
+            is_over = bool(stretch.records[-1]["terminated"] or stretch.records[-1]["truncated"])
+            if staged + len(stretch) < LENGTH and not is_over:
                 self._stage(episode, t, stretch)
             else:
-                self._fold(episode, self._staged(episode) + stretch, whole=False)
+                self._fold(episode, self._staged(episode) + stretch if staged else stretch, whole=is_over)
         return True
 
     def _next(self, episode: int) -> tuple[int, int, int] | None:
@@ -186,7 +187,8 @@ class Chunks:
             write.insert("INSERT INTO records VALUES (?, ?)", (chunk, self.records.chunk(part).view(np.uint8).data))
         folded = cuts[-1][1] if cuts else 0
         write.execute("DELETE FROM steps WHERE episode = ? AND t < ?", (episode, t + len(stretch)))
-        self._stage(episode, t + folded, stretch[folded:])
+        if folded < len(stretch):
+            self._stage(episode, t + folded, stretch[folded:])
         write.execute(
             """UPDATE episodes SET length = length + ?1, held = held + ?1, total_reward = total_reward + ?2
                WHERE id = ?3""",
@@ -233,15 +235,19 @@ class Chunks:
                     surprise.append(part.surprise)
         return Pieces(np.array(rows, PIECE), np.concatenate(surprise), staged)
 
-    def surprise(self, row: Any, staged: Staged) -> np.ndarray:
-        """The surprise of one row of `PIECE`, float32 `[length]` in nats, NaN where there is none."""
-        chunk, start = int(row["chunk"]), int(row["start"])
-        if chunk < 0:
-            values = staged[chunk][1]
-        else:
-            found = self._database.rows("SELECT surprise FROM chunks WHERE id = ?", (chunk,))
-            values = np.frombuffer(found[0][0], "<f4") if found else np.full(LENGTH, np.nan, np.float32)
-        return values[start : start + int(row["length"])]
+    def surprise(self, rows: np.ndarray, staged: Staged) -> np.ndarray:
+        """The surprise of `rows [E]` of `PIECE` in nats, float32 `[E, LENGTH]`: NaN where there is none, -inf where a
+        piece is shorter."""
+        values = np.full((len(rows), LENGTH), -np.inf, np.float32)
+        flat = zip(*(rows[name].tolist() for name in ("chunk", "start", "length")), strict=True)
+        for i, (chunk, start, length) in enumerate(flat):
+            if chunk < 0:
+                values[i, :length] = staged[chunk][1][start : start + length]
+            else:
+                found = self._database.rows("SELECT surprise FROM chunks WHERE id = ?", (chunk,))
+                known = np.frombuffer(found[0][0], "<f4") if found else np.full(LENGTH, np.nan, np.float32)
+                values[i, :length] = known[start : start + length]
+        return values
 
     def read(self, chunk: int, start: int, count: int) -> np.ndarray | None:
         """Records `[count]` of a chunk, not checked; None where it is gone."""

@@ -70,9 +70,13 @@ Summarise = Callable[[Sequence[str]], str]
 
 def pending(memory: LongTerm, summarised: bool = False) -> list[Episode]:
     """The ended episodes that no lesson was drawn from, oldest first; `summarised`: not by a language model either."""
-    sql = "SELECT episode FROM consolidated WHERE is_summarised >= ?"
-    done = {int(row[0]) for row in memory.database.rows(sql, (int(summarised),))}
-    return [episode for episode in memory.episodes() if episode.ended and episode.id not in done]
+    rows = memory.database.rows(
+        """SELECT id FROM episodes WHERE ended IS NOT NULL AND NOT imagined
+           AND id NOT IN (SELECT episode FROM consolidated WHERE is_summarised >= ?)""",
+        (int(summarised),),
+    )
+    ids = {int(row[0]) for row in rows}
+    return [episode for episode in memory.episodes(since=min(ids) - 1) if episode.id in ids] if ids else []
 
 
 def consolidate(

@@ -48,11 +48,12 @@ class Meanings:
         those `allowed`, where given."""
         with self._lock:
             self.vectors.refresh()
-            owners = self.vectors.items // PARTS
-            mask = None if allowed is None else np.isin(owners, np.fromiter(allowed, np.int64, len(allowed)))
-            near = self.vectors.similarity(query, mask)
+            owners, rows = self.vectors.items // PARTS, None
+            if allowed is not None:
+                rows = np.flatnonzero(np.isin(owners, np.fromiter(allowed, np.int64, len(allowed))))
+                owners = owners[rows]
+            near = self.vectors.similarity(query, rows)
         order = np.argsort(-near, kind="stable")
-        order = order[near[order] > -np.inf]
         _, first = np.unique(owners[order], return_index=True)
         best = order[np.sort(first)[: max(k, 0)]]
         return [(int(owners[row]), float(near[row])) for row in best]

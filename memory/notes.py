@@ -26,7 +26,7 @@ Link = tuple[int, int, int]
 """Transitions that a note rests on: episode, first t, last t."""
 
 _TAGS = 64  # a note
-_FREQUENT = 2_000  # notes that hold a word; of more, the newest count
+_FREQUENT = 1_000  # notes that hold a word; of more, the newest count
 _COLUMNS = """id, text, kind, importance, source, created, seen, origin, episode, recalled, helped, successor, tags,
     (SELECT json_group_array(json_array(episode, first, last)) FROM note_links WHERE note = notes.id)"""
 
@@ -241,11 +241,10 @@ class Notes:
 
     def _read(self, where: str, values: Sequence[Any]) -> list[Note]:
         rows = self.database.rows(f"SELECT {_COLUMNS} FROM notes {where}", values)
-        notes = []
-        for row in rows:
-            tags, links = json.loads(row[-2]), json.loads(row[-1])
-            notes.append(Note(*(*row[:-2], tuple(tags), tuple(map(_link, links)))))
-        return notes
+        return [
+            Note(*(*plain, tuple(json.loads(tags)), tuple(map(_link, json.loads(links)))))
+            for *plain, tags, links in rows
+        ]
 
 
 def _check(importance: float) -> None:

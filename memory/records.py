@@ -97,8 +97,9 @@ class Records:
     def chunk(self, stretch: Stretch) -> np.ndarray:
         """n transitions without a break as n + 1 sealed records."""
         records = np.zeros(len(stretch) + 1, self.type)
-        records[:-1] = stretch.records
-        _bytes(records)[-1, : stretch.after.itemsize] = _bytes(stretch.after)[-1]
+        raw = _bytes(records)  # copied as bytes, not field by field
+        raw[:-1] = _bytes(stretch.records)
+        raw[-1, : stretch.after.itemsize] = _bytes(stretch.after)[-1]
         return self.seal(records)
 
     def follows(self, records: np.ndarray, after: np.ndarray, then: np.ndarray) -> np.ndarray:
@@ -127,8 +128,9 @@ class Records:
 
     def _fill(self, step: np.ndarray, reward: Any, time: Any, row: Any, terminated: Any, truncated: Any) -> np.ndarray:
         records = np.zeros(len(step), self.type)
-        for name, values in (("step", step), ("reward", reward), ("time", time), ("row", row),
-                             ("terminated", terminated), ("truncated", truncated)):  # fmt: skip
+        _bytes(records)[:, : step.itemsize] = _bytes(step)
+        for name, values in (("reward", reward), ("time", time), ("row", row), ("terminated", terminated),
+                             ("truncated", truncated)):  # fmt: skip
             records[name] = values
         return records
 

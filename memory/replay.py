@@ -94,14 +94,14 @@ class Replay:
         if self._columns is None:
             return self._memory.chunks.transitions(runs.pieces, self._staged)[0]
         _, episode, t = laid(runs.pieces)
-        return self._columns.transitions(runs.places(), episode, t)
+        return self._columns.transitions(runs.places, episode, t)
 
     def surprise(self, held_out: bool = False) -> np.ndarray:
         """The surprise of each transition of `transitions(held_out)` that memory has, float32 `[M]` in nats; NaN where
         none is known."""
         self._refresh()
-        parts = [self._surprise_of(piece) for piece in self._sides[held_out].pieces]
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+        surprise = self._surprise_of(self._sides[held_out].pieces)
+        return surprise[surprise != -np.inf]
 
     def update_surprise(self, episode: np.ndarray, t: np.ndarray, surprise: np.ndarray) -> None:
         """Store how much transitions surprise the model now, by episode and time, int64 `[K]`, in nats `[K]`."""
@@ -268,15 +268,15 @@ class Replay:
                 self._columns.extend(self._memory.chunks.checked(np.concatenate(records)))
         self._kept += int(length[~staged].sum())
 
-    def _surprise_of(self, piece: np.void) -> np.ndarray:
-        return self._memory.chunks.surprise(piece, self._staged)
+    def _surprise_of(self, pieces: np.ndarray) -> np.ndarray:
+        return self._memory.chunks.surprise(pieces, self._staged)
 
     def _gather(self, runs: Runs, windows: Windows, length: int) -> Sequences:
         """The sequences in RAM; one gather a column."""
         columns = self._columns
         assert columns is not None
         place, mask = windows.ranks(length)
-        place = runs.places()[place]
+        place = runs.places[place]
         state = np.concatenate([place[:, :1], place + 1], axis=1)
         return self._sequences(
             runs, windows, mask,

@@ -129,28 +129,29 @@ class Retrieval:
         with self._lock:
             self.refresh()
             mask = self._catalogue.mask(kind, source, origin, since, until, episode, tags, superseded)
-            if not mask.any():
+            rows = np.flatnonzero(mask)  # [M]; all that follows is of these
+            if not len(rows):
                 return []
-            keywords = self._keywords(query, mask)
-            similarity = self._similarity(query, mask)
+            keywords = self._keywords(query, rows)
+            similarity = self._similarity(query, rows)
             share = weights.keywords if self._embed else 1.0
             relevance = (1.0 - share) * similarity + share * keywords
-            recency = np.exp2(-np.maximum(0.0, self._clock() - self._catalogue.column("seen")) / half_life_s)
-            importance = self._catalogue.column("importance")
+            recency = np.exp2(np.minimum(0.0, self._catalogue.column("seen")[rows] - self._clock()) / half_life_s)
+            importance = self._catalogue.column("importance")[rows]
             score = weights.relevance * relevance + weights.recency * recency + weights.importance * importance
-            best = self._best(np.where(mask, score, -np.inf), k if diversity == 0.0 else max(4 * k, _POOL))
-            ids = self._catalogue.column("id")[best].tolist()
+            best = self._best(score, rows, k if diversity == 0.0 else max(4 * k, _POOL))
+            ids = self._catalogue.column("id")[rows[best]].tolist()
             if diversity > 0.0:
                 worth = score[best] / max(weights.relevance + weights.recency + weights.importance, 1e-12)
-                chosen = diverse(worth, self._alikeness(best, ids), k, diversity)
+                chosen = diverse(worth, self._alikeness(rows[best], ids), k, diversity)
                 best, ids = best[chosen], [ids[i] for i in chosen]
             if counted:
                 self._notes.recalled(ids)
             notes = {note.id: note for note in self._notes.get(ids)}
             parts = (score, relevance, recency, importance, similarity, keywords)
             return [
-                Hit(notes[id], *(float(part[row]) for part in parts))
-                for row, id in zip(best, ids, strict=True)
+                Hit(notes[id], *(float(part[i]) for part in parts))
+                for i, id in zip(best, ids, strict=True)
                 if id in notes
             ]
 
@@ -176,11 +177,12 @@ class Retrieval:
             vector = self._embed.texts([limited(text)])
             same_kind = self._catalogue.mask(kind, origin=(said_by, "person"))
             was_recalled = self._catalogue.mask(superseded=True) & (self._catalogue.column("recalled") > 0)
-            near = self._nearness(vector[0], same_kind | was_recalled)
-            for row in self._best(near, 8):
-                (note,) = self._notes.get([int(self._catalogue.column("id")[row])])
-                if near[row] >= SAME and gist(note.text).marks == gist(text).marks:
-                    if same_kind[row] and note.origin == said_by:
+            rows = np.flatnonzero(same_kind | was_recalled)
+            near = self._nearness(vector[0], rows)
+            for i in self._best(near, rows, 8):
+                (note,) = self._notes.get([int(self._catalogue.column("id")[rows[i]])])
+                if near[i] >= SAME and gist(note.text).marks == gist(text).marks:
+                    if same_kind[rows[i]] and note.origin == said_by:
                         self._notes.again(note.id, importance)
                     return note.id
             id = new()
@@ -214,37 +216,33 @@ class Retrieval:
                     self.vectors.refresh()
                     self._rows = self.vectors.rows(ids)
 
-    def _keywords(self, query: str, mask: np.ndarray) -> np.ndarray:
-        """BM25 of each note over that of the best that passes the filters, `[N]`, from 0 to 1."""
+    def _keywords(self, query: str, rows: np.ndarray) -> np.ndarray:
+        """BM25 of each of the notes at `rows [M]` over that of the best of them, `[M]`, from 0 to 1."""
         ids, bm25 = self._notes.match(query)
-        rows = self._catalogue.rows(ids)
-        counts = (rows >= 0) & (bm25 > 0.0) & mask[rows]
-        scores = np.zeros(len(mask))
+        found = self._catalogue.rows(ids)
+        at = np.minimum(np.searchsorted(rows, found), len(rows) - 1)
+        counts = (rows[at] == found) & (bm25 > 0.0)
+        scores = np.zeros(len(rows))
         if counts.any():
-            scores[rows[counts]] = bm25[counts] / bm25[counts].max()
+            scores[at[counts]] = bm25[counts] / bm25[counts].max()
         return scores
 
-    def _similarity(self, query: str, mask: np.ndarray) -> np.ndarray:
-        """The cosine of each note with the query, `[N]`, from 0 to 1."""
+    def _similarity(self, query: str, rows: np.ndarray) -> np.ndarray:
+        """The cosine of each of the notes at `rows [M]` with the query, `[M]`, from 0 to 1."""
         if self._embed is None or not query:
-            return np.zeros(len(mask))
-        return np.clip(self._nearness(self._embed.query(query), mask), 0.0, 1.0)
+            return np.zeros(len(rows))
+        return np.clip(self._nearness(self._embed.query(query), rows), 0.0, 1.0)
 
-    def _nearness(self, vector: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The cosine of each note with a vector, `[N]`; -inf where the mask says no or the note has no vector yet."""
-        allowed = np.zeros(len(self.vectors), bool)
-        has_one = mask & (self._rows >= 0)
-        allowed[self._rows[has_one]] = True
-        near = np.full(len(mask), -np.inf, np.float32)
-        near[has_one] = self.vectors.similarity(vector, allowed)[self._rows[has_one]]
-        return near
+    def _nearness(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The cosine of each of the notes at `rows [M]` with a vector, `[M]`; 0 for one that has no vector yet."""
+        at = self._rows[rows]
+        return np.where(at >= 0, self.vectors.similarity(vector, at), 0.0)
 
-    def _best(self, score: np.ndarray, k: int) -> np.ndarray:
-        """The rows of the `k` highest finite scores, best first, the newer note first where equal."""
+    def _best(self, score: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
+        """The indices of the `k` highest scores `[M]` of the notes at `rows [M]`, best first, the newer where equal."""
         least = np.partition(score, len(score) - k)[len(score) - k] if len(score) > k else -np.inf
-        rows = np.flatnonzero((score >= least) & (score > -np.inf))
-        ids = self._catalogue.column("id")[rows]
-        return rows[np.lexsort((-ids, -score[rows]))][:k]
+        best = np.flatnonzero(score >= least)
+        return best[np.lexsort((-self._catalogue.column("id")[rows[best]], -score[best]))][:k]
 
     def _alikeness(self, rows: np.ndarray, ids: Sequence[int]) -> np.ndarray:
         """How alike the notes are, `[M, M]`: the cosine of their vectors, or the share of words they have in common."""

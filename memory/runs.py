@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -86,22 +87,24 @@ class Runs:
         """Which piece each transition is in."""
         return np.searchsorted(self.upto, rank, side="right")
 
+    @functools.cached_property
     def places(self) -> np.ndarray:
         """By rank, where each transition's record is in RAM, int64 `[M]`."""
         return np.arange(len(self)) + np.repeat(self.rows["place"] - self.starts, self.pieces["length"])
 
     def draw(
         self, batch: int, length: int, rng: np.random.Generator, strategy: Strategy, weights: np.ndarray | None,
-        surprise: Callable[[np.void], np.ndarray],
+        surprise: Callable[[np.ndarray], np.ndarray],
     ) -> Windows:  # fmt: skip
         """Each window holds a transition drawn from all alike; "recent": with a density that falls with its age x in
         (0, 1] as x**(-2/3); "surprising": nine in ten with a density that grows from 0 as the symlog of its surprise
-        does (one without a surprise counts as an average one; `surprise` reads those of a piece), the tenth from all
+        does (one without a surprise counts as an average one; `surprise` reads those of pieces), the tenth from all
         alike; or by `weights [M]` a rank, which sum to more than 0. It is moved inside its run where that is long
         enough."""
         u = rng.random(batch)
         if weights is not None:
-            anchor = _pick(weights.cumsum(dtype=np.float64), u)[0]
+            upto = weights.cumsum(dtype=np.float64)
+            anchor = np.searchsorted(upto, u * upto[-1], side="right")
         elif strategy == "recent":
             anchor = self._by_age((u**3 * len(self)).astype(np.int64))
         elif strategy == "surprising" and self._heat[-1] > 0.0:
@@ -119,21 +122,16 @@ class Runs:
         piece = self._newest[k]
         return self.starts[piece] + self._newest_upto[k] - 1 - age
 
-    def _by_surprise(self, u: np.ndarray, surprise: Callable[[np.void], np.ndarray]) -> np.ndarray:
+    def _by_surprise(self, u: np.ndarray, surprise: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """First a piece, then a transition in it, by what is left of the same random number."""
         anchor = (u / UNIFORM_SHARE * len(self)).astype(np.int64)
-        by_heat = np.flatnonzero(u >= UNIFORM_SHARE)
-        piece, rest = _pick(self._heat, (u[by_heat] - UNIFORM_SHARE) / (1 - UNIFORM_SHARE))
-        for i, p, r in zip(by_heat.tolist(), piece.tolist(), rest, strict=True):
-            heat = symlog(surprise(self.pieces[p])) - self._coldest
-            heat = np.where(np.isnan(heat), self._usual, heat).clip(0.0)
-            inside = _pick(heat.cumsum(dtype=np.float64), np.array([r]))[0][0] if heat.any() else 0
-            anchor[i] = self.starts[p] + inside
+        by_heat = u >= UNIFORM_SHARE
+        at = (u[by_heat] - UNIFORM_SHARE) / (1 - UNIFORM_SHARE) * self._heat[-1]
+        piece = np.searchsorted(self._heat, at, side="right").clip(max=len(self._heat) - 1)
+        begin = np.where(piece > 0, self._heat[piece - 1], 0.0)
+        left = (at - begin) / (self._heat[piece] - begin).clip(1e-300)
+        heat = symlog(surprise(self.pieces[piece])) - self._coldest
+        upto = np.where(np.isnan(heat), self._usual, heat.clip(0.0)).cumsum(axis=1, dtype=np.float64)
+        inside = (upto <= left[:, None] * upto[:, -1:]).sum(axis=1)
+        anchor[by_heat] = self.starts[piece] + np.minimum(inside, self.pieces["length"][piece] - 1)
         return anchor
-
-
-def _pick(upto: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices drawn as the sums `upto [N]` say, by `u [B]` in [0, 1), and how far into its own share each lies."""
-    at = u * upto[-1]
-    index = np.searchsorted(upto, at, side="right").clip(max=len(upto) - 1)
-    before = np.where(index > 0, upto[index - 1], 0.0)
-    return index, (at - before) / np.maximum(upto[index] - before, 1e-300)

@@ -7,6 +7,7 @@ pages are left out. Transitions are checked by their checksums, so that of a dam
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -49,18 +50,20 @@ def salvage(path: str | Path, target: str | Path) -> Report:
         raise UserError(f"{path}: there is no such file; give the damaged memory file")
     if target.exists():
         raise UserError(f"{target}: is there already; choose a new path for what is saved")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     with tempfile.TemporaryDirectory(prefix="gedanken-") as folder:
-        copy, aside = Path(shutil.copy(path, folder)), Path(folder) / "saved"
+        copy = Path(shutil.copy(path, folder))
         with contextlib.suppress(OSError):
             shutil.copy(path.with_name(path.name + "-wal"), folder)
         _pad(copy)
-        source = sqlite3.connect(copy, isolation_level=None)
         try:
-            report = _save(source, path, aside)
+            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as source:
+                report = _save(source, path, aside)
+            aside.replace(target)
         finally:
-            source.close()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(aside, target)
+            for rest in ("", "-wal", "-shm"):
+                aside.with_name(aside.name + rest).unlink(missing_ok=True)
     return report
 
 
@@ -83,7 +86,7 @@ def _save(source: sqlite3.Connection, path: Path, aside: Path) -> Report:
                     lost.append(f"{table}: parts of the table cannot be read")
         folded = "(SELECT coalesce(sum(length), 0) FROM chunks)"
         promised = _count(saved, f"max({folded}, (SELECT coalesce(sum(held), 0) FROM episodes))")
-        lost += _mend(saved)
+        lost += [*_mend(saved), *_untie(saved)]
         kept = _count(saved, folded)
     saved.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     saved.rows("PRAGMA journal_mode = DELETE")
@@ -119,10 +122,13 @@ def _copy(source: sqlite3.Connection, name: str, saved: Database, table: str) ->
     insert = f"INSERT OR REPLACE INTO {_quoted(table)} ({listed}) VALUES ({', '.join('?' * len(columns))})"
     query = f"SELECT {listed} FROM {_quoted(name)}"
     reader = _Reader(source, query, name)
-    before = saved.rows(f"SELECT count(*) FROM {_quoted(table)}")[0][0]
-    for rows in reader.parts():
+    is_new = True  # a table may begin with rows that say that it is empty
+    for rows in filter(None, reader.parts()):
+        if is_new:
+            saved.execute(f"DELETE FROM {_quoted(table)}")
         saved.execute_many(insert, rows)
-    return saved.rows(f"SELECT count(*) FROM {_quoted(table)}")[0][0] - before, reader.missed
+        is_new = False
+    return 0 if is_new else saved.rows(f"SELECT count(*) FROM {_quoted(table)}")[0][0], reader.missed
 
 
 class _Reader:
@@ -226,6 +232,22 @@ def _mend(saved: Database) -> list[str]:
                             (SELECT coalesce(max(c.t + c.length), 0) FROM chunks c WHERE c.episode = episodes.id))"""
     )
     return lost
+
+
+def _untie(saved: Database) -> list[str]:
+    """Cut references to what is gone; a row that makes no sense without goes too. What was lost for that, in words."""
+    lost = dict[str, int]()
+    saved.execute("UPDATE note_state SET changed = max(changed, (SELECT coalesce(max(changed), 0) FROM notes))")
+    for table, row, _, key in saved.rows("PRAGMA foreign_key_check"):
+        if row is None:  # a table without row numbers: links and indices, which are harmless
+            continue
+        (column,) = {c for id, _, _, c, *_ in saved.rows(f"PRAGMA foreign_key_list({_quoted(table)})") if id == key}
+        needed = {c for _, c, _, is_needed, *_ in saved.rows(f"PRAGMA table_info({_quoted(table)})") if is_needed}
+        if column in needed:
+            lost[table] = lost.get(table, 0) + saved.execute(f"DELETE FROM {_quoted(table)} WHERE rowid = ?", (row,))
+        else:
+            saved.execute(f"UPDATE {_quoted(table)} SET {_quoted(column)} = NULL WHERE rowid = ?", (row,))
+    return [f"{table}: {count} rows that belonged to others that are gone" for table, count in lost.items()]
 
 
 def _records(form: Records, data: bytes) -> np.ndarray:

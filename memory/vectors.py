@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import GedankenError, UserError
 from .database import Database
+from .text import clean
 
 _CHUNK = 16_384  # vectors read at a time
 _FEW = 0.1  # of all rows; so few are gathered before they are multiplied
@@ -31,7 +32,7 @@ class Vectors:
 
     def __init__(self, database: Database, name: str, metric: Metric = "cosine") -> None:
         self.database = database
-        self.name = name
+        self.name = clean(name)
         self.metric = metric
         self._lock = threading.RLock()
         self._newest = self._count = 0
@@ -113,8 +114,8 @@ class Vectors:
         found = order[at]
         return np.where(self.items[found] == items, found, -1)
 
-    def similarity(self, query: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
-        """How near each row is to `query [D]`, float32 `[N]`; -inf where `allowed` (bool `[N]`) says no.
+    def similarity(self, query: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """How near each row of `matrix`, or each of `rows [M]`, is to `query [D]`: float32 `[N]` or `[M]`.
 
         Raises `GedankenError` for a query of another size.
         """
@@ -125,24 +126,21 @@ class Vectors:
             raise GedankenError(self._other_size(wanted.size, matrix.shape[1]))
         if self.metric == "cosine":
             wanted = unit(wanted[None])[0]
-        if allowed is None:
+        if rows is None:
             return self._nearness(matrix, squares, wanted)
-        if allowed.sum() > _FEW * len(matrix):
-            return np.where(allowed, self._nearness(matrix, squares, wanted), -np.inf)
-        near = np.full(len(matrix), -np.inf, np.float32)
-        rows = np.flatnonzero(allowed)
-        near[rows] = self._nearness(matrix[rows], squares[rows], wanted)
-        return near
+        if len(rows) > _FEW * len(matrix):
+            return self._nearness(matrix, squares, wanted)[rows]
+        return self._nearness(matrix[rows], squares[rows], wanted)
 
     def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The `k` items nearest to `query [D]` among the `allowed` rows (bool `[N]`), exactly, and their similarity;
         nearest first, fewer where there are not so many."""
         with self._lock:
             self.refresh()
-            near, items = self.similarity(query, allowed), self.items
+            rows = None if allowed is None else np.flatnonzero(allowed)
+            near, items = self.similarity(query, rows), self.items if rows is None else self.items[rows]
         best = np.argpartition(near, len(near) - k)[-k:] if len(near) > k else np.arange(len(near))
         best = best[np.argsort(-near[best], kind="stable")]
-        best = best[near[best] > -np.inf]
         return items[best], near[best]
 
     def _nearness(self, matrix: np.ndarray, squares: np.ndarray, query: np.ndarray) -> np.ndarray:

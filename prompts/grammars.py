@@ -30,6 +30,25 @@ def one_of(texts: Iterable[str]) -> str:
     return "root ::= " + " | ".join(quoted(text) for text in texts)
 
 
+def from_schema(schema: Mapping[str, Any]) -> str:
+    """Return the grammar of the compact JSON of a JSON schema.
+
+    Raises:
+        UserError: the schema cannot be turned into a grammar.
+    """
+    return _from_schema(json.dumps(schema))
+
+
+@lru_cache(maxsize=64)
+def _from_schema(schema: str) -> str:
+    import xgrammar
+
+    try:
+        return str(xgrammar.Grammar.from_json_schema(schema, any_whitespace=False))
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the JSON schema cannot be made a grammar: {_first_line(error)}") from error
+
+
 @lru_cache(maxsize=64)
 def compile_grammar(decoder: Decoder, text: str) -> Grammar:
     """Compile a GBNF grammar, whose first rule is `root`, for a decoder's vocabulary.

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from . import processes, tree
 from .interrupts import deferred
 from .model import Batch
@@ -41,7 +42,8 @@ class TrainingConfig:
     Every `check_every` steps the held-out loss is measured; the best weights are kept and training stops after
     `patience` checks without a better one, but not before `min_steps` (sparsity needs time). `device` "auto" is the
     accelerator where there is one; `precision` "bf16" computes losses in half precision. Every `save_every` steps a
-    caller that wants it is asked to save."""
+    caller that wants it is asked to save. Of a batch, a share `recent` is drawn by age and one `surprising` by
+    surprise, measured every `refresh` steps; the rest uniformly. Raises `UserError` where these do not fit."""
 
     steps: int = 1500
     min_steps: int = 600
@@ -56,6 +58,15 @@ class TrainingConfig:
     device: Literal["cpu", "auto"] = "cpu"
     precision: Literal["no", "bf16"] = "no"
     save_every: int = 200
+    recent: float = 0.0
+    surprising: float = 0.0
+    refresh: int = 100
+
+    def __post_init__(self) -> None:
+        if min(self.recent, self.surprising) < 0 or self.recent + self.surprising >= 1 or self.refresh < 1:
+            raise UserError(f"a training draws {self.recent} of a batch as recent and {self.surprising} as surprising, "
+                            f"refreshed every {self.refresh} steps: give shares from 0 that sum to less than 1, and at "
+                            "least 1 step")
 
 
 @dataclass

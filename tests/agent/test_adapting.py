@@ -126,8 +126,8 @@ def test_what_no_longer_holds_is_left_out_of_the_old(agent: gedanken.Agent) -> N
     assert agent.deployment is not None
     known = agent.mind.replay.transitions()
     old = known.episode <= agent.deployment.episode
-    mixture = Mixture(agent.experience, surprises(agent.mind, agent.experience, known), ~old, agent.deployment.usual,
-                      AdaptingConfig())
+    surprise = surprises(agent.mind.imagining, agent.experience, known)
+    mixture = Mixture(agent.experience, surprise, ~old, agent.deployment.usual, AdaptingConfig())
     moved = (known.action[:, 0] < 2) & (known.features["x"] > 0) & (known.features["x"] < 6)
     assert mixture.kept[old & moved].mean() < 0.1
     assert mixture.kept[old & (known.action[:, 0] == 2)].mean() > 0.9

@@ -233,13 +233,25 @@ def test_no_layout_left_is_said() -> None:
 
 
 def test_what_surprises_a_trained_model_is_noted_and_recalled() -> None:
-    a = agent()
+    a = agent(config=replace(BRIEF, neighbours=None))  # with the past beside it hardly anything surprises it
     a.learn(steps=80)
     a.learn(steps=40, train=False)
     notes = a.mind.memory.notes(kind="surprise")
     assert notes
     assert all(note.source == "environment" for note in notes)
     assert a.recall(notes[0].text, k=1)[0].note.kind == "surprise"
+
+
+def test_notes_are_recalled_by_meaning_where_the_agent_has_embeddings(tmp_path: Path) -> None:
+    a = agent(model="none", embeddings="local")
+    opens = a.mind.memory.note("whoever wants to unlock something needs what fits the lock", source="user")
+    for i in range(5):
+        a.mind.memory.note(f"the {i}th room is painted in a cold colour", source="user")
+    assert a.recall("which key opens the door?", k=1)[0].note.id == opens
+    a.learn(steps=5, train=False)
+    a.save(tmp_path / "run")
+    b = gedanken.Agent.load(tmp_path / "run", doorkey(), config=BRIEF)
+    assert b.recall("which key opens the door?", k=1)[0].note.id == opens
 
 
 def test_proposals_come_checked_and_act_only_where_supported() -> None:

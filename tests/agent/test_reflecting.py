@@ -103,6 +103,15 @@ def test_notes_that_came_to_mind_are_credited_with_the_episode(agent: gedanken.A
     assert agent.mind.recent.recalled == []
 
 
+def test_what_the_shield_did_is_in_the_working_context(agent: gedanken.Agent) -> None:
+    agent.tell("forbid action in {left, down, up}")
+    agent.run(episodes=1, unseen=False, max_steps=3)
+    decisions = agent.mind.decisions
+    said = agent.mind.recent.context().of("event")
+    assert len(said) == len(decisions) > 0
+    assert all(decisions[0].rule in line for line in said)
+
+
 def test_it_reflects_between_episodes_where_that_is_wanted(agent: gedanken.Agent, script: Script) -> None:
     agent.config = replace(agent.config, reflecting=ReflectingConfig(every=3), train_every=10_000)
     agent.run(episodes=2, unseen=False, max_steps=5, train=True)

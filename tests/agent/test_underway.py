@@ -8,7 +8,9 @@ import gymnasium as gym
 import torch
 
 import gedanken
+from gedanken.agent.checkpoint import MEMORY
 from gedanken.agent.planning.plan import Budget
+from gedanken.memory import LongTerm
 from gedanken.world import tree
 from gedanken.world.training import TrainingConfig
 
@@ -51,18 +53,22 @@ def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
     steps = len(two.memory)
     other.act(*lived)
     assert len(two.memory) == steps + 1
-    assert len(two.memory.episodes()[-1:]) == 1
-    assert two.memory.episodes()[-1].length == two.recent.t
+    assert not two.memory.episodes()[-2].ended    # another process may go on with it
+    assert two.memory.episodes()[-1].length == 1
+    again = tmp_path / "again"
+    other.save(again)
+    third = gedanken.Agent.load(again, env, config=BRIEF)
+    assert third.mind.recent.state_dict() == two.recent.state_dict()
+    assert third.mind.recent.t == two.recent.t == one.recent.t + 1
+    third.close()
     other.close()
     agent.close()
 
 
 def test_an_episode_that_went_on_elsewhere_is_not_taken_up(tmp_path: Path) -> None:
     agent, env, _ = living(tmp_path)
-    loaded = gedanken.Agent.load(tmp_path, env, config=BRIEF)
-    assert loaded._episode is not None
-    loaded.end_episode()
-    loaded.close()
+    with LongTerm(tmp_path / MEMORY, agent.mind.memory.layout) as elsewhere:
+        elsewhere.append(elsewhere.episodes()[-1].id, agent.mind.recent.steps[-1])
     other = gedanken.Agent.load(tmp_path, env, config=BRIEF)
     assert other.mind.pursuit is None
     assert "the ice is thin" in other.mind.recent.context().text    # the context is there all the same

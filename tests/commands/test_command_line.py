@@ -30,6 +30,7 @@ RULE = "forbid toggle if front_object == key"
         ["act"],
         ["imagine"],
         ["explain"],
+        ["reflect"],
         ["rules"],
         ["rules", "tell"],
         ["rules", "check"],

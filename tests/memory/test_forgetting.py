@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,34 @@ def test_space_is_given_back_to_the_disk(tmp_path: Path, live: Live) -> None:
         after = memory.path.stat().st_size
         assert after < 0.25 * (tmp_path / "before.sqlite").stat().st_size
         assert len(memory) == 640
+
+
+def test_a_reader_goes_on_while_another_thread_writes_and_forgets(memory: LongTerm, live: Live) -> None:
+    live(memory, 300)
+    is_over = threading.Event()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not is_over.is_set():
+                live(memory, 300)
+                memory.forget("oldest", 500)
+        except BaseException as error:
+            failures.append(error)
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        replay = Replay(memory, holdout=0.0, cache_bytes=0)
+        for seed in range(100):
+            strategy = ("uniform", "recent", "surprising")[seed % 3]
+            found = replay.sample(16, 30, np.random.default_rng(seed), strategy=strategy)  # type: ignore[arg-type]
+            assert (np.diff(found.features["speed"], axis=1)[found.mask] == 1).all()
+    finally:
+        is_over.set()
+        writer.join()
+    assert not failures
+    assert memory.position() > 1000
 
 
 def test_wrong_quotas_are_refused(memory: LongTerm) -> None:

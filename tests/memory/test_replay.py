@@ -191,6 +191,36 @@ def test_demonstrations_written_after_a_checkpoint_are_kept(memory: LongTerm, li
     assert len(replay) == 12
 
 
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+def test_a_checkpoint_in_the_middle_of_a_chunk_cuts_it(memory: LongTerm, cache_bytes: int) -> None:
+    first, second = memory.begin(), memory.begin()
+    lives = {e: iter(life(e, 200, terminated=False)) for e in (first, second)}
+
+    def live_on(steps: int) -> None:
+        for _ in range(steps):
+            for episode, steps_left in lives.items():
+                memory.append(episode, next(steps_left))
+
+    live_on(10)
+    checkpoint = Replay(memory, holdout=0.0).state_dict()
+    live_on(30)  # what the agent will live again
+    replay = Replay(memory, cache_bytes=cache_bytes)
+    replay.load_state_dict(checkpoint)
+    assert len(replay) == 20
+    live_on(60)
+    assert memory.database.rows("SELECT count(*) FROM chunks") == [(2,)]
+    for _ in range(2):  # the first chunk of each, the rest staged; then folded
+        kept = replay.transitions()
+        assert kept.t.tolist() == [*range(10), *range(40, 100)] * 2
+        assert (kept.features["speed"] == kept.t).all()
+        found = replay.sample(500, 15, rng())
+        assert (np.diff(found.features["speed"], axis=1)[found.mask] == 1).all()
+        assert not np.isin(found.features["speed"][:, 0], np.arange(10, 40)).any()
+        for episode in (first, second):
+            memory.end(episode)
+    assert len(replay.surprise()) == 140
+
+
 def test_a_checkpoint_of_another_file_is_refused(memory: LongTerm, live: Live) -> None:
     live(memory, 4)
     checkpoint = Replay(memory).state_dict()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gedanken.errors import UserError
-from gedanken.memory import LongTerm, Replay, salvage
+from gedanken.memory import LongTerm, Replay, Retrieval, Vectors, salvage
 from gedanken.memory.database import PAGE
 
 from .conftest import LAYOUT, life
@@ -64,6 +64,30 @@ def test_of_a_sound_file_everything_is_saved(path: Path, tmp_path: Path) -> None
         salvage(tmp_path / "other", tmp_path / "new")
 
 
+def counts(memory: LongTerm) -> dict[str, int]:
+    tables = memory.database.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {name: memory.database.rows(f'SELECT count(*) FROM "{name}"')[0][0] for (name,) in tables}
+
+
+def test_notes_facts_and_vectors_are_saved_too(path: Path, tmp_path: Path) -> None:
+    with LongTerm(path, LAYOUT) as memory:
+        note = memory.note("the lava burns whoever walks on it", links=[(1, 0, 9)])
+        memory.facts.add("door", "opened by", "key", source="user")
+        memory.facts.add("door", "opened by", "lever", source="user")
+        Vectors(memory.database, "states").put([1, 2], np.eye(2, dtype=np.float32))
+        memory.forget("oldest", 3000)
+        before, facts = counts(memory), memory.facts.history("door")
+    salvage(path, tmp_path / "saved.sqlite")
+    with LongTerm(tmp_path / "saved.sqlite", LAYOUT) as memory:
+        assert counts(memory) == before
+        assert memory.facts.history("door") == facts
+        assert [hit.note.id for hit in Retrieval(memory).search("burns", k=1)] == [note]
+        assert memory.note("the lava burns whoever walks on it") == note
+        assert memory.note("something new") > note
+        assert Vectors(memory.database, "states").search(np.array([1, 0], np.float32), 1)[0].tolist() == [1]
+        assert memory.database.rows("PRAGMA foreign_key_check") == []
+
+
 def test_a_flipped_bit_in_a_transition_costs_its_neighbours_only(path: Path, tmp_path: Path) -> None:
     with LongTerm(path, LAYOUT) as memory:
         record = memory.database.rows("SELECT data FROM records WHERE chunk = 5")[0][0]
@@ -94,7 +118,7 @@ def test_zeroed_pages_are_recognised_and_read_around(path: Path, tmp_path: Path)
     content = path.read_bytes()
     pages = len(content) // PAGE
     saved = []
-    for page in range(1, pages, 2):
+    for page in range(1, pages, 3):
         broken = tmp_path / f"{page}.sqlite"
         broken.write_bytes(content[: page * PAGE] + bytes(PAGE) + content[(page + 1) * PAGE :])
         try:

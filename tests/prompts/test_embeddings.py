@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from gedanken import prompts
-from gedanken.errors import GedankenError
+from gedanken.errors import GedankenError, UserError
 from gedanken.prompts import LocalEmbeddings
 from gedanken.prompts import embeddings as module
+from gedanken.prompts.embeddings import embeddings_named
 
 
 def test_like_meanings_have_like_embeddings() -> None:
@@ -50,3 +52,14 @@ def test_every_public_name_is_there() -> None:
         assert getattr(prompts, name) is not None
     with pytest.raises(AttributeError):
         _ = prompts.nothing
+
+
+def test_embeddings_are_named_or_given() -> None:
+    given = DeterministicFakeEmbedding(size=3)
+    assert embeddings_named(given) is given
+    assert embeddings_named(None) is None
+    named = embeddings_named("local")
+    assert isinstance(named, LocalEmbeddings)
+    assert named.model == "local"
+    with pytest.raises(UserError, match="embeddings are a int"):
+        embeddings_named(3)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Few-shot tasks: selection, types, errors."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import ValidationError
 
 from gedanken.errors import GedankenError, UserError
+from gedanken.memory import Column, Layout, LongTerm, Retrieval
 from gedanken.prompts import FewShotTask, Gateway, LocalChatModel, ModelUnavailable, ScriptedChatModel
+from gedanken.prompts.selection import Demonstration, noted
 
 SIZES = [("a mouse", 1), ("a cat", 2), ("a horse", 3), ("a whale", 4), ("a rat", 1)]
 
@@ -94,6 +97,45 @@ def test_a_length_budget_leaves_out_what_does_not_fit() -> None:
     assert task(count=9, budget_chars=0).select("a dog") == []
 
 
+def test_a_token_budget_is_counted_by_the_model(local: LocalChatModel) -> None:
+    short = task(count=9, budget_tokens=8, demonstrations=[("a mouse", 1), ("a hippopotamus and a rhinoceros", 4)])
+    assert inputs(short.select("a dog", Gateway(local))) == ["a mouse"]
+    assert inputs(short.select("a dog")) == ["a mouse"]  # estimated
+
+
+def test_the_best_may_stand_first() -> None:
+    nearest = task(selection="nearest", count=2, similarity=Letters(), order="best_first")
+    assert inputs(nearest.select("a cat cat")) == ["a cat", "a rat"]
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "near"),
+    [
+        ("Bring me the red toolbox.", "bring me  the red toolbox", True),
+        ("Bring me the red toolbox from the shed.", "Bring me the red toolboxes from the shed.", True),
+        ("Bring me the red toolbox.", "Bring me the blue bucket.", False),
+        ("What is 12 + 34?", "What is 12 + 35?", False),
+        ("12 + 3", "12 - 3", False),
+        ("1.5", "15", False),
+    ],
+)
+def test_near_copies_are_told_from_others(text: str, other: str, near: bool) -> None:
+    chosen = task(demonstrations=[(other, 1)]).select(text)
+    assert (not chosen) == near
+
+
+def test_notes_of_a_memory_are_demonstrations(tmp_path: Path) -> None:
+    layout = Layout((Column("x", "float32"),), Column("action", "int64"))
+    with LongTerm(tmp_path / "memory.db", layout) as memory:
+        for animal, size in SIZES:
+            memory.note(noted(Demonstration(animal, size)), kind="demonstration")
+        memory.note("a horse is a lesson\n=> not a number", kind="demonstration")
+        found = task(demonstrations=[], selection="nearest", count=2,
+                     similarity=Retrieval(memory).as_retriever(k=9, kind="demonstration"))  # fmt: skip
+        assert found.select("horse")[-1] == ("a horse", 3)
+        assert all(isinstance(demonstration.output, int) for demonstration in found.select("horse"))
+
+
 def test_a_preview_shows_the_messages() -> None:
     messages = task(count=1).preview("a dog")
     assert [(m.type, m.text) for m in messages] == [
@@ -133,11 +175,11 @@ def test_outputs_are_typed(output: Any, answer: str, value: Any) -> None:
 )
 def test_an_unusable_answer_is_recorded_or_raised(output: Any, answer: str, error: str) -> None:
     unusable = task(output=output, demonstrations=[])
-    (prediction,) = unusable.predict(["x"], Gateway(ScriptedChatModel(answers=[answer])))
+    (prediction,) = unusable.predict(["x"], Gateway(ScriptedChatModel(answers=[answer, answer])))
     assert prediction.output is None
     assert error in (prediction.error or "")
     with pytest.raises(GedankenError, match="1 of 1 answers cannot be used:\n'x': "):
-        unusable.run(["x"], Gateway(ScriptedChatModel(answers=[answer])))
+        unusable.run(["x"], Gateway(ScriptedChatModel(answers=[answer, answer])))
 
 
 def test_without_a_model_a_task_says_so() -> None:
@@ -167,7 +209,7 @@ def test_every_wrong_demonstration_is_named() -> None:
         task(demonstrations=[("a", 1), ("b", "two"), ("c", "3")])
     assert "demonstration 2 ('b'): expected a whole number, got 'two'" in str(caught.value)
     assert "demonstration 3: write '3' as the task's type" in str(caught.value)
-    with pytest.raises(ValidationError, match="two are the same"):
+    with pytest.raises(ValidationError, match="two labels are the same"):
         task(output=["Open", "open"], demonstrations=[])
 
 
