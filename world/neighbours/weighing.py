@@ -68,7 +68,9 @@ def weigh(mixing: Mixing, out: Outcome, recalled: Recalled, now: Situation, afte
 def _chances(mixing: Mixing, out: Outcome, recalled: Recalled, now: Situation, after: Features, ended: Tensor,
              ) -> tuple[Tensor, Tensor, Tensor]:
     """The probability that the model and the neighbours gave what came, `[n, codes]` each, and each code's group."""
-    model, past, group = [], [], []
+    model: list[Tensor] = []
+    past: list[Tensor] = []
+    group: list[int] = []
 
     def add(name: str, p: Tensor, q: Tensor, wanted: Tensor, real: Tensor | None = None) -> None:
         floored = [(1 - FLOOR) * x.gather(-1, wanted[..., None])[..., 0] + FLOOR / x.shape[-1] for x in (p, q)]
@@ -94,7 +96,8 @@ def _chances(mixing: Mixing, out: Outcome, recalled: Recalled, now: Situation, a
             assert isinstance(e, Categorical)
             add(x, d.logits.softmax(-1)[:, None], e.logits.softmax(-1)[:, None],
                 encode(d.feature, after[name])[:, None])
-    add("end", *(torch.stack([1 - p, p], -1)[:, None] for p in (1 - out.cont, recalled.ended)), ended.long()[:, None])
+    over, ended_then = (torch.stack([1 - p, p], -1)[:, None] for p in (1 - out.cont, recalled.ended))
+    add("end", over, ended_then, ended.long()[:, None])
     return torch.cat(model, 1), torch.cat(past, 1), torch.tensor(group)
 
 
