@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ from .reflecting import ReflectingConfig
 from .remembered import Failures
 from .replaying import Prioritised
 from .results import EpisodeResult, RunResult
+from .runnable import Instructed
 from .shield import Shield
 from .telling import Telling
 
@@ -94,7 +96,7 @@ class AgentConfig:
     calls: GatewayConfig = field(default_factory=GatewayConfig)
 
 
-class Agent(Telling):
+class Agent(Telling, Instructed):
     """An agent for one Gymnasium environment.
 
     `llm` is "local" (the embedded model, loaded when first asked), any LangChain chat model, "provider:model", or
@@ -155,6 +157,7 @@ class Agent(Telling):
         self._episode: int | None = None
         self._before: tuple[int, ...] = ()  # in memory: the episode under way, from before a restart
         self._pending: tuple[dict[str, np.ndarray], Tensor] | None = None
+        self._turn, self._under_way = threading.RLock(), None
         self.refresh()
 
     # --- the loop -------------------------------------------------------------------------------------------------
@@ -219,6 +222,11 @@ class Agent(Telling):
         surprising = self.config.surprising if self.trained_on else float("inf")  # at first everything is
         learning.learn(self.mind, self.schema, self._episode, step, surprising)
         self._pending = None
+
+    @property
+    def pending(self) -> Tensor | None:
+        """The action `[1, A]` that was decided on and whose outcome has not come yet."""
+        return None if self._pending is None else self._pending[1]
 
     @property
     def layout(self) -> str:

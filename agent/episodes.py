@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import GedankenError
@@ -42,7 +42,7 @@ def run(
         if agent.layout in known:
             continue
         try:
-            results.append(_play(agent, int(number), observation, max_steps, frame))
+            results.append(_watched(agent, play(agent, int(number), observation, max_steps), frame))
         finally:
             agent.end_episode()
         if train:
@@ -54,21 +54,36 @@ def run(
     return RunResult(tuple(results))
 
 
-def _play(
-    agent: Agent, seed: int, observation: object, max_steps: int | None, frame: Callable[[Agent], None] | None
+def _watched(
+    agent: Agent, moments: Generator[bool, None, EpisodeResult], frame: Callable[[Agent], None] | None
 ) -> EpisodeResult:
+    while True:
+        try:
+            next(moments)
+        except StopIteration as end:
+            result: EpisodeResult = end.value
+            return result
+        if frame:
+            frame(agent)
+
+
+def play(
+    agent: Agent, seed: int, observation: object, max_steps: int | None
+) -> Generator[bool, None, EpisodeResult]:
+    """Play the episode that `agent.reset(observation)` began. Yields whenever the agent has looked and decided: whether
+    it goes on, that is, whether what it decided is about to be done. Returns what the episode came to."""
     began, layout, mind = time.perf_counter(), agent.layout, agent.mind
     reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
     limit = agent.config.episode_steps if max_steps is None else max_steps
     while True:
         native = agent.step(observation, reward, terminated, truncated)
-        if frame:
-            frame(agent)
-        if native is None or agent.has_reached_goals() or steps >= limit:
+        goes_on = not (native is None or agent.has_reached_goals() or steps >= limit)
+        yield goes_on
+        if not goes_on:
             break
         observation, reward, terminated, truncated = agent.interact(native)
         total, steps = total + reward, steps + 1
-    result = EpisodeResult(
+    return EpisodeResult(
         seed,
         layout,
         total,
@@ -81,12 +96,11 @@ def _play(
         time.perf_counter() - began,
         mind.conflicts,
     )
-    return result
 
 
 def _is_solved(agent: Agent, total: float, terminated: bool) -> bool:
     """Every goal reached; without goals the environment's own threshold; without one, an end that paid."""
-    if agent.mind.knowledge.goals():
+    if agent.goals():
         return agent.has_reached_goals()
     threshold = getattr(agent.env.spec, "reward_threshold", None)
     if threshold is not None and agent.schema.grid is None:

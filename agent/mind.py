@@ -10,6 +10,7 @@ from torch import Tensor
 from ..memory import LongTerm, Replay, ShortTerm
 from ..world.knowledge import KnowledgeBase
 from ..world.model import Outcome, State, WorldModel
+from ..world.rules.syntax import Achieve
 from .goals import Limit
 from .planning.objective import Carry, Objective
 from .planning.plan import Plan
@@ -69,6 +70,7 @@ class Mind:
     affect: Affect
     rng: torch.Generator
     pursuit: Pursuit | None = None
+    errand: tuple[Achieve, ...] = ()  # what an instruction asks of one run, instead of the standing goals
     belief: State | None = None
     features: dict[str, Tensor] | None = None  # [1, ...]
     predicted: Outcome | None = None

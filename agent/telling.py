@@ -99,13 +99,16 @@ class Telling(Reflecting):
         mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
         mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
+    def goals(self) -> list[Achieve]:
+        """What it is to reach: the goals it was told, or the errand it is on."""
+        told = [e.rule.statement for e in self.mind.knowledge.goals() if isinstance(e.rule.statement, Achieve)]
+        return list(self.mind.errand) or told
+
     def objective(self, exploring: bool = False) -> Objective:
         """What the agent is after: its goals, the return, its preferences, less what its limits exclude; what its model
         does not know counts for it, curious and `exploring`, or against it, where it is cautious."""
         kb = self.mind.knowledge
-        goals: list[Term] = [
-            Goal(kb.schema, e.rule.statement) for e in kb.goals() if isinstance(e.rule.statement, Achieve)
-        ]
+        goals: list[Term] = [Goal(kb.schema, statement) for statement in self.goals()]
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]

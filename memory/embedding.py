@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,20 +26,41 @@ class Embedder:
 
     def texts(self, texts: list[str]) -> np.ndarray:
         """Float32 `[N, D]`. Raises `GedankenError` where the model fails, or gives anything else."""
-        return self._checked(lambda: self._embeddings.embed_documents(texts), len(texts))
+        with self._blamed():
+            vectors = self._embeddings.embed_documents(texts)
+        return self._checked(vectors, len(texts))
 
     def query(self, text: str) -> np.ndarray:
         """Float32 `[D]`; errors as `texts`."""
-        return self._checked(lambda: [self._embeddings.embed_query(text)], 1)[0]
+        with self._blamed():
+            vector = self._embeddings.embed_query(text)
+        return self._checked([vector], 1)[0]
 
-    def _checked(self, embed: Callable[[], list[list[float]]], count: int) -> np.ndarray:
+    async def atexts(self, texts: list[str]) -> np.ndarray:
+        """`texts`, awaited."""
+        with self._blamed():
+            vectors = await self._embeddings.aembed_documents(texts)
+        return self._checked(vectors, len(texts))
+
+    async def aquery(self, text: str) -> np.ndarray:
+        """`query`, awaited."""
+        with self._blamed():
+            vector = await self._embeddings.aembed_query(text)
+        return self._checked([vector], 1)[0]
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
         try:
-            vectors = np.asarray(embed(), np.float32)
+            yield
         except Exception as error:
             raise GedankenError(
                 f"embedding model '{self.model}' failed ({type(error).__name__}: {error}); mend it, or search by "
                 "words with Retrieval(memory)"
             ) from error
+
+    def _checked(self, given: Sequence[Sequence[float]], count: int) -> np.ndarray:
+        with self._blamed():
+            vectors = np.asarray(given, np.float32)
         if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():
             raise GedankenError(
                 f"embedding model '{self.model}' gave no {count} finite vectors (shape {vectors.shape}); mend it, or "

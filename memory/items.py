@@ -25,7 +25,7 @@ Namespace = tuple[str, ...]
 LARGEST = 16 * 2**20  # bytes of a value
 LONGEST_KEY = 1_000  # characters, of a label too
 DEEPEST_NAMESPACE = 32
-_COLUMNS = "SELECT id, namespace, key, value, source, created, updated FROM items"
+_COLUMNS = "SELECT id, namespace, key, value, source, created, updated, ttl FROM items"
 _UNDER = "collection = ? AND (namespace = ? OR (namespace >= ? AND namespace < ?)) AND (expires IS NULL OR expires > ?)"
 
 
@@ -37,7 +37,7 @@ class HasDatabase(Protocol):
 
 @dataclass(frozen=True)
 class Stored:
-    """One item; times are seconds since 1970."""
+    """One item; times are seconds since 1970, `ttl_s` is how long it lives untouched."""
 
     id: int
     namespace: Namespace
@@ -46,6 +46,7 @@ class Stored:
     source: str
     created: float
     updated: float
+    ttl_s: float | None
 
 
 class Items:
@@ -132,12 +133,15 @@ class Items:
             sql = "SELECT id FROM items WHERE collection = ? AND namespace = ? AND key = ?"
             return int(self.database.rows(sql, where)[0][0])
 
-    def touch(self, ids: Iterable[int]) -> None:
-        """Let the time to live of items begin anew."""
+    def touch(self, items: Iterable[Stored]) -> None:
+        """Let the time to live begin anew, of items that have one."""
+        ids = [item.id for item in items if item.ttl_s is not None]
+        if not ids:
+            return
         self.database.execute(
             """UPDATE items SET expires = ? + ttl
                WHERE collection = ? AND ttl IS NOT NULL AND id IN (SELECT value FROM json_each(?))""",
-            (self._clock(), self.collection, json.dumps(list(ids))),
+            (self._clock(), self.collection, json.dumps(ids)),
         )
 
     def delete(self, namespace: Namespace, keys: Sequence[str]) -> list[int]:
@@ -210,8 +214,8 @@ def _label(text: str, what: str) -> str:
 
 
 def _stored(row: tuple[Any, ...]) -> Stored:
-    id, namespace, key, value, source, created, updated = row
-    return Stored(int(id), tuple(json.loads(namespace)), key, value, source, created, updated)
+    id, namespace, *rest = row
+    return Stored(int(id), tuple(json.loads(namespace)), *rest)
 
 
 def _database(memory: Database | HasDatabase | str | Path) -> Database:

@@ -196,7 +196,7 @@ class Retrieval:
         """The same search as a LangChain retriever; score, its parts, origin, kind, tags and id are in `metadata`."""
         from .retriever import NoteRetriever
 
-        return NoteRetriever(retrieval=self, options={"k": k, "kind": kind, **search})
+        return NoteRetriever(retrieval=self, k=k, options={"kind": kind, **search})
 
     def refresh(self) -> None:
         """Take in what changed, in this process or another, and embed the notes that have no vector."""

@@ -13,14 +13,19 @@ from .retrieval import Retrieval
 
 
 class NoteRetriever(BaseRetriever):
-    """`Retrieval.search` with fixed options, as documents: the text, and in `metadata` why it was found."""
+    """The `k` best notes of a search with fixed options, as documents: the text, and in `metadata` why it was found.
+
+    `invoke(query, k=3, kind="lesson")` overrides options for once."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     retrieval: Retrieval
+    k: int = 5
     options: dict[str, Any] = Field(default_factory=dict)
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **once: Any
+    ) -> list[Document]:
         return [
             Document(
                 page_content=hit.note.text,
@@ -36,5 +41,5 @@ class NoteRetriever(BaseRetriever):
                     "importance": hit.importance,
                 },
             )
-            for hit in self.retrieval.search(query, **self.options)
+            for hit in self.retrieval.search(query, **{"k": self.k, **self.options, **once})
         ]

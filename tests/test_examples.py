@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from gedanken.world.models.ensemble import Ensemble
+from gedanken.world.models.slots import Slots
 from gedanken.world.training import TrainingConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -39,3 +40,10 @@ def test_a_policy_of_another_library_trains_in_imagination(capsys: pytest.Captur
     pytest.importorskip("stable_baselines3")
     assert load("ppo_in_imagination").main(interactions=100, imagined=64 * 64, episodes=2) >= 8
     assert "imagined ones: 4096" in capsys.readouterr().out
+
+
+def test_a_langgraph_agent_uses_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("langgraph", "langchain", "minigrid"):
+        pytest.importorskip(name)
+    monkeypatch.setattr(Slots, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, check_every=20)))
+    assert load("langgraph_agent").main(steps=60).startswith("I checked it")
