@@ -30,6 +30,7 @@ class Small(gymnasium.Env):
 
     schema: ClassVar[Schema]
     goal: ClassVar[str]
+    observation_space = spaces.Dict()
 
     def begin(self) -> State:
         raise NotImplementedError
@@ -126,7 +127,7 @@ class Tank(Small):
 
 def reached(world: type[Small], examples: int, way: str, seed: int, episodes: int) -> float:
     """The share of episodes that reach the goal, after so many random transitions."""
-    config = AgentConfig(budget=Budget(transitions=1_000, seconds=1.0))
+    config = AgentConfig(budget=Budget(transitions=300, seconds=0.05))
     agent = Agent(world(), llm=None, model="none", config=config, seed=seed)
     try:
         if examples:
@@ -138,7 +139,7 @@ def reached(world: type[Small], examples: int, way: str, seed: int, episodes: in
             else:
                 agent.propose()
         agent.tell(world.goal)
-        result = agent.run(episodes=episodes, max_steps=15, seed=1_000 + 100 * seed, unseen=False)
+        result = agent.run(episodes=episodes, max_steps=8, seed=1_000 + 100 * seed, unseen=False)
         return result.solved / episodes
     finally:
         agent.close()
@@ -148,7 +149,7 @@ def main() -> None:
     """Print a row for each world, way and number of examples."""
     warnings.filterwarnings("ignore")
     chosen = options(__doc__ or "")
-    figures, seeds, episodes = Figures(), 2 if chosen.quick else 5, 2 if chosen.quick else 5
+    figures, seeds, episodes = Figures(), 2 if chosen.quick else 3, 1 if chosen.quick else 3
     for world in (Workshop, Corridor, Tank):
         for way in ("examples", "miner"):
             for count in (0, 5, 10, 20):

@@ -39,3 +39,9 @@ def test_a_policy_of_another_library_trains_in_imagination(capsys: pytest.Captur
     pytest.importorskip("stable_baselines3")
     assert load("ppo_in_imagination").main(interactions=100, imagined=64 * 64, episodes=2) >= 8
     assert "imagined ones: 4096" in capsys.readouterr().out
+
+
+def test_a_chest_opens_after_three_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    report = load("few_shot_dynamics").main()
+    assert "expect chest' == open if action == open and hand == key" in [rule.text for rule in report.rules]
+    assert "mean steps 2.0" in capsys.readouterr().out
