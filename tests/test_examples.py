@@ -47,3 +47,9 @@ def test_a_langgraph_agent_uses_the_tools(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.importorskip(name)
     monkeypatch.setattr(Slots, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, check_every=20)))
     assert load("langgraph_agent").main(steps=60).startswith("I checked it")
+
+
+def test_a_chest_opens_after_three_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    report = load("few_shot_dynamics").main()
+    assert "expect chest' == open if action == open and hand == key" in [rule.text for rule in report.rules]
+    assert "mean steps 2.0" in capsys.readouterr().out

@@ -404,11 +404,11 @@ def _acts(entry: Entry) -> bool:
         return False
     if isinstance(entry.rule.statement, BEHAVIOUR):
         return entry.is_told
-    if entry.is_told:
+    if entry.is_told or entry.source == "examples":
         return entry.status != "contradicted"
     return entry.status == "supported" and not entry.is_harmful and not is_fallible(rule, entry.evidence)
 
 
 def _priority(entry: Entry) -> float:
-    rank = {"user": 4.0, "manual": 4.0, "model": 2.0, "miner": 0.0}[entry.source]
+    rank = {"user": 4.0, "manual": 4.0, "examples": 3.0, "model": 2.0, "miner": 0.0}[entry.source]
     return rank + (entry.status == "supported")

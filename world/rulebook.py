@@ -32,7 +32,7 @@ from .rules.syntax import Rule
 from .rules.text import number, to_text
 from .schema import Schema
 
-Source = Literal["user", "manual", "model", "miner"]
+Source = Literal["user", "manual", "examples", "model", "miner"]
 Line = tuple[Literal["rule", "text"], str]
 PEOPLE = ("user", "manual")
 TEXT, DATA = "rules.txt", "rules.json"
@@ -41,6 +41,7 @@ _HEADER = """\
 # What the agent was told and has found out, one rule a line; edit, add and delete as you like.
 # docs/rules.md describes the language. Evidence and sources are in rules.json."""
 PROPOSED: dict[Source, str] = {
+    "examples": "# read from examples: acts unless the data contradict it",
     "model": "# proposed by the language model: acts once the data support it",
     "miner": "# found in the data: acts while the data support it",
 }

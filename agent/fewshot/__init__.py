@@ -1,0 +1,7 @@
+"""Few-shot tasks of a world: example transitions become rules, demonstrated episodes become a goal."""
+
+from .dynamics import FewShotDynamics, Report, Ruled
+from .examples import Example
+from .instructions import Goals, goals_of, instruct
+
+__all__ = ["Example", "FewShotDynamics", "Goals", "Report", "Ruled", "goals_of", "instruct"]
