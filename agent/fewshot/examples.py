@@ -52,6 +52,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Example]]:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("examples"), list):
         raise UserError(f"{path}: needs `examples:`, a list of transitions with before, action and after")
+    assert root is not None
     nodes = next(value for key, value in root.value if key.value == "examples").value
     examples, mistakes = [], []
     for given, node in zip(data.pop("examples"), nodes, strict=True):

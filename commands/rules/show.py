@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from ...world.history import Event
     from ...world.knowledge import Entry
 
-_SAID_BY = {"user": "you", "manual": "a manual", "examples": "your examples", "model": "the language model", "miner": "the miner"}
+_SAID_BY = {
+    "user": "you", "manual": "a manual", "examples": "your examples", "model": "the language model",
+    "miner": "the miner",
+}  # fmt: skip
 
 
 def show(folder: options.Folder, rule: options.Rule, json: options.Json = None) -> None:
