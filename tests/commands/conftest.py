@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gedanken.commands.app import app
+from gedanken.commands.output import err, out
 
 pytest.importorskip("minigrid")
 TINY = "TinyDoorKey-v0"
@@ -28,7 +29,8 @@ def tiny() -> str:
 @pytest.fixture(scope="session")
 def gedanken() -> Callable[..., Any]:
     """Run the command line; returns the result with `exit_code`, `stdout`, `stderr`."""
-    runner = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1"})
+    runner = CliRunner(env={"NO_COLOR": "1"})
+    out.width = err.width = 120
 
     def run(*words: object, stdin: str | None = None) -> Any:
         return runner.invoke(app, [str(w) for w in words], input=stdin)
