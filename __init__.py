@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agent.adapting import AdaptingConfig
-    from .agent.agent import Agent, AgentConfig
+    from .agent.agent import Agent
+    from .agent.config import AgentConfig
     from .agent.reflecting import ReflectingConfig
     from .agent.results import EpisodeResult, RunResult
     from .errors import GedankenError, UserError
@@ -22,7 +23,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AdaptingConfig": "agent.adapting",
     "Agent": "agent.agent",
-    "AgentConfig": "agent.agent",
+    "AgentConfig": "agent.config",
     "Derived": "world.schema",
     "EpisodeResult": "agent.results",
     "Feature": "world.schema",

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
-from ..prompts import Gateway, GatewayConfig
+from ..prompts import Gateway
 from ..prompts.counting import counter
 from ..prompts.embeddings import embeddings_named
 from ..prompts.record import FILE as CALLS
@@ -26,16 +25,15 @@ from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build
 from ..world.models.persistence import Persistence
-from ..world.neighbours import NeighboursConfig
-from ..world.recollection import FeedConfig
 from ..world.rules.text import to_text
 from ..world.schema import Schema
-from ..world.teaching import Taught, TeachingConfig
+from ..world.teaching import Taught
 from ..world.training import Progress, Source, Trainer, TrainingConfig
 from . import learn as learning
 from .act import act
-from .adapting import AdaptingConfig, Deployment, adapt
+from .adapting import Deployment, adapt
 from .collecting import Collector
+from .config import AgentConfig
 from .environment import blamed
 from .goals import Goal
 from .learn import Experience
@@ -43,10 +41,9 @@ from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
 from .planning.build import planner_for
 from .planning.learner import Apprentice, Learner
-from .planning.plan import Budget, Planner
+from .planning.plan import Planner
 from .reason import reason
 from .recalling import Recalling
-from .reflecting import ReflectingConfig
 from .remembered import Failures
 from .replaying import Prioritised
 from .results import EpisodeResult, RunResult
@@ -58,42 +55,6 @@ if TYPE_CHECKING:
     import gymnasium
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
-
-
-@dataclass(frozen=True)
-class AgentConfig:
-    """`budget` a plan; `layout_steps` after which learning in a grid world asks for another layout, `episode_steps`
-    after which any episode is broken off, since some never end;
-    `train_every` new transitions the model is trained again at an episode's end, where the agent learns as it acts;
-    `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
-    also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960); otherwise
-    a nat of it costs `caution`.
-    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
-    With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
-    instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
-    was told. Past transitions are recalled beside the world model as `neighbours` say ("auto": where that was measured
-    to help). A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
-    `reflecting` lessons are drawn between episodes. `calls` are the limits of what it asks language models, and the
-    user's own prompts."""
-
-    budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
-    layout_steps: int = 25
-    episode_steps: int = 10_000
-    train_every: int = 250
-    surprising: float = 3.0
-    holdout: float = 0.1
-    exploration: Literal["random", "curious"] = "random"
-    curiosity: float = 0.1
-    caution: float = 0.0
-    violations: float = 0.01
-    training: TrainingConfig | None = None
-    adapting: AdaptingConfig | None = None
-    teaching: TeachingConfig | None = None
-    neighbours: NeighboursConfig | Literal["auto"] | None = "auto"
-    context_tokens: int = 4096
-    feed: FeedConfig | None = field(default_factory=FeedConfig)
-    reflecting: ReflectingConfig | None = None
-    calls: GatewayConfig = field(default_factory=GatewayConfig)
 
 
 class Agent(Telling, Instructed):

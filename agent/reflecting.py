@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from ..memory import Episode
-    from .agent import AgentConfig
+    from .config import AgentConfig
 
 log = logging.getLogger(__name__)
 

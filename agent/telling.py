@@ -26,7 +26,7 @@ from .remembered import Remembered
 from .shield import Shield
 
 if TYPE_CHECKING:
-    from .agent import AgentConfig
+    from .config import AgentConfig
 
 
 class Telling(Reflecting):

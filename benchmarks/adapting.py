@@ -23,7 +23,7 @@ from common import Figures, options
 
 import gedanken
 from gedanken.agent.adapting import AdaptingConfig
-from gedanken.agent.agent import AgentConfig
+from gedanken.agent.config import AgentConfig
 from gedanken.agent.planning.plan import Budget
 from gedanken.memory import Transitions
 from gedanken.world.model import begin

@@ -18,7 +18,7 @@ from common import Figures, options
 from gymnasium import spaces
 
 from gedanken import Agent, Feature, Schema
-from gedanken.agent.agent import AgentConfig
+from gedanken.agent.config import AgentConfig
 from gedanken.agent.fewshot import FewShotDynamics
 from gedanken.agent.planning.plan import Budget
 

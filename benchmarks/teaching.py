@@ -21,7 +21,7 @@ from common import Figures, options
 from torch import Tensor
 
 import gedanken
-from gedanken.agent.agent import AgentConfig
+from gedanken.agent.config import AgentConfig
 from gedanken.memory import Transitions
 from gedanken.world.checking.sampling import Sample, conditions
 from gedanken.world.model import begin

@@ -13,7 +13,8 @@ from ..errors import GedankenError, UserError
 if TYPE_CHECKING:
     import gymnasium
 
-    from ..agent.agent import Agent, AgentConfig
+    from ..agent.agent import Agent
+    from ..agent.config import AgentConfig
     from ..world.schema import Schema
 
 _MINIGRID = ("minigrid-", "babyai-")
@@ -80,7 +81,7 @@ def load_agent(folder: Path, env_id: str | None, **options: Any) -> Agent:
 def config(budget: int | None = None, prompts: Path | None = None) -> AgentConfig:
     """The settings of an agent whose plans may cost so many imagined transitions, and that asks language models with
     the prompts of this folder."""
-    from ..agent.agent import AgentConfig
+    from ..agent.config import AgentConfig
 
     usual = AgentConfig()
     plans = usual.budget if budget is None else replace(usual.budget, transitions=budget)

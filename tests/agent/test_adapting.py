@@ -13,7 +13,7 @@ import torch
 
 import gedanken
 from gedanken.agent.adapting import AdaptingConfig, Deployment, Mixture
-from gedanken.agent.agent import AgentConfig
+from gedanken.agent.config import AgentConfig
 from gedanken.agent.learn import surprises
 from gedanken.agent.planning.plan import Plan
 from gedanken.world.schema import Schema

@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 
 from gedanken import Agent
-from gedanken.agent.agent import AgentConfig
+from gedanken.agent.config import AgentConfig
 from gedanken.prompts import Gateway, GatewayConfig, Price, ScriptedChatModel, read_calls
 
 Run = Callable[..., Any]

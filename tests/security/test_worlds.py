@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from gedanken.agent.agent import Agent, AgentConfig
+from gedanken.agent.agent import Agent
+from gedanken.agent.config import AgentConfig
 from gedanken.errors import UserError
 from gedanken.memory import Column, Layout, LongTerm, ShortTerm
 from gedanken.prompts import Gateway, ScriptedChatModel
