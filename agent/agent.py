@@ -20,7 +20,7 @@ from ..memory import Column, Layout, LongTerm, Replay, ShortTerm, Step
 from ..prompts import Gateway
 from ..prompts.counting import counter
 from ..prompts.embeddings import embeddings_named
-from ..prompts.record import FILE as CALLS
+from ..prompts.gateway.record import FILE as CALLS
 from ..world.knowledge import KnowledgeBase
 from ..world.model import WorldModel, begin
 from ..world.models.build import build

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..memory import Hit, Line, Retrieval
-from ..memory.consolidation import LESSON, Finding, Report, consolidate, pending
 from ..memory.context import Context
-from ..prompts.asking import as_text
+from ..memory.notes.consolidation import LESSON, Finding, Report, consolidate, pending
+from ..prompts.gateway.asking import as_text
 from ..prompts.reflection import reflect
 from ..world.lessons import findings
 from ..world.recollection import Recollection

@@ -22,9 +22,9 @@ from langchain_core.example_selectors import SemanticSimilarityExampleSelector
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from gedanken.prompts import Gateway, GatewayConfig, LocalChatModel
-from gedanken.prompts.evaluation import Arm, Result, draw_pool, evaluate
-from gedanken.prompts.journal import Journal
-from gedanken.prompts.taskfile import TaskFile, find_task, load_task
+from gedanken.prompts.tasks.evaluation import Arm, Result, draw_pool, evaluate
+from gedanken.prompts.tasks.journal import Journal
+from gedanken.prompts.tasks.taskfile import TaskFile, find_task, load_task
 
 POOL = 0.75
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 import torch
 from common import Figures, options
 
-from gedanken.prompts.decoding import Decoder
-from gedanken.prompts.grammars import compile_grammar
-from gedanken.prompts.loading import load
-from gedanken.prompts.writing import Decoding
+from gedanken.prompts.local.decoding import Decoder
+from gedanken.prompts.local.grammars import compile_grammar
+from gedanken.prompts.local.loading import load
+from gedanken.prompts.local.writing import Decoding
 
 PROMPT_TOKENS = 300
 ROWS = 8

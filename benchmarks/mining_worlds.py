@@ -14,7 +14,7 @@ import gymnasium as gym
 import minigrid  # noqa: F401 - registers the environments
 import numpy as np
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.schema import Feature, Pointed, Schema
 
 Columns = dict[str, np.ndarray]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from common import Figures, options
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import Evidence, Tally, is_drifting, judge
 from gedanken.world.checking.noise import Rates, misreading
 from gedanken.world.checking.verdicts import spans_of

@@ -22,7 +22,7 @@ from common import Figures, options
 from mining_worlds import World, misread, worlds
 from torch import Tensor
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import SLACK, as_rows, measure
 from gedanken.world.miner import mine
 from gedanken.world.rules import syntax as s

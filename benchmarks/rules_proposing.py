@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from common import Figures, options
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.prompts import Gateway, LocalChatModel
 from gedanken.prompts.reader import proposer
 from gedanken.training.proposer.generate import worlds

@@ -35,7 +35,7 @@ def calls(
     The record is calls.jsonl in the agent's folder, one call a line; an id is the number of its line. Keys and
     passwords were taken out when it was written.
     """
-    from ..prompts.record import FILE, read_calls
+    from ..prompts.gateway.record import FILE, read_calls
 
     path = folder / FILE if folder.is_dir() or folder.suffix != ".jsonl" else folder
     if not path.is_file():

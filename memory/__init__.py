@@ -1,16 +1,16 @@
 """Short-term and long-term memory, replay of experience, retrieval of notes."""
 
-from .consolidation import Finding, Report, consolidate
 from .context import PRIORITY, Context, Line, Part
-from .facts import Fact, Facts
+from .experience.forgetting import Quota
+from .experience.record import Column, Layout, Step, Transitions
+from .experience.replay import Replay, Sequences
 from .file import MemoryFile
-from .forgetting import Quota
 from .long_term import Episode, LongTerm
-from .notes import Link, Note, Notes
+from .notes.consolidation import Finding, Report, consolidate
+from .notes.facts import Fact, Facts
+from .notes.notes import Link, Note, Notes
+from .notes.retrieval import Hit, Retrieval, Weights
 from .origin import Origin
-from .record import Column, Layout, Step, Transitions
-from .replay import Replay, Sequences
-from .retrieval import Hit, Retrieval, Weights
 from .rules import RuleRecord, Rules, Standing
 from .salvage import salvage
 from .seen import Seen

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..errors import UserError
 from .database import Database
-from .facts import Facts
-from .notes import Notes
-from .record import Layout
+from .experience.record import Layout
+from .notes.facts import Facts
+from .notes.notes import Notes
 from .tables import MIGRATIONS
 
 

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from .chunks import Chunks
 from .database import Database
-from .facts import Facts
-from .forgetting import Forgetting, Policy, Quota, Unit
-from .notes import Link, Note, Notes
-from .record import Layout, Step, Transitions
+from .experience.chunks import Chunks
+from .experience.forgetting import Forgetting, Policy, Quota, Unit
+from .experience.record import Layout, Step, Transitions
+from .notes.facts import Facts
+from .notes.notes import Link, Note, Notes
 from .rules import Rules
 from .tables import MIGRATIONS
 from .text import clean

@@ -20,8 +20,8 @@ import numpy as np
 
 from ..errors import UserError
 from .database import Database
-from .record import Layout
-from .records import Records
+from .experience.record import Layout
+from .experience.records import Records
 from .tables import MIGRATIONS
 
 _WINDOW = 1_024  # rows looked for at a time

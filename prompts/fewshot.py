@@ -18,12 +18,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from ..errors import GedankenError
-from .answering import BLANK, Decoding, Manner, Prediction, Query
-from .calls import Gateway
 from .counting import counter
-from .metrics import check_metrics
-from .outputs import Kind, Value, direction, is_choice, is_json, kind_of, read, render, write
-from .selection import Demonstration, Order, Selection, Selector
+from .gateway.gateway import Gateway
+from .tasks.answering import BLANK, Decoding, Manner, Prediction, Query
+from .tasks.metrics import check_metrics
+from .tasks.outputs import Kind, Value, direction, is_choice, is_json, kind_of, read, render, write
+from .tasks.selection import Demonstration, Order, Selection, Selector
 
 
 class FewShotTask(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .calls import Gateway
+from .gateway.gateway import Gateway
 
 MAX_TOKENS = 200
 

@@ -32,8 +32,8 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, Field, PrivateAttr
 
 from ..errors import UserError
-from . import toolcalls
-from .attempts import estimate_tokens
+from .gateway.attempts import estimate_tokens
+from .local import toolcalls
 
 Answer = str | Mapping[str, Any] | BaseModel | Exception
 """Text; a tool call (`{"name": ..., "args": ...}`), or the arguments of the tool or schema that was bound, also as an

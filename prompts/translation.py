@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .calls import Gateway
 from .failures import AnswerIncomplete
+from .gateway.gateway import Gateway
 
 if TYPE_CHECKING:
     from .reader.items import Item

@@ -17,7 +17,7 @@ from .rules.evaluate import Rows
 from .schema import Derived, Feature, Pointed, Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 SUPPORT = 3
 """How often something must happen to be spoken of."""

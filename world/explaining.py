@@ -22,7 +22,7 @@ from .scenes import LEAST, action_text, changes, corrections, row_of, value_text
 from .schema import Feature, Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
     from .rulebook import Entry
 
 __all__ = ["Explanation", "Scene", "explain"]

@@ -24,7 +24,7 @@ from .rules.syntax import Expression, Rule
 from .schema import Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 __all__ = ["Fit", "fit", "weighed"]
 

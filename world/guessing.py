@@ -25,7 +25,7 @@ from .schema import Schema
 from .surprises import Surprise, surprises
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 Remember = Callable[[Sequence[Surprise]], Sequence[Line]]
 """What memory says to these surprises."""

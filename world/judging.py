@@ -18,7 +18,7 @@ from .rules.syntax import N, Rule
 from .schema import Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 HOLDS = 0.95
 """How often the claim of a hard rule that was meant holds: people allow for exceptions."""

@@ -48,7 +48,7 @@ from .telling import Unit, units
 from .translator import Ask, Translator
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 __all__ = ["Entry", "Evidence", "Fate", "Finding", "KnowledgeBase", "Source", "Status", "Told"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..memory.consolidation import Finding
+from ..memory.notes.consolidation import Finding
 from .schema import Schema
 from .surprises import surprises
 
 if TYPE_CHECKING:
-    from ..memory.notes import Link
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
+    from ..memory.notes.notes import Link
 
 _IMPORTANCE = {"reward": 0.9, "end": 0.8, "same": 0.6}
 _LINKS = 8    # stretches of transitions that a lesson names

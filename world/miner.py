@@ -27,7 +27,7 @@ from .rules.text import number
 from .schema import Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 __all__ = ["MinerConfig", "mine", "repairs"]
 

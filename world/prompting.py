@@ -16,8 +16,8 @@ import numpy as np
 from ..memory.context import Context, Line
 from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, propose, repair
-from ..prompts.asking import as_text
 from ..prompts.counting import counter
+from ..prompts.gateway.asking import as_text
 from .checking.judgement import judge
 from .checking.tally import measure
 from .checking.verdicts import as_rows, spans_of, verdicts
@@ -30,7 +30,7 @@ from .schema import Feature, Schema
 from .surprises import Surprise
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 ROUNDS = 2
 """How often a model may mend what it proposed."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UserError
-from ..memory.consolidation import LESSON
 from ..memory.context import Line
-from ..memory.notes import Note
-from ..memory.retrieval import Hit, Retrieval, Weights
+from ..memory.notes.consolidation import LESSON
+from ..memory.notes.notes import Note
+from ..memory.notes.retrieval import Hit, Retrieval, Weights
 from .checking.verdicts import as_rows, spans_of, verdicts
 from .lessons import links
 from .rulebook import Entry
@@ -27,8 +27,8 @@ from .schema import Schema
 from .surprises import Surprise, surprises
 
 if TYPE_CHECKING:
+    from ..memory.experience.record import Transitions
     from ..memory.long_term import LongTerm
-    from ..memory.record import Transitions
 
 INSIGHT = "insight"
 _ASKED = 4    # surprises that memory is asked about

@@ -21,7 +21,7 @@ from .rules.evaluate import Rows
 from .schema import Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 WORDS = 70
 """A group's text is cut down to about so many words: the trained proposer reads 128 word pieces."""

@@ -16,8 +16,8 @@ from ..errors import GedankenError, UserError
 from ..memory.context import Context, Line, assemble
 from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, ModelUnavailable, Reading, translate
-from ..prompts.asking import as_text
 from ..prompts.counting import counter
+from ..prompts.gateway.asking import as_text
 from ..prompts.reader.links import strange_word
 from ..prompts.reader.scoring import Said
 from .items import items_of
@@ -34,7 +34,7 @@ from .rules.words import to_words
 from .schema import Feature, Schema
 
 if TYPE_CHECKING:
-    from ..memory.record import Transitions
+    from ..memory.experience.record import Transitions
 
 Ask = Callable[[str, Sequence[Reading]], int | None]
 """(sentence, readings) -> the index of the one that was meant, or None."""

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import UserError
-from ...memory.record import Transitions
+from ...memory.experience.record import Transitions
 from ...world.knowledge import Told
 from ...world.schema import Schema
 from . import examples as ex

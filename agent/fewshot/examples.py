@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import UserError, nearest
-from ...memory.record import Transitions
+from ...memory.experience.record import Transitions
 from ...world.checking import as_rows
 from ...world.mining.terms import terms_of
 from ...world.schema import Derived, Feature, Schema

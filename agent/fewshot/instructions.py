@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import UserError
-from ...memory.record import Transitions
+from ...memory.experience.record import Transitions
 from ...world.knowledge import Told
 from ...world.schema import Schema
 from . import examples as ex

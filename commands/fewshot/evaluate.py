@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Measure a task on its test split, with the spread over seeds. Ctrl-C loses nothing: what was answered is kept,
     and the same command goes on there."""
-    from ...prompts.evaluation import Arm
-    from ...prompts.evaluation import evaluate as measured
+    from ...prompts.tasks.evaluation import Arm
+    from ...prompts.tasks.evaluation import evaluate as measured
 
     chosen = tasks.listed(arms, CHOSEN, "arm")
     with tasks.opened(task, memory, env) as file:

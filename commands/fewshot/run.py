@@ -48,7 +48,7 @@ def run(
                     raise UserError(f"inputs {start + 1} to {start + 8}: {error}") from error
                 advance(len(predictions))
     shown = table(file.path.stem, "input", "output")
-    from ...prompts.outputs import plain
+    from ...prompts.tasks.outputs import plain
 
     for p in predictions:
         answer = Text(p.error or "", style="red") if p.error else Text(_words(plain(p.output)))
@@ -63,7 +63,7 @@ def run(
 
 def gather(kind: Any, given: list[str], path: str | None) -> list[Any]:
     """The inputs of the options, typed where the task's are. Raises UserError that names what is none."""
-    from ...prompts.outputs import is_json, read
+    from ...prompts.tasks.outputs import is_json, read
     from ...prompts.yamlfile import read_text
 
     texts = [(f"--input {n}", text) for n, text in enumerate(given, 1)]

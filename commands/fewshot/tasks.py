@@ -16,10 +16,10 @@ from ..worlds import load_agent
 
 if TYPE_CHECKING:
     from ...prompts import Gateway
-    from ...prompts.evaluation import Result
-    from ...prompts.journal import Journal
-    from ...prompts.selection import Demonstration
-    from ...prompts.taskfile import TaskFile
+    from ...prompts.tasks.evaluation import Result
+    from ...prompts.tasks.journal import Journal
+    from ...prompts.tasks.selection import Demonstration
+    from ...prompts.tasks.taskfile import TaskFile
 
 Task = Annotated[
     str, typer.Argument(metavar="TASK", help="A task file (YAML), or a shipped one: headlines, intents, reports, sums.")
@@ -50,7 +50,7 @@ TIMEOUT_S = 600.0
 @contextmanager
 def opened(name: str, memory: Path | None = None, env: str | None = None) -> Iterator[TaskFile]:
     """The task of that name, its demonstrations out of an agent's memory where it says so."""
-    from ...prompts.taskfile import find_task, load_task
+    from ...prompts.tasks.taskfile import find_task, load_task
 
     path = find_task(name)
     if memory is None:
@@ -76,7 +76,7 @@ def gateway(llm: str) -> Gateway:
 
 def journal(path: Path | None, task: TaskFile) -> Journal:
     """The journal of a task."""
-    from ...prompts.journal import Journal
+    from ...prompts.tasks.journal import Journal
 
     path = path or Path("runs") / "fewshot" / f"{task.path.stem}.jsonl"
     note(f"answers are kept in {path}")

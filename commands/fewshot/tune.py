@@ -43,8 +43,8 @@ def tune(
 ) -> None:
     """Try all combinations on the dev split (the test split is not looked at) and say which is best. Ctrl-C loses
     nothing: what was answered is kept, and the same command goes on there."""
-    from ...prompts.tuning import grid
-    from ...prompts.tuning import tune as tuned
+    from ...prompts.tasks.tuning import grid
+    from ...prompts.tasks.tuning import tune as tuned
 
     numbers = [n.strip() for n in counts.split(",")]
     if not all(n.isdigit() and int(n) <= 1000 for n in numbers):

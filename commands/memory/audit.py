@@ -13,7 +13,7 @@ from ..output import out, say, table, write_json
 from .opening import Memory, fact_record, note_record, open_memory
 
 if TYPE_CHECKING:
-    from ...memory.notes import Note
+    from ...memory.notes.notes import Note
 
 
 def audit(
@@ -23,7 +23,7 @@ def audit(
 ) -> None:
     """Look for duplicates, notes never recalled, notes that rest on nothing remembered, notes after which less than
     usual was paid, and disputed facts. Nothing is changed; `gedanken memory forget` deletes."""
-    from ...memory.audit import audit as look
+    from ...memory.notes.audit import audit as look
 
     with open_memory(path) as memory:
         found = look(memory.note_table, memory.facts)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ...memory.facts import Fact
     from ...memory.file import MemoryFile
-    from ...memory.notes import Note
+    from ...memory.notes.facts import Fact
+    from ...memory.notes.notes import Note
 
 MEMORY = "memory.db"  # as in agent/checkpoint.py, which would take seconds to import
 Memory = Annotated[Path, typer.Argument(metavar="MEMORY", help="The folder of a saved agent, or a memory file.")]

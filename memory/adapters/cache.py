@@ -18,8 +18,8 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from ...errors import UserError
 from ..database import Database
-from ..items import HasDatabase, Items
-from ..plain import packed, unpacked
+from ..items.items import HasDatabase, Items
+from ..items.plain import packed, unpacked
 
 
 class MemoryCache(BaseCache):

@@ -10,7 +10,7 @@ from langchain_core.stores import BaseStore
 
 from ...errors import UserError
 from ..database import Database
-from ..items import HasDatabase, Items
+from ..items.items import HasDatabase, Items
 
 
 class ByteStore(BaseStore[str, bytes]):

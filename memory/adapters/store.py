@@ -34,11 +34,11 @@ from langgraph.store.base import (
 
 from ...errors import UserError
 from ..database import Database
-from ..embedding import Embedder
-from ..filters import checked, matches
-from ..items import HasDatabase, Items, Namespace, Stored
-from ..meanings import PARTS, Meanings
-from ..plain import packed, plain, unpacked
+from ..items.filters import checked, matches
+from ..items.items import HasDatabase, Items, Namespace, Stored
+from ..items.meanings import PARTS, Meanings
+from ..items.plain import packed, plain, unpacked
+from ..notes.embedding import Embedder
 
 Vectors = Mapping[str, np.ndarray]
 

@@ -15,19 +15,19 @@ from langchain_core.vectorstores import VectorStore
 
 from ...errors import UserError
 from ..database import Database
-from ..diversity import diverse
-from ..embedding import Embedder
-from ..filters import Filter, checked, matches
-from ..items import HasDatabase, Items, Stored
-from ..meanings import Meanings
-from ..plain import packed, unpacked
+from ..items.filters import Filter, checked, matches
+from ..items.items import HasDatabase, Items, Stored
+from ..items.meanings import Meanings
+from ..items.plain import packed, unpacked
+from ..notes.diversity import diverse
+from ..notes.embedding import Embedder
 
 
 class MemoryVectorStore(VectorStore):
     """Documents with plain metadata. Vectors of different embedding models are kept apart: opened with another one,
     the documents are embedded anew.
 
-    Searches take `filter`, as in `filter={"page": {"$lt": 10}}` (`memory/filters.py`); a score is a cosine.
+    Searches take `filter`, as in `filter={"page": {"$lt": 10}}` (`memory/items/filters.py`); a score is a cosine.
     """
 
     def __init__(

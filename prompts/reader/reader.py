@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...errors import GedankenError
 from ..embeddings import load_encoder
-from ..weights import LOCAL
+from ..local.weights import LOCAL
 from .beam import likelihoods, search
 from .items import Item
 from .network import Network, parameters

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage
 import gedanken
 from gedanken.agent.reflecting import ReflectingConfig
 from gedanken.errors import UserError
-from gedanken.memory.consolidation import LESSON
+from gedanken.memory.notes.consolidation import LESSON
 from gedanken.prompts import ScriptedChatModel
 from gedanken.world.training import TrainingConfig
 

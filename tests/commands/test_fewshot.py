@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from gedanken.commands.app import app
 from gedanken.memory import Column, Layout, LongTerm
 from gedanken.prompts import ScriptedChatModel
-from gedanken.prompts.selection import Demonstration, noted
+from gedanken.prompts.tasks.selection import Demonstration, noted
 
 TASK = """\
 # What it is for.
@@ -117,7 +117,7 @@ def test_ctrl_c_says_where_the_answers_are(task: Path, monkeypatch: pytest.Monke
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gedanken.prompts.evaluation.evaluate", interrupted)
+    monkeypatch.setattr("gedanken.prompts.tasks.evaluation.evaluate", interrupted)
     done = fewshot("evaluate", str(task), "--journal", "kept.jsonl")
     assert done.exit_code == 1
     assert "answers are kept in kept.jsonl: the same command goes on there" in done.output.replace("\n", " ")

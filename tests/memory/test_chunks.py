@@ -12,7 +12,7 @@ import pytest
 
 from gedanken.errors import UserError
 from gedanken.memory import Column, Layout, LongTerm, Replay, Step, Transitions
-from gedanken.memory.records import LENGTH
+from gedanken.memory.experience.records import LENGTH
 
 from .conftest import LAYOUT, life
 

@@ -8,7 +8,7 @@ import pytest
 
 from gedanken.errors import GedankenError
 from gedanken.memory import Episode, LongTerm, Retrieval
-from gedanken.memory.consolidation import LESSON, Finding, Report, consolidate, duplicates, lessons_of, pending
+from gedanken.memory.notes.consolidation import LESSON, Finding, Report, consolidate, duplicates, lessons_of, pending
 
 from .conftest import LAYOUT, Clock
 

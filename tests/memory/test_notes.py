@@ -11,8 +11,8 @@ from gedanken.errors import UserError
 from gedanken.memory import LongTerm, Retrieval, Vectors
 from gedanken.memory.database import Database
 from gedanken.memory.erasure import scrub
+from gedanken.memory.notes.words import alike, echoes, gist
 from gedanken.memory.tables import MIGRATIONS
-from gedanken.memory.words import alike, echoes, gist
 
 from .conftest import LAYOUT, Clock
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from gedanken.errors import UserError
 from gedanken.prompts import Asking, FewShotTask, Gateway, GatewayConfig, LocalChatModel, ModelTimeout, translate
-from gedanken.prompts.loading import load
-from gedanken.prompts.prefixes import CHUNK
-from gedanken.prompts.together import groups
+from gedanken.prompts.local.loading import load
+from gedanken.prompts.local.prefixes import CHUNK
+from gedanken.prompts.local.together import groups
 
 WORLD = "The world has doors and keys. " * 20
 ENDS = ["", "a", "What is a door? " * 9, "Where is the key, and who has it?", "Why?", "x" * 300]

@@ -11,11 +11,11 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from gedanken.errors import UserError
 from gedanken.prompts import FewShotTask, Gateway, ScriptedChatModel
-from gedanken.prompts.evaluation import Arm, draw_pool, evaluate, standard_arms
-from gedanken.prompts.journal import Journal
-from gedanken.prompts.metrics import measure
-from gedanken.prompts.selection import Demonstration
-from gedanken.prompts.tuning import grid, tune
+from gedanken.prompts.tasks.evaluation import Arm, draw_pool, evaluate, standard_arms
+from gedanken.prompts.tasks.journal import Journal
+from gedanken.prompts.tasks.metrics import measure
+from gedanken.prompts.tasks.selection import Demonstration
+from gedanken.prompts.tasks.tuning import grid, tune
 
 DEMONSTRATIONS = [Demonstration(f"number {n} of all", ["even", "odd"][n % 2]) for n in range(20)]
 ITEMS = [Demonstration(f"what is {n}?", ["even", "odd"][n % 2]) for n in range(100, 110)]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory import Column, Layout, LongTerm, Retrieval
 from gedanken.prompts import FewShotTask, Gateway, LocalChatModel, ModelUnavailable, ScriptedChatModel
-from gedanken.prompts.selection import Demonstration, noted
+from gedanken.prompts.tasks.selection import Demonstration, noted
 
 SIZES = [("a mouse", 1), ("a cat", 2), ("a horse", 3), ("a whale", 4), ("a rat", 1)]
 

@@ -8,7 +8,7 @@ import torch
 
 from gedanken.errors import GedankenError, UserError
 from gedanken.prompts import Gateway, LocalChatModel
-from gedanken.prompts.loading import load
+from gedanken.prompts.local.loading import load
 
 
 def test_a_model_of_ones_own_answers_under_a_grammar_and_calls_tools(tiny: LocalChatModel) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gedanken.errors import GedankenError, UserError
 from gedanken.prompts import LocalChatModel, ModelTimeout
-from gedanken.prompts.loading import load
+from gedanken.prompts.local.loading import load
 
 CAPITAL = "What is the capital of France?"
 RULE = 'root ::= "expect " name " == " [0-9] [0-9]?\nname ::= "speed" | "door"'

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from gedanken.errors import GedankenError
 from gedanken.prompts import FewShotTask, Gateway, LocalChatModel, ScriptedChatModel
-from gedanken.prompts.outputs import direction, kind_of, read, render, write
+from gedanken.prompts.tasks.outputs import direction, kind_of, read, render, write
 
 
 class Find(BaseModel):

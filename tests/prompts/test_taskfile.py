@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gedanken.errors import UserError
-from gedanken.prompts.taskfile import find_task, load_task, shipped_tasks
+from gedanken.prompts.tasks.taskfile import find_task, load_task, shipped_tasks
 
 GOOD = """\
 instruction: What is it?

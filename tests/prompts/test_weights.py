@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gedanken.errors import GedankenError
-from gedanken.prompts import weights
+from gedanken.prompts.local import weights
 
 
 def small_conversion(aside: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_hub_name_or_folder_is_left_to_transformers() -> None:
 
 def test_two_processes_at_once_convert_once(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from gedanken.prompts import weights\n"
+        "import sys, time; from pathlib import Path; from gedanken.prompts.local import weights\n"
         "def convert(aside):\n"
         "    with open(sys.argv[1] + '.log', 'a') as log: log.write('x')\n"
         "    (aside / 'model').write_bytes(b'w'); time.sleep(0.5)\n"
@@ -121,7 +121,7 @@ def test_two_processes_at_once_convert_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_at_once_convert_the_real_weights(tmp_path: Path) -> None:
-    program = "from gedanken.prompts import weights; f = weights.local_weights(); assert weights.damage(f) is None"
+    program = "from gedanken.prompts.local import weights; f = weights.local_weights(); assert weights.damage(f) is None"
     environment = {**os.environ, "GEDANKEN_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     both = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(2)]
     assert [process.wait(200) for process in both] == [0, 0]

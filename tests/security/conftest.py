@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.prompts import Gateway, GatewayConfig, ScriptedChatModel
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.schema import Feature, Schema

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.prompts import Gateway, ScriptedChatModel
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.schema import Schema

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gedanken.errors import UserError
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import Evidence
 from gedanken.world.exchange import export_json, export_text, import_rules, schema_fingerprint
 from gedanken.world.knowledge import KnowledgeBase

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.explaining import Explanation, explain
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.models.persistence import Persistence

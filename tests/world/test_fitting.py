@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import Evidence
 from gedanken.world.fitting import fit, weighed
 from gedanken.world.rules.holes import filled, holes

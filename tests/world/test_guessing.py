@@ -11,7 +11,7 @@ import pytest
 import torch
 from langchain_core.messages import BaseMessage
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.prompts import Gateway, LocalChatModel, Reading, ScriptedChatModel
 from gedanken.prompts.reader import proposer
 from gedanken.prompts.reader.items import Item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.judging import judged, weight_of_evidence
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema_file import schema_from

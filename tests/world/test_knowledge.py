@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gedanken.errors import UserError
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.prompts import Gateway, GatewayConfig, Reading, ScriptedChatModel
 from gedanken.world import rulebook
 from gedanken.world.knowledge import KnowledgeBase

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import judge, measure
 from gedanken.world.miner import MinerConfig, mine
 from gedanken.world.rules.text import to_text

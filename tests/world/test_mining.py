@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.miner import mine, repairs
 from gedanken.world.rules.parse import parse
 from gedanken.world.rules.text import to_text

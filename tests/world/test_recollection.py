@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage
 
 from gedanken.errors import UserError
 from gedanken.memory import Column, Layout, Line, LongTerm, Retrieval, ShortTerm
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.prompts import Gateway, ScriptedChatModel
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.recollection import INSIGHT, FeedConfig, Recollection

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.schema import Schema
 from gedanken.world.surprises import Surprise, surprises
 

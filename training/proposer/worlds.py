@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking.sampling import Sample
 from gedanken.world.rules import syntax as s
 from gedanken.world.rules.evaluate import truth

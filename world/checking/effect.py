@@ -30,7 +30,7 @@ from ..schema import Schema
 from .verdicts import as_rows
 
 if TYPE_CHECKING:
-    from ...memory.record import Transitions
+    from ...memory.experience.record import Transitions
 
 PENALTIES = (1e-3, 1e-2, 1e-1)
 FOLDS = 4

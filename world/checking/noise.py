@@ -16,7 +16,7 @@ from ..schema import Feature, Schema
 from .interval import interval
 
 if TYPE_CHECKING:
-    from ...memory.record import Transitions
+    from ...memory.experience.record import Transitions
 
 SHARE = 0.2
 SHRINK = 40

@@ -22,7 +22,7 @@ from .noise import Rates, misreading
 from .verdicts import TOLERANCE, Verdicts, as_rows, claimed, spans_of, verdicts
 
 if TYPE_CHECKING:
-    from ...memory.record import Transitions
+    from ...memory.experience.record import Transitions
 
 CHUNK = 4096
 

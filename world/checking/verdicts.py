@@ -22,7 +22,7 @@ from ..rules.syntax import Expression, Rule
 from ..schema import Pointed, Schema
 
 if TYPE_CHECKING:
-    from ...memory.record import Transitions
+    from ...memory.experience.record import Transitions
 
 TOLERANCE = 0.01
 """Of a real feature's range (unbounded: of the spread in the data) where an equality gives no `within`."""

@@ -26,7 +26,7 @@ from .guards import Guard, Search, grow
 from .terms import Terms, terms_of
 
 if TYPE_CHECKING:
-    from ...memory.record import Transitions
+    from ...memory.experience.record import Transitions
 
 EXCEPTIONS = 3
 """A rule with more kinds of exceptions than these is another rule."""

@@ -7,7 +7,7 @@ import pytest
 
 from gedanken.agent.fewshot import goals_of, instruct
 from gedanken.errors import UserError
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.schema import Feature, Schema
 
 HALL = Schema(

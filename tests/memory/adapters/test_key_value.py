@@ -6,9 +6,9 @@ import pytest
 from langchain_tests.integration_tests import BaseStoreAsyncTests, BaseStoreSyncTests
 
 from gedanken.errors import UserError
-from gedanken.memory import items
 from gedanken.memory.adapters.key_value import ByteStore
 from gedanken.memory.database import Database
+from gedanken.memory.items import items
 
 
 class TestSync(BaseStoreSyncTests[bytes]):

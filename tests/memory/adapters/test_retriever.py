@@ -9,7 +9,7 @@ import pytest
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
 from gedanken.memory import Column, Layout, LongTerm, Retrieval
-from gedanken.memory.retriever import NoteRetriever
+from gedanken.memory.notes.retriever import NoteRetriever
 
 
 class TestSuite(RetrieversIntegrationTests):

@@ -12,7 +12,7 @@ from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from gedanken.errors import GedankenError, UserError
 from gedanken.memory.adapters.vector_store import MemoryVectorStore
 from gedanken.memory.database import Database
-from gedanken.memory.filters import OPERATORS
+from gedanken.memory.items.filters import OPERATORS
 
 
 class Letters(Embeddings):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking.effect import Effect, effects
 from gedanken.world.models.persistence import Persistence
 from gedanken.world.refine import Refined

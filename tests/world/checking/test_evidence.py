@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import Evidence, interval, is_fallible, judge, measure
 from gedanken.world.rules.parse import parse
 from gedanken.world.schema import Derived, Feature, Schema

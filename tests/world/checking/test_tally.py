@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.checking import Evidence, Tally, is_drifting, judge, measure
 from gedanken.world.checking.drift import History
 from gedanken.world.checking.exceptions import repaired

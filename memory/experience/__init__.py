@@ -1,0 +1,1 @@
+"""Transitions and episodes: kept on disk in chunks, drawn from as sequences."""

@@ -1,0 +1,1 @@
+"""What other programs keep in a memory file."""

@@ -1,0 +1,1 @@
+"""What few-shot tasks stand on: examples, selection, answers, metrics, evaluation."""
