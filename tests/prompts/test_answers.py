@@ -56,9 +56,23 @@ def test_many_and_streamed_answers_are_kept_too() -> None:
 def test_an_answer_with_a_secret_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMEONES_API_KEY", "sesame-0123456789")
     cache = InMemoryCache()
-    asked = door(["it is sesame-0123456789", "no"], cache)
-    assert [asked.ask("sesame-0123456789", "test", temperature=0.0) for _ in range(3)][1:] == ["no", "no"]
+    asked = door(["it is sesame-0123456789", "no", "yes"], cache)
+    assert [asked.ask("x", "test", temperature=0.0) for _ in range(3)][1:] == ["no", "no"]
     assert "sesame" not in str(cache._cache)
+
+
+def test_two_prompts_that_differ_in_a_secret_share_no_answer() -> None:
+    asked = door(["one", "two"], InMemoryCache())
+    keys = [f"read sk-{letter * 20}" for letter in "ab"]
+    assert [asked.ask(key, "test", temperature=0.0) for key in keys] == ["one", "two"]
+
+
+def test_a_model_that_answers_at_a_temperature_of_its_own_is_asked_anew() -> None:
+    class Warm(ScriptedChatModel):
+        temperature: float = 0.7
+
+    asked = Gateway(Warm(answers=["one", "two"]), cache=InMemoryCache())
+    assert [asked.ask("x", "test", temperature=0.0) for _ in range(2)] == ["one", "two"]
 
 
 def test_a_broken_cache_is_passed_by(caplog: pytest.LogCaptureFixture) -> None:
