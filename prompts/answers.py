@@ -82,7 +82,9 @@ class Answers:
 
 
 def _identity(model: BaseChatModel) -> dict[str, Any]:
-    """What tells a model from others: its name, its own parameters, where it is reached."""
+    """What tells a model from others: its name, its own parameters, where it is reached, its plain settings."""
     named = {name: getattr(model, name, None) for name in ("model", "model_name", "base_url", "openai_api_base")}
-    own = {name: value for name, value in model._identifying_params.items() if name not in FLEETING}
-    return {**named, **own}
+    fields = {name: getattr(model, name, None) for name in type(model).model_fields}
+    plain = {name: value for name, value in fields.items() if isinstance(value, str | int | float | bool)}
+    own = {**plain, **model._identifying_params}
+    return {**named, **{name: value for name, value in own.items() if name not in FLEETING}}

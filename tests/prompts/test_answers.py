@@ -31,6 +31,16 @@ def test_the_key_is_model_and_prompt_and_options() -> None:
     assert door(["other"], cache, name="other").ask("x", "test", temperature=0.0) == "other"
 
 
+def test_two_models_that_differ_in_a_setting_of_their_own_share_no_answer() -> None:
+    class Adapted(ScriptedChatModel):
+        adapter: str
+
+    cache = InMemoryCache()
+    for adapter in ("a", "b"):
+        asked = Gateway(Adapted(answers=[adapter], adapter=adapter), cache=cache)
+        assert asked.ask("x", "test", temperature=0.0) == adapter
+
+
 def test_a_sampled_answer_without_a_seed_is_not_kept() -> None:
     asked = door(["one", "two", "three", "four"], InMemoryCache())
     assert [asked.ask("x", "test") for _ in range(2)] == ["one", "two"]
