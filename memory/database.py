@@ -67,7 +67,7 @@ class Database:
             raise GedankenError(f"{path}: its folder cannot be made ({error.strerror}); choose another path") from error
         try:
             self._check()
-            self._migrate(migrations)
+            self.migrate(migrations)
         except sqlite3.Error as error:
             self.close()
             raise self._explain(error, "open") from error
@@ -248,7 +248,11 @@ class Database:
                     raise
                 time.sleep(0.02)
 
-    def _migrate(self, migrations: Sequence[Sequence[str]]) -> None:
+    def migrate(self, migrations: Sequence[Sequence[str]]) -> None:
+        """Take the file through those of the migrations that it has not been through.
+
+        Raises `UserError` for a file that has been through more.
+        """
         version = self._version()
         if version == len(migrations):
             return
@@ -272,7 +276,7 @@ class Database:
         """What to tell of a file that is not as it was written."""
         return UserError(
             f"{self.path}: is not a gedanken memory, or is damaged ({why}); restore a snapshot, save what can be saved "
-            "with gedanken.memory.salvage(path, target), or choose another path"
+            "with `gedanken memory salvage` (in Python, gedanken.memory.salvage(path, target)), or choose another path"
         )
 
     def _explain(self, error: sqlite3.Error, doing: str) -> GedankenError:

@@ -33,7 +33,7 @@ class MemoryFile:
     def __init__(self, path: str | Path, clock: Callable[[], float] = time.time) -> None:
         """Raises `UserError` where there is no such file, or it is damaged or another program's."""
         self.path = Path(path).expanduser()
-        if not self.path.exists():
+        if not self.path.exists() or (self.path.is_file() and not self.path.stat().st_size):
             raise UserError(f"{self.path}: there is no memory; give the file, or the folder of a saved agent")
         self.database = Database(self.path, MIGRATIONS)
         self.note_table = Notes(self.database, clock)

@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from .tables import MIGRATIONS
 
 _WINDOW = 1_024  # rows looked for at a time
 _LARGEST = 1 << 42  # bytes; a header that tells of more is damaged itself
-_OLD = {"steps": "transitions"}  # tables of the first format, by their name of today
+_OURS = {"worlds", "episodes", "notes"}  # tables of every format
 
 
 @dataclass(frozen=True)
@@ -68,26 +69,36 @@ def salvage(path: str | Path, target: str | Path) -> Report:
 
 
 def _save(source: sqlite3.Connection, path: Path, aside: Path) -> Report:
-    saved = Database(aside, MIGRATIONS)
     try:
         there = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError as error:
-        saved.close()
         raise UserError(f"{path}: nothing can be read ({error}), not even what tables it holds; restore a snapshot"
                         ) from error  # fmt: skip
+    if not there & _OURS:
+        raise UserError(f"{path}: holds nothing of a gedanken memory; give the damaged memory file")
+    is_old = "transitions" in there  # the first format: saved as it is, then taken over as any file of it
+    saved = Database(aside, MIGRATIONS[:1] if is_old else MIGRATIONS)
     saved.rows("PRAGMA foreign_keys = OFF")
     rows, lost = {}, []
     with saved.transaction():
         for table in _tables(saved):
-            name = table if table in there else _OLD.get(table, "")
-            if name in there:
-                rows[table], missed = _copy(source, name, saved, table)
+            if table in there:
+                rows[table], missed = _copy(source, saved, table)
                 if missed:
                     lost.append(f"{table}: parts of the table cannot be read")
+    if is_old:
+        saved.migrate(MIGRATIONS)
+    with saved.transaction():
+        ((newest,),) = saved.rows("SELECT newest FROM position")
         folded = "(SELECT coalesce(sum(length), 0) FROM chunks)"
         promised = _count(saved, f"max({folded}, (SELECT coalesce(sum(held), 0) FROM episodes))")
         lost += [*_mend(saved), *_untie(saved)]
         kept = _count(saved, folded)
+        saved.execute(  # rows that are lost still count: what a checkpoint names stays right
+            """INSERT INTO forgettings (time, policy, transitions, position)
+               SELECT ?1, 'salvage', ?2, ?3 FROM position WHERE newest < ?3""",
+            (time.time(), max(0, promised - kept), newest),
+        )
     saved.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     saved.rows("PRAGMA journal_mode = DELETE")
     saved.close()
@@ -113,15 +124,14 @@ def _tables(database: Database) -> list[str]:
             and not any(name == v or name.startswith(v + "_") for v in virtual)]  # fmt: skip
 
 
-def _copy(source: sqlite3.Connection, name: str, saved: Database, table: str) -> tuple[int, bool]:
+def _copy(source: sqlite3.Connection, saved: Database, table: str) -> tuple[int, bool]:
     """Copy what can be read of a table; how many rows that was, and whether anything could not be read."""
-    with contextlib.suppress(sqlite3.DatabaseError):
-        known = {column for _, column, *_ in source.execute(f"PRAGMA table_info({_quoted(name)})")}
+    known = {column for _, column, *_ in source.execute(f"PRAGMA table_info({_quoted(table)})")}
     columns = [c for _, c, *_ in saved.rows(f"PRAGMA table_info({_quoted(table)})") if c in known]
     listed = ", ".join(map(_quoted, columns))
     insert = f"INSERT OR REPLACE INTO {_quoted(table)} ({listed}) VALUES ({', '.join('?' * len(columns))})"
-    query = f"SELECT {listed} FROM {_quoted(name)}"
-    reader = _Reader(source, query, name)
+    query = f"SELECT {listed} FROM {_quoted(table)}"
+    reader = _Reader(source, query, table)
     is_new = True  # a table may begin with rows that say that it is empty
     for rows in filter(None, reader.parts()):
         if is_new:

@@ -43,10 +43,11 @@ def search(
         )
         if hits:
             parts = ("score", "relevance", "recency", "importance")
-            shown = table("notes", "id", *parts, "kind", "source", "note", right=("id", *parts))
+            wide = parts if out.width >= 100 else parts[:1]  # the rest is in --json
+            shown = table("notes", "id", *wide, "kind", "source", "note", right=("id", *wide), narrow=("kind",))
             for hit in hits:
                 note = hit.note
-                shown.add_row(str(note.id), *(f"{getattr(hit, part):.2f}" for part in parts), Text(note.kind),
+                shown.add_row(str(note.id), *(f"{getattr(hit, part):.2f}" for part in wide), Text(note.kind),
                               Text(note.source), Text(note.text))  # fmt: skip
             out.print(shown)
         else:

@@ -135,9 +135,9 @@ def lessons_of(answer: str, shown: Sequence[str] = ()) -> list[str]:
 
 
 def _copies(text: str, other: str) -> bool:
-    """Whether most words of a text stand in the other."""
-    words = gist(text).words
-    return len(words & gist(other).words) >= _COPIED * len(words)
+    """Whether most words of a text stand in the other, which denies as much; numbers are not looked at."""
+    mine, theirs = gist(text), gist(other)
+    return mine.negations <= theirs.negations and len(mine.words & theirs.words) >= _COPIED * len(mine.words)
 
 
 def duplicates(notes: Sequence[Note], embeddings: Embeddings | None = None) -> list[tuple[Note, Note]]:

@@ -86,13 +86,19 @@ class Facts:
                     return fact.id
             standing = next((fact for fact in held if not outranks(said_by, fact.origin)), None)
             gives_way = [fact for fact in held if outranks(said_by, fact.origin)]
-            later = [fact.since for fact in line if fact.since > begins and fact.disputes is None]
+            after = [fact for fact in line if fact.since > begins and fact.disputes is None]
+            ends = min((fact.since for fact in after if outranks(fact.origin, said_by)), default=None)
+            contradicted = [fact for fact in after if not outranks(fact.origin, said_by)
+                            and (ends is None or fact.since < ends)]  # fmt: skip
             id = self.database.insert(
                 """INSERT INTO facts (subject, relation, value, source, origin, since, until, told, disputes)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                (subject, relation, value, source, said_by, begins, min(later, default=None), now,
-                 standing.id if standing else None),
-            )  # fmt: skip
+                (subject, relation, value, source, said_by, begins, ends, now, standing.id if standing else None),
+            )
+            self.database.execute_many(
+                "UPDATE facts SET disputes = ? WHERE id = ?",
+                [(id, fact.id) for fact in contradicted if fact.value.casefold() != value.casefold()],
+            )
             self.database.execute_many(
                 "UPDATE facts SET until = ?, successor = ? WHERE id = ?", [(begins, id, fact.id) for fact in gives_way]
             )
@@ -103,7 +109,9 @@ class Facts:
         when = self._clock() if time is None else _time(time)
         return self._read(
             """WHERE since <= ?1 AND (until IS NULL OR ?1 < until) AND (?2 IS NULL OR subject = ?2)
-               AND (?3 OR disputes IS NULL) ORDER BY subject, relation, since, id""",
+               AND (?3 OR NOT EXISTS (SELECT 1 FROM facts told WHERE told.id = facts.disputes
+                    AND told.since <= ?1 AND (told.until IS NULL OR ?1 < told.until)))
+               ORDER BY subject, relation, since, id""",
             (when, None if subject is None else name(subject), disputed),
         )
 

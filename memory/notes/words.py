@@ -11,6 +11,7 @@ import itertools
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 
 RESEMBLANCE = 0.9  # from which two texts with the same marks say the same: a word in forty differs
@@ -44,6 +45,10 @@ class Gist:
     @functools.cached_property
     def words(self) -> frozenset[str]:
         return frozenset(self.tokens) - set(self.marks)
+
+    @property
+    def negations(self) -> frozenset[str]:
+        return _NEGATIONS.intersection(self.marks)
 
     @functools.cached_property
     def shingles(self) -> frozenset[int]:
@@ -86,8 +91,9 @@ def alike(one: Gist, other: Gist) -> bool:
 
 
 def echoes(text: str, recalled: str) -> bool:
-    """Whether a text only says again what was recalled: as it was, slightly reworded (a word in four added, dropped
-    or changed), or quoted with a few words around it that deny nothing."""
+    """Whether a text only says again what was recalled: as it was, slightly reworded (a word in four added or dropped;
+    one put for another says something else: the blue key, not the red), or quoted with a few words around it that deny
+    nothing."""
     new, old = gist(text), gist(recalled)
     if _reworded(new, old):
         return True
@@ -102,7 +108,10 @@ def echoes(text: str, recalled: str) -> bool:
 def _reworded(new: Gist, old: Gist) -> bool:
     if not old.tokens or new.marks != old.marks:
         return False
-    return new.tokens == old.tokens or 0 < len(new.words ^ old.words) <= len(old.words) // 4
+    if new.tokens == old.tokens:
+        return True
+    added, dropped = Counter(new.tokens) - Counter(old.tokens), Counter(old.tokens) - Counter(new.tokens)
+    return not (added and dropped) and 0 < len(new.words ^ old.words) <= len(old.words) // 4
 
 
 def _stem(word: str) -> str:

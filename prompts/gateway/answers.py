@@ -34,7 +34,8 @@ class Answers:
         self.model = model
 
     def key(self, messages: Any, wanted: Mapping[str, Any]) -> Key | None:
-        """The key of a question, or None where its answer is not to be kept: where it is sampled without a seed.
+        """The key of a question, or None where its answer is not to be kept: where it is sampled without a seed, or
+        the prompt holds a secret.
 
         `wanted` are the options asked for; what is not asked for is as the model has it.
         """
@@ -52,7 +53,9 @@ class Answers:
             messages = [messages]
         prompt = dumps([message.model_copy(update={"id": None}) for message in convert_to_messages(messages)])
         described = {"type": self.model._llm_type, "model": _identity(self.model), "options": chosen}
-        return self.redact(prompt), self.redact(json.dumps(described, sort_keys=True, default=str))
+        if self.redact(prompt) != prompt:  # two that differ in a secret alone would be one
+            return None
+        return prompt, self.redact(json.dumps(described, sort_keys=True, default=str))
 
     def find(self, key: Key | None) -> str | None:
         """The answer kept under a key."""
@@ -79,7 +82,9 @@ class Answers:
 
 
 def _identity(model: BaseChatModel) -> dict[str, Any]:
-    """What tells a model from others: its name, its own parameters, where it is reached."""
+    """What tells a model from others: its name, its own parameters, where it is reached, its plain settings."""
     named = {name: getattr(model, name, None) for name in ("model", "model_name", "base_url", "openai_api_base")}
-    own = {name: value for name, value in model._identifying_params.items() if name not in FLEETING}
-    return {**named, **own}
+    fields = {name: getattr(model, name, None) for name in type(model).model_fields}
+    plain = {name: value for name, value in fields.items() if isinstance(value, str | int | float | bool)}
+    own = {**plain, **model._identifying_params}
+    return {**named, **{name: value for name, value in own.items() if name not in FLEETING}}

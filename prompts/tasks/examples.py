@@ -71,7 +71,7 @@ def _read_file(
     document: Document, line: int, name: str, kinds: tuple[Kind, Kind], mistakes: Mistakes
 ) -> Iterator[Row]:
     folder = document.path.parent.resolve()
-    path = (folder / name).resolve()
+    path = (folder / name.replace("\0", "")).resolve()  # a NUL is in no name
     if not path.is_relative_to(folder):
         mistakes.add(document.path, line, f"file '{name}' lies outside the task's folder; put it beside the task")
         return
@@ -133,7 +133,7 @@ def _generated(document: Document, place: Place, given: dict[Any, Any], kind: Ki
     known: dict[str, type] = {"generator": str, "size": int, "seed": int, "config": dict}
     for name, value in given.items():
         if name not in known:
-            mistakes.add(document.path, document.line((*place, name)), f"unknown '{name}'{nearest(name, known)}")
+            mistakes.add(document.path, document.line((*place, name)), f"unknown '{name}'{nearest(str(name), known)}")
         elif not isinstance(value, known[name]) or isinstance(value, bool):
             mistakes.add(document.path, document.line((*place, name)), f"'{name}' is {known[name].__name__}")
         elif name == "size" and value not in range(1, MAX_GENERATED + 1):

@@ -13,6 +13,7 @@ The file is checked whole before anything starts: every mistake is reported at o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -63,7 +64,8 @@ def load_task(path: Path | str, similarity: Any = None, retriever: Any = None) -
     for name in data:
         if name not in (*SETTINGS, *SPLITS):
             known = (*SETTINGS, *SPLITS)
-            mistakes.add(document.path, document.line((str(name),)), f"unknown setting '{name}'{nearest(name, known)}")
+            text = f"unknown setting '{name}'{nearest(str(name), known)}"
+            mistakes.add(document.path, document.line((str(name),)), text)
     named = len(mistakes.found)
     kinds = {name: _kind(document, (name,), data.get(name, "text"), mistakes) for name in ("input", "output")}
     are_typed = len(mistakes.found) == named  # else every example would look wrong
@@ -146,6 +148,8 @@ def _kind(document: Document, place: Place, given: Any, mistakes: Mistakes, dept
             return list[item]  # type: ignore[valid-type]
         if name == "record" and isinstance(inner, Mapping) and inner:
             return _record(document, (*place, "record"), inner, mistakes, depth)
+    if isinstance(given, list) and any(isinstance(label, bool) for label in given):
+        return wrong("YAML reads yes, no, on and off as true and false; write such labels in quotes: ['yes', 'no']")
     if isinstance(given, list | str):
         try:
             return kind_of(given)
@@ -162,7 +166,9 @@ def _record(document: Document, place: Place, given: Mapping[Any, Any], mistakes
             mistakes.add(document.path, document.line((*place, str(name))), f"'{name}' is no name of a field")
             continue
         fields[name] = (annotation(_kind(document, (*place, name), inner, mistakes, depth + 1)), ...)
-    return create_model("Record", __config__=ConfigDict(extra="forbid"), **fields)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Field name .* shadows", UserWarning)  # "json" and "copy" are good names here
+        return create_model("Record", __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _checked(source: Source, kinds: tuple[Kind, Kind], mistakes: Mistakes) -> list[tuple[Row, Demonstration]]:

@@ -149,3 +149,9 @@ def test_what_a_model_was_shown_is_no_lesson_of_its_own() -> None:
     copied = "When action is left: direction becomes up if front is 1 (else 0 to 3), 61% of the time."
     learnt = "Turning left twice brings you back to where you looked before."
     assert lessons_of(f"{copied}\n{learnt}\n{learnt.replace('twice', 'two times')}", [shown]) == [learnt]
+
+
+def test_a_lesson_that_denies_what_is_known_is_kept() -> None:
+    denied = "The red key does not open the red door."
+    assert lessons_of(denied, ["The red key opens the red door."]) == [denied]
+    assert lessons_of(denied, ["The red key does not open the blue door or the red door."]) == []

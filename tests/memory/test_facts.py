@@ -95,3 +95,19 @@ def test_a_fact_is_checked_and_outlives_the_process(tmp_path: Path) -> None:
         assert memory.facts.history("%") == memory.facts.history("100__") == []
         assert memory.facts.history("do\ufffdor")[0].value == "x'; DROP TABLE facts; --"
         assert memory.facts.forget([fact.id for fact in memory.facts.all()]) == 2
+
+
+def test_a_person_s_fact_of_the_past_is_not_ended_by_what_a_machine_said_later(memory: LongTerm) -> None:
+    memory.facts.add("door", "is", "locked", source="agent", since=300)
+    told = memory.facts.add("door", "is", "open", source="user", since=100)
+    assert [(f.value, f.until) for f in memory.facts.at(400)] == [("open", None)]
+    assert [(machine.value, person.id) for machine, person in memory.facts.disputed()] == [("locked", told)]
+
+
+def test_what_a_machine_said_stands_once_the_person_s_fact_has_ended(memory: LongTerm, clock: Clock) -> None:
+    told = memory.facts.add("door", "is", "open", source="user")
+    memory.facts.add("door", "is", "locked", source="environment")
+    clock.now += 5
+    memory.facts.end(told, source="user")
+    assert values(memory) == ["locked"]
+    assert values(memory, clock.now - 1) == ["open"]

@@ -185,3 +185,10 @@ def test_notes_and_vectors_of_the_first_format_are_taken_over(tmp_path: Path) ->
         assert [hit.note.id for hit in Retrieval(memory).search("lava", k=1)] == [2]
         assert Vectors(memory.database, "text:m").search(np.array([0, 0, 1]), 1)[0].tolist() == [3]
         assert memory.note("something new") == 4
+
+
+def test_a_lesson_of_another_thing_is_no_echo_of_what_was_recalled(memory: LongTerm) -> None:
+    red = memory.note("The red key opens the red door.", source="model")
+    memory.note_table.recalled([red])
+    assert memory.note("The blue key opens the red door.", source="model") != red
+    assert memory.note("Now the red key opens the red door.", source="model") == red

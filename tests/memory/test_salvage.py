@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from gedanken.errors import UserError
 from gedanken.memory import LongTerm, Replay, Retrieval, Vectors, salvage
 from gedanken.memory.database import PAGE
+from gedanken.memory.file import MemoryFile
 
 from .conftest import LAYOUT, life
 
@@ -135,3 +139,36 @@ def test_zeroed_pages_are_recognised_and_read_around(path: Path, tmp_path: Path)
         LongTerm(path, LAYOUT)
     with pytest.raises(UserError, match="nothing can be read"):
         salvage(path, tmp_path / "nothing.sqlite")
+
+
+def test_a_place_that_a_checkpoint_names_is_still_there_when_its_transitions_are_lost(
+    path: Path, tmp_path: Path
+) -> None:
+    with LongTerm(path, LAYOUT) as memory:
+        last = memory.begin()
+        memory.append_many(last, life(last, 64))
+        checkpoint = Replay(memory).state_dict()
+        ((record,),) = memory.database.rows("SELECT data FROM records ORDER BY chunk DESC LIMIT 1")
+    path.write_bytes(path.read_bytes().replace(record, bytes(len(record))))
+    salvage(path, tmp_path / "saved.sqlite")
+    with LongTerm(tmp_path / "saved.sqlite", LAYOUT) as memory:
+        assert memory.position() == checkpoint["row"]
+        Replay(memory).load_state_dict(checkpoint)
+
+
+def test_a_file_of_the_first_format_is_saved_and_taken_over(tmp_path: Path) -> None:
+    first = Path(__file__).parent / "data" / "format1.sqlite"
+    salvage(first, tmp_path / "saved.sqlite")
+    shutil.copy(first, tmp_path / "migrated.sqlite")
+    with MemoryFile(tmp_path / "saved.sqlite") as saved, MemoryFile(tmp_path / "migrated.sqlite") as migrated:
+        for table in ("episodes", "steps", "notes"):
+            sql = f"SELECT * FROM {table}"
+            assert saved.database.rows(sql) == migrated.database.rows(sql) != []
+
+
+def test_another_program_s_database_is_not_salvaged(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.sqlite")) as other:
+        other.execute("CREATE TABLE t (a)")
+    with pytest.raises(UserError, match="holds nothing of a gedanken memory"):
+        salvage(tmp_path / "other.sqlite", tmp_path / "saved.sqlite")
+    assert [file.name for file in tmp_path.iterdir()] == ["other.sqlite"]

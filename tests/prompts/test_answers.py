@@ -31,6 +31,16 @@ def test_the_key_is_model_and_prompt_and_options() -> None:
     assert door(["other"], cache, name="other").ask("x", "test", temperature=0.0) == "other"
 
 
+def test_two_models_that_differ_in_a_setting_of_their_own_share_no_answer() -> None:
+    class Adapted(ScriptedChatModel):
+        adapter: str
+
+    cache = InMemoryCache()
+    for adapter in ("a", "b"):
+        asked = Gateway(Adapted(answers=[adapter], adapter=adapter), cache=cache)
+        assert asked.ask("x", "test", temperature=0.0) == adapter
+
+
 def test_a_sampled_answer_without_a_seed_is_not_kept() -> None:
     asked = door(["one", "two", "three", "four"], InMemoryCache())
     assert [asked.ask("x", "test") for _ in range(2)] == ["one", "two"]
@@ -56,9 +66,23 @@ def test_many_and_streamed_answers_are_kept_too() -> None:
 def test_an_answer_with_a_secret_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMEONES_API_KEY", "sesame-0123456789")
     cache = InMemoryCache()
-    asked = door(["it is sesame-0123456789", "no"], cache)
-    assert [asked.ask("sesame-0123456789", "test", temperature=0.0) for _ in range(3)][1:] == ["no", "no"]
+    asked = door(["it is sesame-0123456789", "no", "yes"], cache)
+    assert [asked.ask("x", "test", temperature=0.0) for _ in range(3)][1:] == ["no", "no"]
     assert "sesame" not in str(cache._cache)
+
+
+def test_two_prompts_that_differ_in_a_secret_share_no_answer() -> None:
+    asked = door(["one", "two"], InMemoryCache())
+    keys = [f"read sk-{letter * 20}" for letter in "ab"]
+    assert [asked.ask(key, "test", temperature=0.0) for key in keys] == ["one", "two"]
+
+
+def test_a_model_that_answers_at_a_temperature_of_its_own_is_asked_anew() -> None:
+    class Warm(ScriptedChatModel):
+        temperature: float = 0.7
+
+    asked = Gateway(Warm(answers=["one", "two"]), cache=InMemoryCache())
+    assert [asked.ask("x", "test", temperature=0.0) for _ in range(2)] == ["one", "two"]
 
 
 def test_a_broken_cache_is_passed_by(caplog: pytest.LogCaptureFixture) -> None:

@@ -142,3 +142,16 @@ def test_a_task_that_is_nowhere_is_said() -> None:
     with pytest.raises(UserError, match=r"did you mean 'intents'.*those that are shipped: headlines"):
         find_task("intent")
     assert set(shipped_tasks()) >= {"headlines", "intents", "reports", "sums"}
+
+
+def test_odd_keys_names_and_labels_are_mistakes_of_the_file(tmp_path: Path) -> None:
+    text = 'instruction: x\n1: 2\noutput: [yes, no]\ndev: {file: "\\0"}\ntest: {generator: g, 3: 4}\n'
+    found = mistakes(written(tmp_path, text))
+    assert [line.split(": ")[0] for line in found] == [f"task.yaml:{line}" for line in (2, 3, 4, 5)]
+    for part in ("unknown setting '1'", "in quotes", "Is a directory", "unknown '3'"):
+        assert any(part in line for line in found)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_field_may_be_named_as_what_pydantic_has(tmp_path: Path) -> None:
+    load_task(written(tmp_path, "instruction: x\noutput: {record: {json: text, copy: int}}\n"), similarity=object())
