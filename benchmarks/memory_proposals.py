@@ -17,6 +17,7 @@ settled on seeds from 9000 on.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from gedanken.memory.consolidation import LESSON
 from gedanken.memory.record import Transitions
 from gedanken.prompts import Gateway, GatewayConfig, LocalChatModel
 from gedanken.prompts.counting import counter
+from gedanken.prompts.record import Call
 from gedanken.prompts.translation import rule_lines
 from gedanken.training.proposer.generate import worlds
 from gedanken.training.proposer.worlds import lived
@@ -52,6 +54,7 @@ COUNTS = {"calls": "calls", "unusable": "share of calls", "parsed": "a call", "n
           "true": "a call"}
 """What is counted of every family, and its unit in the report."""
 LIVED, FRESH = 500, 1_000
+SCORES = re.compile(r"\[[-\d., e]*\]")    # the likelihoods of answers, which are recorded as a call too
 
 
 class Prompted(LocalChatModel):
@@ -102,7 +105,7 @@ def ask(one: Family, arm: str, show: bool) -> dict[str, float]:
     """What an arm makes of the sibling's surprises."""
     schema, case = one.schema, one.case
     gateway = Gateway(LocalChatModel() if arm == "trained proposer" else Prompted(),
-                      GatewayConfig(timeout_s=200.0, retries=0))
+                      GatewayConfig(timeout_s=200.0, attempts=1))
     knowledge = KnowledgeBase(schema)
     with TemporaryDirectory() as folder, LongTerm(Path(folder) / "m.sqlite", layout()) as memory:
         recollection = Recollection(memory, Retrieval(memory), schema)
@@ -116,9 +119,9 @@ def ask(one: Family, arm: str, show: bool) -> dict[str, float]:
         proposed = guesses(schema, gateway, [e.text for e in standing], case.seen, nats, recent,
                            recollection.lines if arm == "feed on" else nothing)
         seconds = time.perf_counter() - began
-    calls = gateway.calls
-    answers = [rule_lines(call.answer or "") for call in calls]
-    parsed = list(parsing(schema, [line for lines in answers for line in lines]))
+    calls = [call for call in gateway.calls if not SCORES.fullmatch(call.answer or "")]
+    answers = [list(parsing(schema, said(call, arm))) for call in calls]
+    parsed = sum(map(len, answers))
     good = accepted(proposed, case)
     true = [rule for rule in good if any(finds([rule], law, case) for law in case.truths)]
     if show:
@@ -127,10 +130,19 @@ def ask(one: Family, arm: str, show: bool) -> dict[str, float]:
         print("\n".join(f"    [{call.purpose}, {call.seconds:.0f} s] {call.answer or call.error}" for call in calls))
         print("\n".join(f"    {'true' if r in true else 'supported' if r in good else '-'} {to_text(r)}"
                         for r in proposed))
-    print(f"    {arm}: {len(calls)} calls, {seconds:.0f} s, parsed {len(parsed)}, new {len(proposed)}, "
+    print(f"    {arm}: {len(calls)} calls, {seconds:.0f} s, parsed {parsed}, new {len(proposed)}, "
           f"supported {len(good)}, true {len(true)}", flush=True)
-    return {"calls": len(calls), "unusable": sum(not list(parsing(schema, lines)) for lines in answers),
-            "parsed": len(parsed), "new": len(proposed), "supported": len(good), "true": len(true)}
+    return {"calls": len(calls), "unusable": sum(not rules for rules in answers), "parsed": parsed, "new": len(proposed),
+            "supported": len(good), "true": len(true)}
+
+
+def said(call: Call, arm: str) -> list[str]:
+    """The rule lines of an answer: a trained proposer's is JSON, readings with their probabilities, those that are
+    likely enough to be candidates (`world/guessing.py`)."""
+    if arm != ARMS[2]:
+        return rule_lines(call.answer or "")
+    readings = json.loads(call.answer or "[]")[:3]
+    return [line for text, probability in readings if probability >= 0.02 for line in text.splitlines()]
 
 
 def parsing(schema: Schema, lines: list[str]) -> Iterator[Rule]:
