@@ -75,7 +75,7 @@ class Family:
 
 
 def family(seed: int) -> Family:
-    """The first family of a seed with at least two rules that its sibling's transitions show and its own world has not."""
+    """The first family of a seed: four rules, two of them lived with, of the others at least one that shows itself."""
     dice = torch.Generator().manual_seed(seed)
     for _, schema, rules, _ in worlds(domains(held_out=True), 1_000_000 + seed):
         half = len(rules) // 2
@@ -132,13 +132,13 @@ def ask(one: Family, arm: str, show: bool) -> dict[str, float]:
                         for r in proposed))
     print(f"    {arm}: {len(calls)} calls, {seconds:.0f} s, parsed {parsed}, new {len(proposed)}, "
           f"supported {len(good)}, true {len(true)}", flush=True)
-    return {"calls": len(calls), "unusable": sum(not rules for rules in answers), "parsed": parsed, "new": len(proposed),
-            "supported": len(good), "true": len(true)}
+    return {"calls": len(calls), "unusable": sum(not rules for rules in answers), "parsed": parsed,
+            "new": len(proposed), "supported": len(good), "true": len(true)}
 
 
 def said(call: Call, arm: str) -> list[str]:
-    """The rule lines of an answer: a trained proposer's is JSON, readings with their probabilities, those that are
-    likely enough to be candidates (`world/guessing.py`)."""
+    """The rule lines of an answer: a trained proposer's is JSON, readings with their probabilities, of which the likely
+    ones are candidates (`world/guessing.py`)."""
     if arm != ARMS[2]:
         return rule_lines(call.answer or "")
     readings = json.loads(call.answer or "[]")[:3]
