@@ -30,11 +30,11 @@ from common import Figures, options
 from rules_proposing import Case, accepted, finds, shown
 
 from gedanken.memory import Column, Layout, LongTerm, Retrieval, ShortTerm
-from gedanken.memory.consolidation import LESSON
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
+from gedanken.memory.notes.consolidation import LESSON
 from gedanken.prompts import Gateway, GatewayConfig, LocalChatModel
 from gedanken.prompts.counting import counter
-from gedanken.prompts.record import Call
+from gedanken.prompts.gateway.record import Call
 from gedanken.prompts.translation import rule_lines
 from gedanken.training.proposer.generate import worlds
 from gedanken.training.proposer.worlds import lived
