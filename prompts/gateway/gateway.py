@@ -266,8 +266,8 @@ class Gateway:
         taken = {name: value for name, value in wanted.items() if name in self.options or name == "stop"}
         if "seed" not in taken:
             wanted.pop("seed", None)  # one that is not taken makes no two answers alike
-        if "temperature" not in taken and getattr(self.model, "temperature", None) is not None:
-            wanted.pop("temperature", None)  # it answers at its own
+        if "temperature" not in taken and hasattr(self.model, "temperature"):
+            wanted.pop("temperature", None)  # it answers at its own, or its provider's
         return Question(messages, purpose, as_text(messages), taken, self._answers.key(messages, wanted))
 
     def _known(self, question: Question) -> str | None:

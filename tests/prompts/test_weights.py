@@ -121,7 +121,9 @@ def test_two_processes_at_once_convert_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_at_once_convert_the_real_weights(tmp_path: Path) -> None:
-    program = "from gedanken.prompts.local import weights; f = weights.local_weights(); assert weights.damage(f) is None"
+    program = (
+        "from gedanken.prompts.local import weights; f = weights.local_weights(); assert weights.damage(f) is None"
+    )
     environment = {**os.environ, "GEDANKEN_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     both = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(2)]
     assert [process.wait(200) for process in both] == [0, 0]
