@@ -95,7 +95,8 @@ def attained(goal: Achieve, schema: Schema, episode: Transitions) -> int | None:
 
 
 def demonstration(expert: Agent, task: Task, seed: int) -> Transitions | None:
-    """Random steps, then the expert's, up to the goal; None where it is not reached, or was before the last step."""
+    """Random steps, then the expert's, up to the goal; None where it is not reached, chance was faster, or the end
+    was seen before."""
     env, schema, rng = expert.env, expert.schema, np.random.default_rng(seed)
     observation, _ = env.reset(seed=seed)
     states, actions = [schema.observe(observation, env)], []
@@ -114,7 +115,8 @@ def demonstration(expert: Agent, task: Task, seed: int) -> Transitions | None:
         episode = transitions(states, actions)
         reached = attained(goal_of(task, schema), schema, episode)
         if reached is not None:
-            return episode if len(actions) > hurried else None
+            end = Achieve(milestones=goal_of(task, schema).milestones[-1:])
+            return episode if attained(end, schema, episode) == len(actions) > hurried else None
     return None
 
 
@@ -131,7 +133,7 @@ def goal_of(task: Task, schema: Schema) -> Achieve:
     return statement
 
 
-def reached(pupil: Agent, task: Task, goal: str, seeds: range) -> float:
+def reached(pupil: Agent, task: Task, goal: str, seeds: list[int]) -> float:
     """The share of unseen layouts in which the true goal holds after the pupil pursued `goal`."""
     told = pupil.tell(goal, source="demonstration")
     count = 0
@@ -147,7 +149,16 @@ def reached(pupil: Agent, task: Task, goal: str, seeds: range) -> float:
     return count / len(seeds)
 
 
-def measured(task: Task, seed: int, counts: tuple[int, ...], layouts: int) -> dict[int, tuple[float, float, float]]:
+def within_reach(expert: Agent, task: Task, first: int, count: int) -> list[int]:
+    """The first seeds of layouts in which the expert reaches the goal."""
+    found: list[int] = []
+    for seed in range(first, first + 10 * count):
+        if len(found) < count and expert.run(episodes=1, seeds=[seed], unseen=False, max_steps=task.steps).solved:
+            found.append(seed)
+    return found
+
+
+def measured(task: Task, seed: int, counts: tuple[int, ...], unseen: int) -> dict[int, tuple[float, float, float]]:
     """By the number of demonstrations: first, among three, reached."""
     expert, pupil = agent_of(task, seed), agent_of(task, seed)
     out, shares = {}, dict[str, float]()
@@ -160,15 +171,16 @@ def measured(task: Task, seed: int, counts: tuple[int, ...], layouts: int) -> di
                 shown.append(episode)
         pupil.learn(steps=300, train=False)
         seen = pupil.mind.memory.transitions()
-        begin = 500_000 + 1_000 * seed
+        layouts = within_reach(expert, task, 500_000 + 1_000 * seed, count=unseen)
         for count in counts:
             try:
                 found = [r.text for r in goals_of(shown[:count], pupil.schema, memory=seen).readings]
-            except UserError:
+            except UserError as error:
+                print(f"    {task.name}, {count}: {error}", flush=True)
                 out[count] = 0.0, 0.0, 0.0
                 continue
             if found[0] not in shares:
-                shares[found[0]] = reached(pupil, task, found[0], range(begin, begin + layouts))
+                shares[found[0]] = reached(pupil, task, found[0], layouts)
             out[count] = float(found[0] == wanted), float(wanted in found[:3]), shares[found[0]]
             print(f"    {task.name}, {count}: {'; '.join(found[:3])}", flush=True)
     finally:
@@ -182,12 +194,11 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     import minigrid  # noqa: F401 - registers its environments
 
-    chosen = options(__doc__ or "")
+    chosen, figures = options(__doc__ or ""), Figures()
     torch.set_num_threads(1)
     counts, layouts, seeds = ((1, 3), 1, 1) if chosen.quick else (COUNTS, 2, 3)
     tasks = TASKS[::4] if chosen.quick else TASKS
     rows = {t.name: [measured(t, chosen.seed + k, counts, layouts) for k in range(seeds)] for t in tasks}
-    figures = Figures()
     for count in counts:
         for part, name in enumerate(("first", "among three", "reached")):
             by_seed = [float(np.mean([rows[t.name][k][count][part] for t in tasks])) for k in range(seeds)]
