@@ -2,8 +2,8 @@
 
     python benchmarks/fewshot_instructions.py [--quick] [--seed N] [--json PATH]
 
-An expert plans on the simulator with the true goal, after up to five random steps; the seed changes layouts, random steps
-and the pupil's random experience. "first" and "among three" are readings with the very text of the true goal; "reached"
+An expert plans on the simulator with the true goal, after up to five random steps; the seed changes layouts, random
+steps and the pupil's random experience. "first" and "among three" are readings with the very text of the true goal; "reached"
 is whether the *true* goal holds after the pupil pursued its first reading.
 """
 
@@ -123,8 +123,8 @@ def demonstration(expert: Agent, task: Task, seed: int) -> Transitions | None:
 def transitions(states: list[dict[str, np.ndarray]], actions: list[list[int]]) -> Transitions:
     columns = {name: np.stack([s[name] for s in states]) for name in states[0]}
     n, none = len(actions), np.zeros(len(actions), bool)
-    return Transitions({k: v[:-1] for k, v in columns.items()}, np.array(actions, np.int64), np.zeros(n, np.float32), none,
-                       none, {k: v[1:] for k, v in columns.items()}, np.zeros(n, np.int64), np.arange(n))
+    return Transitions({k: v[:-1] for k, v in columns.items()}, np.array(actions, np.int64), np.zeros(n, np.float32),
+                       none, none, {k: v[1:] for k, v in columns.items()}, np.zeros(n, np.int64), np.arange(n))
 
 
 def goal_of(task: Task, schema: Schema) -> Achieve:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -59,12 +59,12 @@ class Evidence:
     def of(episodes: Sequence[Transitions], schema: Schema, elsewhere: Transitions | None) -> Evidence:
         parts = [*episodes, *([elsewhere] if elsewhere is not None and len(elsewhere) else [])]
         ends = np.cumsum([0, *map(len, parts)]).tolist()
-        spans = tuple(slice(a, b) for a, b in zip(ends, ends[1:len(episodes) + 1], strict=False))
+        spans = tuple(slice(a, b) for a, b in pairwise(ends[: len(episodes) + 1]))
         cuts = []
         if len(parts) > len(episodes):
             breaks = np.flatnonzero(np.diff(parts[-1].episode)) + 1
             cuts = [ends[-2], *(breaks + ends[-2]).tolist(), ends[-1]]
-        others = tuple(slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False))
+        others = tuple(slice(a, b) for a, b in pairwise(cuts))
         return Evidence(terms_of(schema, as_rows(schema, Transitions.join(parts))), spans, others)
 
     @property

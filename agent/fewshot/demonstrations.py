@@ -121,7 +121,7 @@ def _coded(features: dict[str, Feature], values: dict[str, Any], wrong: list[str
             elif given.dtype.kind not in ("b" if f.kind == "boolean" else "iuf"):
                 raise ValueError
             cast = given.astype(f.numpy_dtype)
-            if given.shape != f.shape or (cast != given).any() and f.is_discrete or not np.isfinite(cast).all():
+            if given.shape != f.shape or ((cast != given).any() and f.is_discrete) or not np.isfinite(cast).all():
                 raise ValueError
             if f.kind in ("integer", "real") and ((cast < f.low) | (cast > f.high)).any():
                 raise ValueError

@@ -58,7 +58,8 @@ class Goals:
     demonstrations: int
 
 
-def goals_of(episodes: Sequence[Transitions], schema: Schema, most: int = 5, memory: Transitions | None = None) -> Goals:
+def goals_of(episodes: Sequence[Transitions], schema: Schema, most: int = 5, memory: Transitions | None = None
+             ) -> Goals:
     """The conditions that hold in the last state of every episode and in no earlier one, and milestones on the way;
     `memory` says what is rare elsewhere.
 
