@@ -3,8 +3,8 @@
     python benchmarks/fewshot_instructions.py [--quick] [--seed N] [--json PATH]
 
 An expert plans on the simulator with the true goal, after up to five random steps; the seed changes layouts, random
-steps and the pupil's random experience. "first" and "among three" are readings with the very text of the true goal; "reached"
-is whether the *true* goal holds after the pupil pursued its first reading.
+steps and the pupil's random experience. "first" and "among three" are readings with the very text of the true goal;
+"reached" is whether the *true* goal holds after the pupil pursued its first reading.
 """
 
 from __future__ import annotations
