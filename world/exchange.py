@@ -106,7 +106,7 @@ def schema_fingerprint(schema: Schema) -> str:
 def _from_text(lines: Sequence[Line]) -> Iterator[Entry]:
     """A comment stands for all rules below it, up to a blank line: it is their sentence, or says who proposed them."""
     above = ""
-    proposed: dict[str, Source] = {comment: source for source, comment in PROPOSED.items()}
+    proposed: dict[str, Source] = {comment: source for source, comment in PROPOSED.items() if source not in PEOPLE}
     for line in lines:
         if line.rule is None:
             above = line.text.strip()

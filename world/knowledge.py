@@ -410,5 +410,5 @@ def _acts(entry: Entry) -> bool:
 
 
 def _priority(entry: Entry) -> float:
-    rank = {"user": 4.0, "manual": 4.0, "examples": 3.0, "model": 2.0, "miner": 0.0}[entry.source]
+    rank = 4.0 if entry.is_told else {"examples": 3.0, "model": 2.0, "miner": 0.0}[entry.source]
     return rank + (entry.status == "supported")

@@ -32,15 +32,16 @@ from .rules.syntax import Rule
 from .rules.text import number, to_text
 from .schema import Schema
 
-Source = Literal["user", "manual", "examples", "model", "miner"]
+Source = Literal["user", "manual", "demonstration", "examples", "model", "miner"]
 Line = tuple[Literal["rule", "text"], str]
-PEOPLE = ("user", "manual")
+PEOPLE = ("user", "manual", "demonstration")
 TEXT, DATA = "rules.txt", "rules.json"
 _VERSION = 1
 _HEADER = """\
 # What the agent was told and has found out, one rule a line; edit, add and delete as you like.
 # docs/rules.md describes the language. Evidence and sources are in rules.json."""
 PROPOSED: dict[Source, str] = {
+    "demonstration": "# read from demonstrations, confirmed by a person",
     "examples": "# read from examples: acts unless the data contradict it",
     "model": "# proposed by the language model: acts once the data support it",
     "miner": "# found in the data: acts while the data support it",

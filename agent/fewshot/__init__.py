@@ -2,6 +2,6 @@
 
 from .dynamics import FewShotDynamics, Report, Ruled
 from .examples import Example
-from .instructions import Goals, goals_of, instruct
+from .instructions import Goals, Reading, goals_of, instruct
 
-__all__ = ["Example", "FewShotDynamics", "Goals", "Report", "Ruled", "goals_of", "instruct"]
+__all__ = ["Example", "FewShotDynamics", "Goals", "Reading", "Report", "Ruled", "goals_of", "instruct"]

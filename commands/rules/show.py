@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ...world.knowledge import Entry
 
 _SAID_BY = {
-    "user": "you", "manual": "a manual", "examples": "your examples", "model": "the language model",
-    "miner": "the miner",
+    "user": "you", "manual": "a manual", "demonstration": "your demonstrations", "examples": "your examples",
+    "model": "the language model", "miner": "the miner",
 }  # fmt: skip
 
 
