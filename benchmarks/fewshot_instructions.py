@@ -26,7 +26,7 @@ from gedanken.agent.agent import AgentConfig
 from gedanken.agent.fewshot import goals_of
 from gedanken.agent.planning.plan import Budget
 from gedanken.errors import UserError
-from gedanken.memory.record import Transitions
+from gedanken.memory.experience.record import Transitions
 from gedanken.world.rules.codes import Rows
 from gedanken.world.rules.evaluate import truth
 from gedanken.world.rules.parse import parse

@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from ...memory.record import Transitions
+from ...memory.experience.record import Transitions
 from ...world.checking import as_rows
 from ...world.mining.terms import Term, Terms, roundest, terms_of
 from ...world.rules.text import number

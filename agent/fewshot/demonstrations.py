@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import UserError, nearest
-from ...memory.record import Transitions
+from ...memory.experience.record import Transitions
 from ...world.schema import Feature, Schema
 
 if TYPE_CHECKING:
