@@ -59,7 +59,7 @@ def read(path: Path, schema: Schema) -> list[Transitions]:
                 mistakes.append(f"line {number}: {error}")
     if mistakes:
         raise UserError(f"{path}: " + "; ".join(mistakes))
-    episodes = []
+    episodes: list[Transitions] = []
     for name, group in groupby(steps, key=lambda step: step[0]):
         rows = list(group)
         if len(rows) < 2 or any(action is None for _, _, action in rows[:-1]) or rows[-1][2] is not None:
