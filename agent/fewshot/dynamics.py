@@ -23,7 +23,7 @@ from ...world.knowledge import Told
 from ...world.schema import Schema
 from . import examples as ex
 from .examples import Example
-from .hypotheses import Hypothesis, foretold, hypotheses
+from .hypotheses import END, REWARD, SAME, Hypothesis, foretold, hypotheses
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -105,13 +105,19 @@ class FewShotDynamics(BaseModel):
 
 
 def _joined(found: list[Hypothesis]) -> list[Ruled]:
-    """What holds under the same guard, as one rule."""
+    """What holds under the same guard, as one rule; rewards and ends are rules of their own."""
     rules = []
-    for guard in dict.fromkeys(h.guard for h in found):
-        same = [h for h in found if h.guard == guard]
+    for alone, guard in dict.fromkeys((_alone(h), h.guard) for h in found):
+        same = [h for h in found if (_alone(h), h.guard) == (alone, guard)]
         wrong = np.any([h.covers & h.wrong for h in same], 0)
         right = np.all([h.covers & h.right for h in same], 0)
-        text = "expect " + " and ".join(h.claim for h in same) + (f" if {guard}" if guard else "")
+        said = (f"expect {alone}" if alone == SAME else alone) or "expect " + " and ".join(h.claim for h in same)
+        text = f"{said} if {guard}" if guard else said
         rules.append(Ruled(text, int(right.sum()), int(wrong.sum()), same[0].open))
     return rules
 
+
+
+def _alone(h: Hypothesis) -> str:
+    """The claim of a rule that stands alone, "" of one that is joined."""
+    return h.claim if h.target in (SAME, REWARD, END) else ""

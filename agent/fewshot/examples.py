@@ -24,13 +24,16 @@ Value = bool | int | float | str
 
 
 class Example(BaseModel):
-    """One transition by names; `unknown` are features whose next value nobody knows, `line` is where it was written."""
+    """One transition by names, with the reward and the end of the episode where they are known; `unknown` are features
+    whose next value nobody knows, `line` is where it was written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     before: dict[str, Value] = {}
     action: Value | dict[str, Value]
     after: dict[str, Value] = {}
+    reward: float | None = None
+    end: bool | None = None
     unknown: frozenset[str] = frozenset()
     line: int = 0
 
@@ -105,6 +108,8 @@ def of(transitions: Transitions, schema: Schema) -> list[Example]:
             before={t.feature.name: value(t.feature, t.now[i]) for t in states},
             action={t.feature.name: value(t.feature, t.now[i]) for t in terms.actions},
             after={t.feature.name: value(t.feature, t.next[i]) for t in states},
+            reward=float(transitions.reward[i]),
+            end=bool(transitions.terminated[i]),
             unknown=frozenset(t.feature.name for t in states
                               if not t.is_target or (t.moved is not None and t.moved[i])),
         )

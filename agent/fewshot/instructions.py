@@ -18,7 +18,7 @@ from ...memory.record import Transitions
 from ...world.knowledge import Told
 from ...world.schema import Schema
 from . import examples as ex
-from .hypotheses import Table, literals_of
+from .table import Table, literals_of
 
 if TYPE_CHECKING:
     from ..agent import Agent
