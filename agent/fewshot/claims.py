@@ -114,17 +114,13 @@ def _consensus(design: np.ndarray, change: np.ndarray, inside: np.ndarray, width
     """The factors `[K]` on which most changes agree, rounded; None where one is not needed or nothing is left over to
     confirm them."""
     rows, count = np.flatnonzero(inside), design.shape[1]
-    best: np.ndarray | None = None
-    for some in _samples(rows, count):
-        if np.linalg.matrix_rank(design[some]) < count:
-            continue
-        error = np.abs(design[rows] @ np.linalg.solve(design[some], change[some]) - change[rows])
-        agree = rows[error <= 2 * width]
-        if best is None or len(agree) > len(best):
-            best = agree
-        if len(agree) == len(rows):
-            break
-    if best is None or len(best) <= count:
+    if len(rows) <= count:
+        return None
+    some = np.random.default_rng(0).random((DRAWS, len(rows))).argsort(1)[:, :count]    # [D, K]
+    exact = np.linalg.pinv(design[rows][some]) @ change[rows][some][..., None]    # [D, K, 1]
+    agree = np.abs((design[rows] @ exact)[..., 0] - change[rows]) <= 2 * width    # [D, n]
+    best = rows[agree[agree.sum(1).argmax()]]
+    if len(best) <= count:
         return None
     factors = np.linalg.lstsq(design[best], change[best], rcond=None)[0]
     scale = np.abs(design[best]).max(0)
@@ -134,22 +130,13 @@ def _consensus(design: np.ndarray, change: np.ndarray, inside: np.ndarray, width
     return np.array([roundest(float(c - s), float(c + s)) for c, s in zip(factors, slack, strict=True)])
 
 
-def _samples(rows: np.ndarray, count: int) -> Iterator[list[int]]:
-    """Samples of `count` rows, the same for the same rows."""
-    if len(rows) < count:
-        return
-    rng = np.random.default_rng(0)
-    for _ in range(DRAWS):
-        yield [int(k) for k in rng.choice(rows, count, replace=False)]
-
-
 def _stopped(value: np.ndarray, f: Feature) -> np.ndarray:
     return np.clip(value, f.low, f.high)
 
 
 def _sum(chosen: Sequence[str], factors: np.ndarray, name: str) -> str:
     """`0.9 * level + 1.5 * valve`: the change and the value before it as one sum."""
-    weights = {name: 1.0} | {n: 0.0 for n in chosen if n}
+    weights = {n: 0.0 for n in chosen if n} | {name: 1.0}
     for n, factor in zip(chosen, factors, strict=True):
         if n:
             weights[n] = round(weights[n] + float(factor), 9)

@@ -80,7 +80,8 @@ def _learned(table: Table, literals: Sequence[Literal], seen: np.ndarray) -> lis
             found += _explained(claims, action, rows, seen & rows, changed, literals)
         if action and (moved & rows & seen).any():    # an action that nobody saw do anything may yet do something
             frame = Claim(SAME, "same", 1.0, still, moved)
-            found += _explained([frame], action, rows, seen & rows, still & rows & seen, literals)
+            said = np.any([h.covers & h.right for h in found if h.target != SAME] or [~rows], 0)
+            found += _explained([frame], action, rows, seen & rows, still & rows & seen & ~said, literals)
     return found
 
 
