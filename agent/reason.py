@@ -7,9 +7,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..world.models.persistence import Persistence
 from ..world.schema import Schema
-from .mind import Mind
-from .planning.plan import Budget, Planner
+from .goals import Goal
+from .mind import Mind, Pursuit
+from .planning.plan import Budget, Plan, Planner
+
+PLANNED = 0.25
+"""Of the steps of a plan that reaches nothing, where rules alone imagine; the others are trials."""
 
 
 def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
@@ -17,7 +22,8 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
 
     A plan to commit to is executed as far as the world follows it; a shooting planner plans anew at every step.
     A search that reached nothing is expensive and its plan only the best guess: it is followed to its end, and the
-    next one gets a smaller budget until something is reached.
+    next one gets a smaller budget until something is reached. Where rules alone imagine, what no rule speaks of seems to
+    do nothing and is never part of a plan: as long as no plan reaches the goal, most steps are trials.
     """
     pursuit = mind.pursuit
     assert pursuit is not None
@@ -26,7 +32,7 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
     if planner.commits and plan is not None and pursuit.at < len(plan.sequence):
         action = plan.sequence[pursuit.at]
         pursuit.at += 1
-        return action
+        return _tried(mind, pursuit, plan, action)
     objective = pursuit.objective.resumed(pursuit.carry)
     if planner.commits:
         if pursuit.failed_searches and budget.transitions:
@@ -39,7 +45,16 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
         pursuit.planner_carry = plan.carry
     mind.imagined_steps += plan.transitions
     pursuit.plan, pursuit.at = plan, 1
-    return plan.action
+    return _tried(mind, pursuit, plan, plan.action) if planner.commits else plan.action
+
+
+def _tried(mind: Mind, pursuit: Pursuit, plan: Plan, action: Tensor) -> Tensor:
+    """The planned action, or a trial in its place."""
+    is_lost = not bool(plan.reached[0]) and any(isinstance(term, Goal) for term in pursuit.objective.terms)
+    if not is_lost or not isinstance(mind.learned, Persistence) or torch.rand(1, generator=mind.rng) < PLANNED:
+        return action
+    pursuit.plan = None
+    return explore(mind.imagining.schema, mind.rng)
 
 
 def explore(schema: Schema, rng: torch.Generator) -> Tensor:

@@ -38,11 +38,13 @@ Guard = tuple[Literal, ...]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A claim under a guard: `covers [N]` and where it is right or wrong there; `open` are guards that do as well."""
+    """A claim under a guard, of `literals` beside the action: `covers [N]` and where it is right or wrong there; `open`
+    are guards that do as well."""
 
     target: str
     claim: str
     guard: str
+    literals: Guard
     covers: np.ndarray
     right: np.ndarray
     wrong: np.ndarray
@@ -74,15 +76,25 @@ def _learned(table: Table, literals: Sequence[Literal], seen: np.ndarray) -> lis
     moved = np.any([table.changed(n) for n in names] or [np.zeros(table.size, bool)], 0)
     still = np.all([table.kept(n) for n in names] or [~moved], 0)
     for action, rows in _groups(table):
+        effects: list[Hypothesis] = []
         for name in names:
             changed = table.changed(name) & rows & seen
             claims = claims_of(table, name, rows & seen) if changed.any() else []
-            found += _explained(claims, action, rows, seen & rows, changed, literals)
-        if action and (moved & rows & seen).any():    # an action that nobody saw do anything may yet do something
-            frame = Claim(SAME, "same", 1.0, still, moved)
-            said = np.any([h.covers & h.right for h in found if h.target != SAME] or [~rows], 0)
-            found += _explained([frame], action, rows, seen & rows, still & rows & seen & ~said, literals)
+            effects += _explained(claims, action, rows, seen & rows, changed, literals)
+        found += [*effects, *_frame(action, rows, effects, still, moved, seen)]
     return found
+
+
+def _frame(action: str, rows: np.ndarray, effects: Sequence[Hypothesis], still: np.ndarray, moved: np.ndarray,
+           seen: np.ndarray) -> Iterator[Hypothesis]:
+    """What the action does nowhere else, if an example of that was seen and none of the contrary."""
+    guards = list({h.guard: h.literals for h in effects}.values())
+    if not guards or not all(guards):    # an action that nobody saw do anything may yet do something
+        return
+    elsewhere = rows & np.all([np.any([x.fails for x in guard], 0) for guard in guards], 0)
+    if (elsewhere & still & seen).any() and not (elsewhere & moved & seen).any():
+        denials = [g[0].denial if len(g) == 1 else f"not ({' and '.join(x.text for x in g)})" for g in guards]
+        yield Hypothesis(SAME, SAME, " and ".join(dict.fromkeys([action, *denials])), (), elsewhere, still, moved)
 
 
 def _paid(table: Table) -> list[Hypothesis]:
@@ -117,7 +129,7 @@ def _explained(claims: Sequence[Claim], action: str, rows: np.ndarray, seen: np.
             return
         _, claim, (first, *others) = best
         covers = rows & np.all([x.holds for x in first] or [rows], 0)
-        yield Hypothesis(claim.target, claim.text, _said(action, first), covers, claim.right, claim.wrong,
+        yield Hypothesis(claim.target, claim.text, _said(action, first), first, covers, claim.right, claim.wrong,
                          tuple(_said(action, g) for g in others[:OPEN]))
         left &= ~(covers & claim.right)
 
@@ -133,7 +145,8 @@ def _guards(claim: Claim, wanted: np.ndarray, against: np.ndarray, literals: Seq
         return None
     if not against.any():
         return (float(wanted.sum()), -claim.cost), [()]
-    pool = [_priced(x, claim) for x in literals if (x.holds & wanted).any() and (x.fails & against).any()]
+    useful = [x for x in literals if (x.holds & wanted).any() and (x.fails & against).any()]
+    pool = [_priced(x, claim) for x in _middle_cuts(useful, wanted | against)]
     pool.sort(key=lambda x: (int((against & ~x.fails).sum()) - int((x.holds & wanted).sum()), x.cost))
     pool = pool[:POOL]
     if not pool:
@@ -158,6 +171,15 @@ def _guards(claim: Claim, wanted: np.ndarray, against: np.ndarray, literals: Seq
     explains, least, _ = max(found, key=lambda x: x[:2])
     near = sorted((x for x in found if x[0] == explains and x[1] >= least - DOUBT), key=lambda x: (-x[1], x[2]))
     return (explains, round(least, 6)), [tuple(pool[i] for i in x[2]) for x in near]
+
+
+def _middle_cuts(literals: Sequence[Literal], rows: np.ndarray) -> list[Literal]:
+    """Of cuts that say the same of `rows [N]`, the middle one: what lies between was seen under other actions only."""
+    alike: dict[object, list[Literal]] = {}
+    for x in literals:
+        key = (x.names, x.cut[0], x.holds[rows].tobytes(), x.fails[rows].tobytes()) if x.cut else x.text
+        alike.setdefault(key, []).append(x)
+    return [group[len(group) // 2] for group in alike.values()]
 
 
 def _joint(size: int, passes: np.ndarray, holds: np.ndarray, everywhere: np.ndarray

@@ -21,15 +21,17 @@ Column = Sequence[Value | None]
 
 @dataclass(frozen=True)
 class Literal:
-    """A condition and where it is known to hold and to fail, `[N]` each; `names` are the features it speaks of,
-    `values` the categories."""
+    """A condition, its denial, and where it is known to hold and to fail, `[N]` each; `names` are the features it
+    speaks of, `values` the categories, `cut` the side of a number."""
 
     text: str
+    denial: str
     cost: float
     holds: np.ndarray
     fails: np.ndarray
     names: frozenset[str] = frozenset()
     values: frozenset[str] = frozenset()
+    cut: tuple[str, float] | None = None
 
 
 class Table:
@@ -89,7 +91,11 @@ def equal(f: Feature, value: Value | None, prime: str = "") -> str:
     name = word(f.name) + prime
     if f.kind == "boolean":
         return name if value else f"not {name}"
-    return f"{name} == {word(str(value)) if f.kind == 'category' else number(float(value or 0))}"
+    return f"{name} == {_code(f, value)}"
+
+
+def _code(f: Feature, value: Value | None) -> str:
+    return word(str(value)) if f.kind == "category" else number(float(value or 0))
 
 
 def _literals(schema: Schema, columns: Mapping[str, Column], prime: str = "") -> Iterator[Literal]:
@@ -98,30 +104,33 @@ def _literals(schema: Schema, columns: Mapping[str, Column], prime: str = "") ->
         f, known = schema.named[name], np.array([v is not None for v in column])
         about, values = frozenset({name}), list(dict.fromkeys(v for v in column if v is not None))
         cost = 0.9 if name in schema.derivations else 1.0
+        said = word(name) + prime
         for value in values if f.is_discrete else ():
             holds = np.array([v == value for v in column])
             means = frozenset({str(value)}) if f.kind == "category" else frozenset()
-            yield Literal(equal(f, value, prime), cost if f.kind != "integer" else 2.0, holds, known & ~holds, about,
-                          means)
+            is_, other = equal(f, value, prime), f"{said} != {_code(f, value)}"
+            if f.kind == "boolean":
+                other = equal(f, not value, prime)
+            yield Literal(is_, other, cost if f.kind != "integer" else 2.0, holds, known & ~holds, about, means)
             if f.kind == "category" and len(f.values) > 2:
-                yield Literal(f"{word(name)}{prime} != {word(str(value))}", cost + 0.3, known & ~holds, holds, about)
+                yield Literal(other, is_, cost + 0.3, known & ~holds, holds, about)
         distinct = np.unique([float(v) for v in values]) if f.kind in ("integer", "real") else np.zeros(0)
-        for low, high in pairwise(distinct):
-            cut = roundest(float(low), float(high)) if f.kind == "real" else float(low)
+        for low, high in pairwise(distinct.tolist()):    # between the two nobody knows: the cut is in the middle
+            cut = roundest(low + (high - low) / 4, high - (high - low) / 4) if f.kind == "real" else (low + high) // 2
             below = known & (np.nan_to_num(numbers(column)) <= cut)
-            yield Literal(f"{word(name)}{prime} <= {number(cut)}", 1.5, below, known & ~below, about)
-            # An integer's bound is the next that was seen: between the two nobody knows.
-            above = f"> {number(cut)}" if f.kind == "real" else f">= {number(float(high))}"
-            yield Literal(f"{word(name)}{prime} {above}", 1.5, known & ~below, below, about)
+            under = f"{said} <= {number(cut)}"
+            over = f"{said} > {number(cut)}" if f.kind == "real" else f"{said} >= {number(cut + 1)}"
+            yield Literal(under, over, 1.5, below, known & ~below, about, cut=("<=", cut))
+            yield Literal(over, under, 1.5, known & ~below, below, about, cut=(">", cut))
     categories = [n for n in columns if schema.named[n].kind == "category"]
     for a, b in combinations(categories, 2):
         if len(set(schema.named[a].values) & set(schema.named[b].values)) > 1:
             pairs = list(zip(columns[a], columns[b], strict=True))
             both = np.array([x is not None and y is not None for x, y in pairs])
-            same = both & np.array([x == y for x, y in pairs])
-            names = frozenset({a, b})
-            yield Literal(f"{word(a)}{prime} == {word(b)}{prime}", 1.2, same, both & ~same, names)
-            yield Literal(f"{word(a)}{prime} != {word(b)}{prime}", 1.4, both & ~same, same, names)
+            same, names = both & np.array([x == y for x, y in pairs]), frozenset({a, b})
+            alike, unlike = (f"{word(a)}{prime} {sign} {word(b)}{prime}" for sign in ("==", "!="))
+            yield Literal(alike, unlike, 1.2, same, both & ~same, names)
+            yield Literal(unlike, alike, 1.4, both & ~same, same, names)
 
 
 def _decimals(values: np.ndarray, most: int = 6) -> int:
