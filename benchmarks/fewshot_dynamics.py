@@ -78,12 +78,14 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     chosen = options(__doc__ or "", worlds=(str, "workshop,corridor,tank,kiln", "which worlds"),
                      ways=(str, "rules,miner,trained,trained + rules", "which ways"))
-    figures, seeds, episodes = Figures(), 2 if chosen.quick else 5, 3 if chosen.quick else 6
+    figures, episodes = Figures(), 3 if chosen.quick else 5
     ways: list[Way] = ["rules", "miner"] if chosen.quick else chosen.ways.split(",")
     for kind in (w for w in (Workshop, Corridor, Tank, Kiln) if w.schema.name in chosen.worlds):
         arms: list[tuple[Choice, int, Way]] = [("random", 0, "none")]
-        arms += [(choice, count, way) for choice in ("random", "shown") for way in ways for count in (5, 10, 20)]
+        arms += [(choice, count, way) for choice in ("random", "shown") for way in ways
+                 for count in ((5, 20) if way.startswith("trained") else (5, 10, 20))]
         for choice, count, way in arms:
+            seeds = 2 if chosen.quick else 3 if way.startswith("trained") else 5
             shares = [reached(kind, choice, count, way, chosen.seed + k, episodes) for k in range(seeds)]
             figures.add(f"{kind.schema.name}: {count} {choice}, {way}", shares, "share")
     figures.write(chosen.json)

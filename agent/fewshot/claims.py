@@ -136,7 +136,7 @@ def _stopped(value: np.ndarray, f: Feature) -> np.ndarray:
 
 def _sum(chosen: Sequence[str], factors: np.ndarray, name: str) -> str:
     """`0.9 * level + 1.5 * valve`: the change and the value before it as one sum."""
-    weights = {n: 0.0 for n in chosen if n} | {name: 1.0}
+    weights = {name: 1.0} | {n: 0.0 for n in chosen if n and n != name}
     for n, factor in zip(chosen, factors, strict=True):
         if n:
             weights[n] = round(weights[n] + float(factor), 9)
