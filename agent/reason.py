@@ -22,8 +22,8 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
 
     A plan to commit to is executed as far as the world follows it; a shooting planner plans anew at every step.
     A search that reached nothing is expensive and its plan only the best guess: it is followed to its end, and the
-    next one gets a smaller budget until something is reached. Where rules alone imagine, what no rule speaks of seems to
-    do nothing and is never part of a plan: as long as no plan reaches the goal, most steps are trials.
+    next one gets a smaller budget until something is reached. Where rules alone imagine, what no rule speaks of seems
+    to do nothing and is never part of a plan: as long as no plan reaches the goal, most steps are trials.
     """
     pursuit = mind.pursuit
     assert pursuit is not None

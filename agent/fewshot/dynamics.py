@@ -46,7 +46,7 @@ class Ruled:
 
     @property
     def fate(self) -> Fate:
-        """A candidate is one that a single more example may yet change: another guard would do, or only one is for it."""
+        """A candidate may yet be changed by one example more: another guard would do, or only one is for it."""
         return "refuted" if self.against else "candidate" if self.open or self.supported < 2 else "kept"
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -100,7 +101,8 @@ def _frame(action: str, rows: np.ndarray, effects: Sequence[Hypothesis], still: 
 def _paid(table: Table) -> list[Hypothesis]:
     """What is paid and what ends the episode, over the state, the action and the next state."""
     everywhere = np.ones(table.size, bool)
-    claims, found = [], []
+    claims: list[Claim] = []
+    found: list[Hypothesis] = []
     for value in np.unique(table.reward[~np.isnan(table.reward)]).tolist():
         if value:
             right = table.reward == value
@@ -160,7 +162,7 @@ def _guards(claim: Claim, wanted: np.ndarray, against: np.ndarray, literals: Seq
         for index, wrong, right, often in _joint(size, passes, holds, everywhere):
             for at in np.argwhere((wrong == 0) & (right > 0)):
                 chosen = (*index, *(int(i) for i in at))
-                if all(a < b for a, b in zip(chosen, chosen[1:], strict=False)):
+                if all(a < b for a, b in pairwise(chosen)):
                     rarity = -np.log2((often[tuple(at)] + 1) / (everywhere.shape[1] + 2))
                     price = claim.cost + float(cost[list(chosen)].sum()) - COINCIDENCE * float(rarity)
                     found.append((float(right[tuple(at)]), -price, chosen))
