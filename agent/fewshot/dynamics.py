@@ -10,12 +10,12 @@ print(task.teach(agent))      # each rule, how many examples are for it, and wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import UserError
 from ...memory.experience.record import Transitions
@@ -23,42 +23,54 @@ from ...world.knowledge import Told
 from ...world.schema import Schema
 from . import examples as ex
 from .examples import Example
-from .hypotheses import Hypothesis, foretold, hypotheses
+from .hypotheses import END, REWARD, SAME, Hypothesis, foretold, hypotheses
+from .weighing import weigh
 
 if TYPE_CHECKING:
     from ..agent import Agent
 
 
+Fate = Literal["kept", "candidate", "refuted"]
+
+
 @dataclass(frozen=True)
 class Ruled:
-    """A rule, how many of the examples that it speaks of are for it and against it, and the guards that would do as
-    well."""
+    """A rule, how many of the examples that it speaks of are for it and against it, the guards that would do as well,
+    and the lines of the examples that refute it."""
 
     text: str
     supported: int
     against: int
     open: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+
+    @property
+    def fate(self) -> Fate:
+        """A candidate may yet be changed by one example more: another guard would do, or only one is for it."""
+        return "refuted" if self.against else "candidate" if self.open or self.supported < 2 else "kept"
 
     def __str__(self) -> str:
         against = f"{self.against} against" if self.against else "none against"
+        where = f" (line {', '.join(map(str, self.lines))})" if self.lines else ""
         doubt = "".join(f"\n    or: if {guard}" for guard in self.open)
-        return f"{self.text}    # {self.supported} for, {against}{doubt}"
+        return f"{self.text}    # {self.fate}: {self.supported} for, {against}{where}{doubt}"
 
 
 @dataclass(frozen=True)
 class Report:
     """The rules of a task, what became of its sentences, and how many of the `examples` the rules from the others
-    foretold (leave-one-out)."""
+    foretold (leave-one-out). `read` are the rules that sentences were read as, weighed by the examples."""
 
     rules: tuple[Ruled, ...]
     told: tuple[Told, ...]
     foretold: int
     examples: int
+    read: tuple[Ruled, ...] = ()
 
     def __str__(self) -> str:
         refused = [f"not understood: {t.sentence} ({t.reason})" for t in self.told if t.fate == "refused"]
         score = f"{self.foretold} of {self.examples} examples foretold by rules from the others"
-        return "\n".join([*map(str, self.rules), *refused, score])
+        return "\n".join([*map(str, self.rules), *map(str, self.read), *refused, score])
 
 
 class FewShotDynamics(BaseModel):
@@ -72,14 +84,11 @@ class FewShotDynamics(BaseModel):
     sentences: list[str] = Field(default_factory=list)
 
     @staticmethod
-    def load(path: str | Path) -> FewShotDynamics:
-        """A task from a YAML file. Raises `UserError` with every mistake and its line."""
-        data, examples = ex.read(Path(path))
-        try:
-            return FewShotDynamics.model_validate({**data, "examples": examples})
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise UserError(f"{path}: {wrong}") from error
+    def load(path: str | Path, schema: Schema | None = None) -> FewShotDynamics:
+        """A task from a YAML file. Raises `UserError` with every mistake and its line; with the `schema` of the world
+        also those of names, values and contradictions."""
+        file, examples = ex.read(Path(path), schema)
+        return FewShotDynamics(environment=file.environment, examples=examples, sentences=file.sentences)
 
     @staticmethod
     def of(transitions: Transitions, schema: Schema) -> FewShotDynamics:
@@ -96,22 +105,37 @@ class FewShotDynamics(BaseModel):
         return Report(tuple(_joined(found)), (), int(foretold(schema, self.examples).sum()), n)
 
     def teach(self, agent: Agent, ask: Callable[..., int | None] | None = None) -> Report:
-        """Tell the agent the rules, with the source "examples": they act unless the data contradict them."""
+        """Tell the agent the rules, with the source "examples": they act unless the data contradict them. A rule that a
+        sentence was read as is weighed by the examples, and retired where one refutes it."""
         report = self.learn(agent.schema)
         if report.rules:
             agent.tell("\n".join(rule.text for rule in report.rules), source="examples")
         told = agent.tell("\n".join(self.sentences), source="examples", ask=ask) if self.sentences else []
-        return Report(report.rules, tuple(told), report.foretold, report.examples)
+        read = []
+        for entry in {e.id: e for t in told for e in t.entries}.values():
+            right, wrong = weigh(entry.rule, entry.text, self.examples, agent.schema)
+            lines = tuple(e.line for e in wrong if e.line)
+            read.append(Ruled(entry.text, len(right), len(wrong), lines=lines))
+            if wrong and entry.source == "examples":
+                agent.mind.knowledge.retire(entry.id)
+        agent.refresh()
+        return replace(report, told=tuple(told), read=tuple(read))
 
 
 def _joined(found: list[Hypothesis]) -> list[Ruled]:
-    """What holds under the same guard, as one rule."""
+    """What holds under the same guard, as one rule; rewards and ends are rules of their own."""
     rules = []
-    for guard in dict.fromkeys(h.guard for h in found):
-        same = [h for h in found if h.guard == guard]
+    for alone, guard in dict.fromkeys((_alone(h), h.guard) for h in found):
+        same = [h for h in found if (_alone(h), h.guard) == (alone, guard)]
         wrong = np.any([h.covers & h.wrong for h in same], 0)
         right = np.all([h.covers & h.right for h in same], 0)
-        text = "expect " + " and ".join(h.claim for h in same) + (f" if {guard}" if guard else "")
+        said = (f"expect {alone}" if alone == SAME else alone) or "expect " + " and ".join(h.claim for h in same)
+        text = f"{said} if {guard}" if guard else said
         rules.append(Ruled(text, int(right.sum()), int(wrong.sum()), same[0].open))
     return rules
 
+
+
+def _alone(h: Hypothesis) -> str:
+    """The claim of a rule that stands alone, "" of one that is joined."""
+    return h.claim if h.target in (SAME, REWARD, END) else ""

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import UserError, nearest
 from ...memory.experience.record import Transitions
+from ...prompts.yamlfile import Mistakes, read_yaml
 from ...world.checking import as_rows
 from ...world.mining.terms import terms_of
 from ...world.schema import Derived, Feature, Schema
@@ -24,13 +24,16 @@ Value = bool | int | float | str
 
 
 class Example(BaseModel):
-    """One transition by names; `unknown` are features whose next value nobody knows, `line` is where it was written."""
+    """One transition by names, with the reward and the end of the episode where they are known; `unknown` are features
+    whose next value nobody knows, `line` is where it was written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     before: dict[str, Value] = {}
     action: Value | dict[str, Value]
     after: dict[str, Value] = {}
+    reward: float | None = None
+    end: bool | None = None
     unknown: frozenset[str] = frozenset()
     line: int = 0
 
@@ -43,50 +46,67 @@ class Example(BaseModel):
         return None if name in self.unknown else self.after.get(name, self.before.get(name))
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Example]]:
-    """A YAML file's other fields, and its `examples` with their lines. Raises `UserError` with every mistake."""
+class TaskFile(BaseModel):
+    """What a file of examples may say; the examples are looked at one by one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    environment: str = ""
+    examples: list[Any]
+    sentences: list[str] = []
+
+
+def read(path: Path, schema: Schema | None = None) -> tuple[TaskFile, list[Example]]:
+    """A YAML file and its `examples` with their lines. Raises `UserError` with every mistake and its line: of form, and
+    where the `schema` is known of names, values and contradictions, too."""
+    document, mistakes = read_yaml(path), Mistakes()
+    file, examples = TaskFile(examples=[]), []
     try:
-        text = path.read_text(encoding="utf-8")
-        root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(data, dict) or not isinstance(data.get("examples"), list):
-        raise UserError(f"{path}: needs `examples:`, a list of transitions with before, action and after")
-    assert root is not None
-    nodes = next(value for key, value in root.value if key.value == "examples").value
-    examples, mistakes = [], []
-    for given, node in zip(data.pop("examples"), nodes, strict=True):
-        line = node.start_mark.line + 1
+        file = TaskFile.model_validate(document.data)
+    except ValidationError as error:
+        for e in error.errors():
+            mistakes.add(path, document.line(e["loc"]), f"{'.'.join(map(str, e['loc']))}: {e['msg']}")
+    given = document.data.get("examples") if isinstance(document.data, dict) else None
+    for k, one in enumerate(given if isinstance(given, list) else ()):
+        line = document.line(("examples", k))
         try:
-            examples.append(Example.model_validate({**given, "line": line} if isinstance(given, dict) else given))
+            examples.append(Example.model_validate({**one, "line": line} if isinstance(one, dict) else one))
         except ValidationError as error:
-            mistakes += [f"line {line}: {'.'.join(map(str, e['loc'][:2]))}: {e['msg']}" for e in error.errors()]
-    if mistakes:
-        raise UserError(f"{path}: " + "; ".join(dict.fromkeys(mistakes)))
-    return data, examples
+            for e in error.errors():
+                where = e["loc"][:2]
+                mistakes.add(path, document.line(("examples", k, *where)), f"{'.'.join(map(str, where))}: {e['msg']}")
+    for example, wrong in faults(examples, schema) if schema is not None else ():
+        mistakes.add(path, example.line, wrong)
+    mistakes.raise_any()
+    return file, examples
 
 
 def check(examples: Sequence[Example], schema: Schema) -> None:
     """Raise `UserError` with every unknown feature or value, and with every pair that says two things of one step."""
-    mistakes = []
+    found = faults(examples, schema)
+    if found:
+        order = {id(e): k for k, e in enumerate(examples)}
+        raise UserError("; ".join(f"{_where(e, order[id(e)])} {wrong}" for e, wrong in found))
+
+
+def faults(examples: Sequence[Example], schema: Schema) -> list[tuple[Example, str]]:
+    """Every example that the world cannot be in, or that another one contradicts, and why."""
+    found = []
+    actions = {a.name: a for a in schema.actions}
+    states = {n: f for n, f in schema.named.items() if n not in actions}
     for k, example in enumerate(examples):
-        actions = {a.name: a for a in schema.actions}
-        states = {n: f for n, f in schema.named.items() if n not in actions}
-        where = _where(example, k)
         parts = (("before", example.before, states), ("action", example.acted(schema), actions),
                  ("after", example.after, states))
         for part, named, known in parts:
-            for name, value in named.items():
-                if wrong := _wrong(name, value, known):
-                    mistakes.append(f"{where}: {part}: {wrong}")
-        mistakes += [
-            f"{where} contradicts {_where(other, j)}: the same step, but {name} becomes {example.next(name)!r} here "
-            f"and {other.next(name)!r} there" for j, other in enumerate(examples[:k])
-            if (other.before, other.acted(schema)) == (example.before, example.acted(schema))
-            for name in sorted({*example.after, *other.after} - example.unknown - other.unknown)
-            if example.next(name) != other.next(name)]
-    if mistakes:
-        raise UserError("; ".join(mistakes))
+            found += [(example, f"{part}: {wrong}") for name, value in named.items()
+                      if (wrong := _wrong(name, value, known))]
+        for j, other in enumerate(examples[:k]):
+            if (other.before, other.acted(schema)) == (example.before, example.acted(schema)):
+                found += [(example, f"contradicts {_where(other, j)}: the same step, but {name} becomes "
+                                    f"{example.next(name)!r} here and {other.next(name)!r} there")
+                          for name in sorted({*example.after, *other.after} - example.unknown - other.unknown)
+                          if example.next(name) != other.next(name)]
+    return found
 
 
 def of(transitions: Transitions, schema: Schema) -> list[Example]:
@@ -105,6 +125,8 @@ def of(transitions: Transitions, schema: Schema) -> list[Example]:
             before={t.feature.name: value(t.feature, t.now[i]) for t in states},
             action={t.feature.name: value(t.feature, t.now[i]) for t in terms.actions},
             after={t.feature.name: value(t.feature, t.next[i]) for t in states},
+            reward=float(transitions.reward[i]),
+            end=bool(transitions.terminated[i]),
             unknown=frozenset(t.feature.name for t in states
                               if not t.is_target or (t.moved is not None and t.moved[i])),
         )

@@ -1,101 +1,68 @@
 """Hypotheses: the shortest rules that explain a handful of examples and contradict none of them.
 
-For every feature that changed: the claims that may explain it (a value, another feature's value, a step, a fitted
-law), and under each action the guard of least cost that holds where the claim does and fails where it is wrong: the
-general boundary of the version space (Mitchell 1982), ranked by description length (Rissanen 1978). Guards of equal
-cost stay open, and are said.
+For every feature that changed, under each action: a claim that explains it, and the guard of least cost that holds
+where the claim does and fails where it is wrong: the general boundary of the version space (Mitchell 1982), ranked by
+description length (Rissanen 1978). Of conditions that would all do, one that holds seldom is the likelier reason: that
+it holds by chance wherever something happened is a coincidence (the size principle, Tenenbaum & Griffiths 2001), and
+one about what changes, or what it becomes, lies nearer. What would do almost as well stays open, and is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations, pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
-from ...world.mining.terms import roundest
-from ...world.rules.text import number, word
-from ...world.schema import Feature, Schema
-from .examples import Example, Value, targets
+from ...world.rules.text import number
+from ...world.schema import Schema
+from .claims import Claim, claims_of
+from .examples import Example, targets
+from .table import Literal, Table, equal, literals_of
 
 LITERALS = 3
 """Of a guard beside the action, at most."""
-CLOSE = 1e-3
-"""Of a real feature's spread: what counts as equal."""
+POOL = 48
+"""Literals that guards of two or three are made of."""
+COINCIDENCE = 0.5
+"""What a bit of coincidence counts for, in literals."""
+RELATED = 0.3
+"""What it counts for that a condition speaks of what changes, or of what it becomes."""
+DOUBT = 0.4
+"""Guards that cost so little more than the best stay open."""
+OPEN = 5
+SAME, REWARD, END = "same", "reward", "end"
+
+Guard = tuple[Literal, ...]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A claim under a guard: `covers [N]` and where it is right or wrong there; `open` are guards that do as well."""
+    """A claim under a guard, of `literals` beside the action: `covers [N]` and where it is right or wrong there; `open`
+    are guards that do as well."""
 
     target: str
     claim: str
     guard: str
+    literals: Guard
     covers: np.ndarray
     right: np.ndarray
     wrong: np.ndarray
     open: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Claim:
-    target: str
-    text: str
-    cost: float
-    right: np.ndarray
-    wrong: np.ndarray
-
-
-@dataclass(frozen=True)
-class Literal:
-    text: str
-    cost: float
-    holds: np.ndarray    # unknown is false
-    fails: np.ndarray    # unknown is false, too
-
-
-class Table:
-    """Examples as columns: `now`, `next` (None where unknown) and the actions, by name."""
-
-    def __init__(self, schema: Schema, examples: Sequence[Example]) -> None:
-        self.schema = schema
-        names = list(dict.fromkeys(n for e in examples for n in (*e.before, *e.after)))
-        self.now: dict[str, list[Value | None]] = {n: [e.before.get(n) for e in examples] for n in names}
-        self.next: dict[str, list[Value | None]] = {n: [e.next(n) for e in examples] for n in names}
-        acted = [e.acted(schema) for e in examples]
-        self.actions = {a.name: [row.get(a.name) for row in acted] for a in schema.actions}
-        self.size = len(examples)
-
-    def feature(self, name: str) -> Feature:
-        return self.schema.named[name]
-
-    def numbers(self, column: Sequence[Value | None]) -> np.ndarray:
-        """A column of numbers, NaN where unknown."""
-        return np.array([np.nan if v is None else float(v) for v in column])
-
-    def changed(self, name: str) -> np.ndarray:
-        """Where a feature is known to have changed, `[N]`."""
-        if self.feature(name).kind == "real":
-            return np.abs(self.numbers(self.next[name]) - self.numbers(self.now[name])) > self.width(name)
-        return np.array([b is not None and a != b for a, b in zip(self.now[name], self.next[name], strict=True)])
-
-    def width(self, name: str) -> float:
-        values = self.numbers([*self.now[name], *self.next[name]])
-        return max(float(np.nanmax(values) - np.nanmin(values)) * CLOSE, 1e-6)
-
-
 def hypotheses(schema: Schema, examples: Sequence[Example]) -> list[Hypothesis]:
-    """What explains the changes in the examples, feature by feature."""
+    """What explains the changes in the examples, feature by feature, where nothing happens, what is paid, what ends."""
     table = Table(schema, examples)
-    return _learned(table, list(literals_of(table)), np.ones(table.size, bool))
+    return _learned(table, literals_of(table), np.ones(table.size, bool)) + _paid(table)
 
 
 def foretold(schema: Schema, examples: Sequence[Example]) -> np.ndarray:
     """Which examples the hypotheses from all the others say rightly and wholly, `[N]` (leave-one-out). Only the cuts
     and values that guards choose from are those of all."""
     table = Table(schema, examples)
-    literals, out = list(literals_of(table)), np.ones(table.size, bool)
+    literals, out = literals_of(table), np.ones(table.size, bool)
     changed = {name: table.changed(name) for name in targets(schema, table.next)}
     for k in range(table.size):
         found = [h for h in _learned(table, literals, np.arange(table.size) != k) if h.covers[k]]
@@ -106,52 +73,135 @@ def foretold(schema: Schema, examples: Sequence[Example]) -> np.ndarray:
 
 def _learned(table: Table, literals: Sequence[Literal], seen: np.ndarray) -> list[Hypothesis]:
     """Hypotheses from the rows `seen [N]`."""
-    groups = list(_groups(table))
-    return [h for name in targets(table.schema, table.next) for guard, rows in groups
-            for h in _explained(table, name, guard, rows, rows & seen, literals)]
+    found, names = [], targets(table.schema, table.next)
+    moved = np.any([table.changed(n) for n in names] or [np.zeros(table.size, bool)], 0)
+    still = np.all([table.kept(n) for n in names] or [~moved], 0)
+    for action, rows in _groups(table):
+        effects: list[Hypothesis] = []
+        for name in names:
+            changed = table.changed(name) & rows & seen
+            claims = claims_of(table, name, rows & seen) if changed.any() else []
+            effects += _explained(claims, action, rows, seen & rows, changed, literals)
+        found += [*effects, *_frame(action, rows, effects, still, moved, seen)]
+    return found
 
 
-def _explained(table: Table, name: str, action: str, rows: np.ndarray, seen: np.ndarray,
+def _frame(action: str, rows: np.ndarray, effects: Sequence[Hypothesis], still: np.ndarray, moved: np.ndarray,
+           seen: np.ndarray) -> Iterator[Hypothesis]:
+    """What the action does nowhere else, if an example of that was seen and none of the contrary."""
+    guards = list({h.guard: h.literals for h in effects}.values())
+    if not guards or not all(guards):    # an action that nobody saw do anything may yet do something
+        return
+    elsewhere = rows & np.all([np.any([x.fails for x in guard], 0) for guard in guards], 0)
+    if (elsewhere & still & seen).any() and not (elsewhere & moved & seen).any():
+        denials = [g[0].denial if len(g) == 1 else f"not ({' and '.join(x.text for x in g)})" for g in guards]
+        yield Hypothesis(SAME, SAME, " and ".join(dict.fromkeys([action, *denials])), (), elsewhere, still, moved)
+
+
+def _paid(table: Table) -> list[Hypothesis]:
+    """What is paid and what ends the episode, over the state, the action and the next state."""
+    everywhere = np.ones(table.size, bool)
+    claims: list[Claim] = []
+    found: list[Hypothesis] = []
+    for value in np.unique(table.reward[~np.isnan(table.reward)]).tolist():
+        if value:
+            right = table.reward == value
+            claims.append(Claim(REWARD, f"reward {'+' if value > 0 else '-'}{number(abs(value))}", 1.0, right,
+                                ~np.isnan(table.reward) & ~right))
+    ends = np.array([e is True for e in table.end], bool)
+    if ends.any():
+        claims.append(Claim(END, "end", 1.0, ends, np.array([e is False for e in table.end], bool)))
+    literals = literals_of(table, step=True) if claims else []
+    for claim in claims:
+        found += _explained([claim], "", everywhere, everywhere, claim.right, literals)
+    return found
+
+
+def _explained(claims: Sequence[Claim], action: str, rows: np.ndarray, seen: np.ndarray, left: np.ndarray,
                literals: Sequence[Literal]) -> Iterator[Hypothesis]:
-    """A decision list for one feature under one action, from the rows `seen [N]` of it."""
-    left = table.changed(name) & seen
-    claims = list(_claims(table, name, seen)) if left.any() else []
+    """A decision list for what happened in `left [N]` under one action, from the rows `seen [N]` of it."""
+    left = left.copy()
     while left.any():
-        best: tuple[tuple[float, float], Claim, list[tuple[Literal, ...]]] | None = None
+        best: tuple[tuple[float, float], Claim, list[Guard]] | None = None
         for claim in claims:
-            wanted, against = claim.right & left, claim.wrong & seen
-            for rank, guards in _guards(wanted, against, literals, claim.cost):
-                if best is None or rank > best[0]:
-                    best = rank, claim, guards
+            found = _guards(claim, claim.right & left, claim.wrong & seen, literals)
+            if found is not None and (best is None or found[0] > best[0]):
+                best = found[0], claim, found[1]
         if best is None:
             return
-        _, claim, guards = best
-        first, *others = guards
+        _, claim, (first, *others) = best
         covers = rows & np.all([x.holds for x in first] or [rows], 0)
-        yield Hypothesis(name, claim.text, _said(action, first), covers, claim.right, claim.wrong,
-                         tuple(_said(action, g) for g in others[:5]))
+        yield Hypothesis(claim.target, claim.text, _said(action, first), first, covers, claim.right, claim.wrong,
+                         tuple(_said(action, g) for g in others[:OPEN]))
         left &= ~(covers & claim.right)
 
 
-def _guards(wanted: np.ndarray, against: np.ndarray, literals: Sequence[Literal], cost: float
-            ) -> Iterator[tuple[tuple[float, float], list[tuple[Literal, ...]]]]:
-    """The best rank, (changes explained, -cost), with every guard that has it."""
+def _guards(claim: Claim, wanted: np.ndarray, against: np.ndarray, literals: Sequence[Literal]
+            ) -> tuple[tuple[float, float], list[Guard]] | None:
+    """The best rank, (rows explained, -cost), and the guards that come near it, best first; None without any.
+
+    All guards of a size at once: U[i, r] says that literal i lets the wrong row r pass, so that i and j together rule
+    out every wrong row where U[i] . U[j] = 0.
+    """
     if not wanted.any():
-        return
+        return None
+    if not against.any():
+        return (float(wanted.sum()), -claim.cost), [()]
     useful = [x for x in literals if (x.holds & wanted).any() and (x.fails & against).any()]
-    found: dict[tuple[float, float], list[tuple[Literal, ...]]] = {}
-    for size in range(LITERALS + 1):
-        for guard in combinations(useful, size):
-            if (against & ~np.any([x.fails for x in guard] or [~against], 0)).any():
-                continue
-            covered = wanted & np.all([x.holds for x in guard] or [wanted], 0)
-            if covered.any():
-                rank = float(covered.sum()), -round(cost + sum(x.cost for x in guard), 6)
-                found.setdefault(rank, []).append(guard)
-        if any(rank[0] == wanted.sum() for rank in found):
+    pool = [_priced(x, claim) for x in _middle_cuts(useful, wanted | against)]
+    pool.sort(key=lambda x: (int((against & ~x.fails).sum()) - int((x.holds & wanted).sum()), x.cost))
+    pool = pool[:POOL]
+    if not pool:
+        return None
+    passes = np.stack([~x.fails[against] for x in pool]).astype(np.float32)    # [L, R]
+    holds = np.stack([x.holds[wanted] for x in pool]).astype(np.float32)    # [L, W]
+    everywhere = np.stack([x.holds for x in pool]).astype(np.float32)    # [L, N]
+    cost, total = np.array([x.cost for x in pool]), float(wanted.sum())
+    found: list[tuple[float, float, tuple[int, ...]]] = []
+    for size in range(1, LITERALS + 1):
+        for index, wrong, right, often in _joint(size, passes, holds, everywhere):
+            for at in np.argwhere((wrong == 0) & (right > 0)):
+                chosen = (*index, *(int(i) for i in at))
+                if all(a < b for a, b in pairwise(chosen)):
+                    rarity = -np.log2((often[tuple(at)] + 1) / (everywhere.shape[1] + 2))
+                    price = claim.cost + float(cost[list(chosen)].sum()) - COINCIDENCE * float(rarity)
+                    found.append((float(right[tuple(at)]), -price, chosen))
+        if any(explains == total for explains, _, _ in found):
             break
-    if found:
-        yield max(found), found[max(found)]
+    if not found:
+        return None
+    explains, least, _ = max(found, key=lambda x: x[:2])
+    near = sorted((x for x in found if x[0] == explains and x[1] >= least - DOUBT), key=lambda x: (-x[1], x[2]))
+    return (explains, round(least, 6)), [tuple(pool[i] for i in x[2]) for x in near]
+
+
+def _middle_cuts(literals: Sequence[Literal], rows: np.ndarray) -> list[Literal]:
+    """Of cuts that say the same of `rows [N]`, the middle one: what lies between was seen under other actions only."""
+    alike: dict[object, list[Literal]] = {}
+    for x in literals:
+        key = (x.names, x.cut[0], x.holds[rows].tobytes(), x.fails[rows].tobytes()) if x.cut else x.text
+        alike.setdefault(key, []).append(x)
+    return [group[len(group) // 2] for group in alike.values()]
+
+
+def _joint(size: int, passes: np.ndarray, holds: np.ndarray, everywhere: np.ndarray
+           ) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]]:
+    """For all guards of a size, those that begin with `index`: the wrong rows that pass, the right ones that hold, and
+    on how many rows they hold at all."""
+    if size == 1:
+        yield (), passes.sum(1), holds.sum(1), everywhere.sum(1)
+    elif size == 2:
+        yield (), passes @ passes.T, holds @ holds.T, everywhere @ everywhere.T
+    else:
+        for i in range(len(passes) - 2):
+            yield (i,), (passes * passes[i]) @ passes.T, (holds * holds[i]) @ holds.T, \
+                (everywhere * everywhere[i]) @ everywhere.T
+
+
+def _priced(literal: Literal, claim: Claim) -> Literal:
+    """A literal with its cost beside this claim."""
+    related = claim.target in literal.names or bool(claim.values & literal.values)
+    return replace(literal, cost=literal.cost - RELATED) if related else literal
 
 
 def _said(action: str, guard: Sequence[Literal]) -> str:
@@ -163,106 +213,8 @@ def _groups(table: Table) -> Iterator[tuple[str, np.ndarray]]:
     names = [n for n in table.actions if table.feature(n).is_discrete]
     if not names:
         yield "", np.ones(table.size, bool)
+        return
     joint = list(zip(*(table.actions[n] for n in names), strict=True))
     for values in dict.fromkeys(joint):
-        text = " and ".join(_equal(table.feature(n), v) for n, v in zip(names, values, strict=True) if v is not None)
+        text = " and ".join(equal(table.feature(n), v) for n, v in zip(names, values, strict=True) if v is not None)
         yield text, np.array([row == values for row in joint])
-
-
-def _claims(table: Table, name: str, rows: np.ndarray) -> Iterator[Claim]:
-    f, now, next = table.feature(name), table.now[name], table.next[name]
-    known, changed = np.array([v is not None for v in next]), table.changed(name) & rows
-    primed = f"{word(name)}'"
-
-    def claim(text: str, cost: float, values: Sequence[Value | None]) -> Claim:
-        right = known & np.array([a is not None and a == b for a, b in zip(values, next, strict=True)])
-        wrong = known & ~right & np.array([v is not None for v in values])
-        return Claim(name, text, cost, right, wrong)
-
-    if f.kind == "real":
-        yield from _laws(table, name, rows)
-        return
-    for value in dict.fromkeys(v for v, c in zip(next, changed, strict=True) if c):
-        yield claim(_equal(f, value, True), 1.0 if f.kind != "integer" else 1.5, [value] * table.size)
-    if f.kind == "boolean":
-        yield claim(f"{primed} != {word(name)}", 1.2, [None if v is None else not v for v in now])
-    for other in table.now:
-        g = table.feature(other)
-        if other != name and g.kind == f.kind and f.kind == "category" and set(f.values) & set(g.values):
-            yield claim(f"{primed} == {word(other)}", 1.3, table.now[other])
-    if f.kind == "integer":
-        numbers = table.numbers(now)
-        for step in np.unique((table.numbers(next) - numbers)[changed & ~np.isnan(numbers)]).astype(int).tolist():
-            moved: list[Value | None] = [None if np.isnan(v) else int(v) + step for v in numbers]
-            yield claim(f"{primed} == {word(name)} {'+' if step > 0 else '-'} {abs(step)}", 1.0, moved)
-
-
-def _laws(table: Table, name: str, rows: np.ndarray) -> Iterator[Claim]:
-    """`x' == x + a + b * u + c * v`, the fewest terms that fit every change of the group; more examples than terms."""
-    now, next = table.numbers(table.now[name]), table.numbers(table.next[name])
-    real = [n for n in (*table.actions, *table.now) if table.feature(n).kind == "real"]
-    columns = {"": np.ones(table.size)} | {n: table.numbers((table.actions | table.now)[n]) for n in real}
-    width = table.width(name)
-    known = ~np.isnan(now + next)
-    for count in (1, 2, 3):
-        fits = []
-        for chosen in combinations(columns, count):
-            design = np.stack([columns[c] for c in chosen], 1)
-            use = rows & table.changed(name) & ~np.isnan(design).any(1)
-            if use.sum() <= count:
-                continue
-            factor, _, rank, _ = np.linalg.lstsq(design[use], (next - now)[use], rcond=None)
-            error = np.abs(design[use] @ factor - (next - now)[use])
-            if rank < count or error.max() > width or (np.abs(factor) * np.abs(design[use]).max(0) < width).any():
-                continue
-            factor = np.array([_round(float(c), width / max(np.abs(design[use, k]).max(), 1e-9) / count)
-                               for k, c in enumerate(factor)])
-            ok = known & ~np.isnan(design).any(1)
-            right = ok & (np.abs(now + design @ factor - next) <= 3 * width)
-            sum_ = "".join(f" {'+' if c > 0 else '-'} {number(abs(c))}{' * ' + word(n) if n else ''}"
-                           for n, c in zip(chosen, factor, strict=True))
-            fits.append(Claim(name, f"{word(name)}' == {word(name)}{sum_}", float(count), right, ok & ~right))
-        yield from fits
-        if fits:
-            return
-
-
-def _round(value: float, slack: float) -> float:
-    return roundest(value - slack, value + slack) if abs(value) > slack else value
-
-
-def literals_of(table: Table) -> Iterator[Literal]:
-    """Values, other than a value, cuts between the numbers seen, and categories that agree."""
-    derived = table.schema.derivations
-    columns: dict[str, list[Value | None]] = table.now | {
-        n: c for n, c in table.actions.items() if not table.feature(n).is_discrete}
-    for name, column in columns.items():
-        f, known = table.feature(name), np.array([v is not None for v in column])
-        values = list(dict.fromkeys(v for v in column if v is not None))
-        cost = 0.9 if name in derived else 1.0
-        for value in values if f.is_discrete else ():
-            holds = np.array([v == value for v in column])
-            yield Literal(_equal(f, value), cost if f.kind != "integer" else 2.0, holds, known & ~holds)
-            if f.kind == "category" and len(f.values) > 2:
-                yield Literal(f"{word(name)} != {word(str(value))}", cost + 0.3, known & ~holds, holds)
-        numbers = np.unique([float(v) for v in values]) if f.kind in ("integer", "real") else np.zeros(0)
-        for low, high in pairwise(numbers):
-            cut = roundest(float(low), float(high)) if f.kind == "real" else float(low)
-            below = known & (np.nan_to_num(table.numbers(column)) <= cut)
-            yield Literal(f"{word(name)} <= {number(cut)}", 1.5, below, known & ~below)
-            yield Literal(f"{word(name)} > {number(cut)}", 1.5, known & ~below, below)
-    categories = [n for n in table.now if table.feature(n).kind == "category"]
-    for a, b in combinations(categories, 2):
-        if len(set(table.feature(a).values) & set(table.feature(b).values)) > 1:
-            pairs = list(zip(table.now[a], table.now[b], strict=True))
-            both = np.array([x is not None and y is not None for x, y in pairs])
-            same = both & np.array([x == y for x, y in pairs])
-            yield Literal(f"{word(a)} == {word(b)}", 1.2, same, both & ~same)
-            yield Literal(f"{word(a)} != {word(b)}", 1.4, both & ~same, same)
-
-
-def _equal(f: Feature, value: Value | None, primed: bool = False) -> str:
-    name = word(f.name) + "'" * primed
-    if f.kind == "boolean":
-        return name if value else f"not {name}"
-    return f"{name} == {word(str(value)) if f.kind == 'category' else number(float(value or 0))}"

@@ -6,6 +6,7 @@ import typer
 
 from ..output import reported
 from .examine import examine
+from .examples import examples
 from .exchange import export, import_
 from .explain import explain
 from .propose import propose
@@ -17,6 +18,7 @@ rules = typer.Typer(no_args_is_help=True, help="Tell, check, explain and exchang
 rules.command("tell", short_help="Tell rule lines or sentences.")(reported(tell))
 rules.command("check", short_help="Count all evidence anew.")(reported(check))
 rules.command("propose", short_help="Find rules in what is remembered.")(reported(propose))
+rules.command("examples", short_help="Find rules in a file of examples.")(reported(examples))
 rules.command("list", short_help="List the rules.")(reported(list_rules))
 rules.command("show", short_help="All that is known of one rule.")(reported(show))
 rules.command("test", short_help="Check a file of rules, without an agent.")(reported(examine))

@@ -204,3 +204,34 @@ def test_a_file_that_is_no_export_is_the_users_mistake(gedanken: Run, saved: Pat
     assert "bad.txt:1:8" in result.stderr
     assert "bad.txt:2:7" in result.stderr
     assert "no rules yet" in gedanken("rules", "list", saved).stdout
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+LIFTED = """examples:
+- {before: {door: shut, load: 100}, action: up, after: {load: 200}}
+- {before: {door: shut, load: 300}, action: up, after: {load: 400}}
+- {before: {door: shut, load: 350}, action: up, after: {load: 450}}
+"""
+
+
+def test_examples_are_shown_as_rules_without_an_agent(gedanken: Run, tmp_path: Path, lift: Path) -> None:
+    file, report = tmp_path / "task.yaml", tmp_path / "report.json"
+    file.write_text(LIFTED)
+    result = gedanken("rules", "examples", file, "--schema", lift, "--json", report)
+    assert result.exit_code == 0, result.output
+    (rule,) = read(report)["rules"]
+    assert rule["text"] == "expect load' == load + 100 if action == up"
+    assert (rule["fate"], rule["for"]) == ("kept", 3)
+
+
+def test_examples_are_told_to_an_agent_once_confirmed(gedanken: Run, saved: Path, tmp_path: Path) -> None:
+    file = tmp_path / "task.yaml"
+    file.write_text("examples:\n- {before: {front_object: key, carrying_object: none}, action: pickup,"
+                    " after: {carrying_object: key}}\n")
+    unasked = gedanken("rules", "examples", file, saved, "--llm", "none")
+    assert unasked.exit_code == 2
+    assert "--yes" in unasked.output
+    told = gedanken("rules", "examples", file, saved, "--llm", "none", "--yes")
+    assert told.exit_code == 0, told.output
+    assert "carrying_object' == key" in gedanken("rules", "list", saved).output

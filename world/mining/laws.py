@@ -44,7 +44,7 @@ class Law:
     @property
     def text(self) -> str:
         """The effect in the language; integers need no tolerance."""
-        value = _sum(self.weights, self.constant)
+        value = linear(self.weights, self.constant)
         if np.isfinite(self.low) and np.isfinite(self.high):
             value = f"clip({value}, {number(self.low)}, {number(self.high)})"
         elif np.isfinite(self.low) or np.isfinite(self.high):
@@ -238,8 +238,8 @@ def _spread(residual: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(residual)))
 
 
-def _sum(weights: Mapping[str, float], constant: float) -> str:
-    """`x + 0.02 * v - 0.1`."""
+def linear(weights: Mapping[str, float], constant: float) -> str:
+    """A sum in the language: `x + 0.02 * v - 0.1`."""
     text = ""
     for name, w in (*weights.items(), ("", constant)):
         if not w:
