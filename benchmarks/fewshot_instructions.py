@@ -18,11 +18,11 @@ import gymnasium
 import numpy as np
 import torch
 from common import Figures, options
-from fewshot_dynamics import Corridor, Small, State, Workshop, small
 from gymnasium import spaces
+from small_worlds import Corridor, Small, State, Workshop, small
 
 from gedanken import Agent, Feature, Schema
-from gedanken.agent.agent import AgentConfig
+from gedanken.agent.config import AgentConfig
 from gedanken.agent.fewshot import goals_of
 from gedanken.agent.planning.plan import Budget
 from gedanken.errors import UserError
