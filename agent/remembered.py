@@ -11,8 +11,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..world.around import Around
 from ..world.fingerprint import fingerprint
-from ..world.model import Batch, Outcome, State, WorldModel
+from ..world.model import Outcome, State, WorldModel
 from ..world.schema import Features
 
 
@@ -33,19 +34,12 @@ class Failures:
         self.keys = self.keys[:0]
 
 
-class Remembered:
+class Remembered(Around):
     """`model` with the `failures` infeasible; all else passes through."""
 
     def __init__(self, model: WorldModel, failures: Failures) -> None:
-        self.inner, self.failures = model, failures
-        self.schema, self.provides = model.schema, model.provides
-
-    def initial(self, n: int) -> State:
-        return self.inner.initial(n)
-
-    def observe(self, state: State, action: Tensor | None, features: Features, reset: Tensor | None = None,
-                rng: torch.Generator | None = None) -> State:
-        return self.inner.observe(state, action, features, reset, rng)
+        super().__init__(model)
+        self.failures = failures
 
     def step(self, state: State, action: Tensor, rng: torch.Generator | None = None) -> tuple[State, Outcome]:
         after, out = self.inner.step(state, action, rng)
@@ -53,15 +47,3 @@ class Remembered:
             failed = torch.isin(fingerprint(self.inner.decode(state), action), self.failures.keys)
             out = replace(out, feasible=out.feasible & ~failed)
         return after, out
-
-    def assimilate(self, state: State, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> State:
-        return self.inner.assimilate(state, features, rows, rng)
-
-    def latent(self, state: State) -> Tensor:
-        return self.inner.latent(state)  # type: ignore[attr-defined]
-
-    def decode(self, state: State) -> dict[str, Tensor]:
-        return self.inner.decode(state)
-
-    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        return self.inner.loss(batch, rng)

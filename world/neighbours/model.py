@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import tree
+from ..around import Around
 from ..model import Batch, Outcome, State, WorldModel, begin
 from ..schema import Features
 from .past import Past, past
@@ -36,12 +37,12 @@ class NeighboursConfig:
     held_out: int = 16
 
 
-class Neighbours:
+class Neighbours(Around):
     """`model` and the past. Made by `Neighbours.of`."""
 
     def __init__(self, model: WorldModel, reading: Reading, memory: Past, weights: Weights, centre: Tensor,
                  scale: Tensor, least: Tensor, k: int) -> None:
-        self.inner, self.schema = model, model.schema
+        super().__init__(model)
         self.provides = model.provides | {"reward", "end"}
         self.reading, self.mixing = reading, Mixing(reading)
         self.memory, self.weights, self.k = memory, weights, k
@@ -77,13 +78,6 @@ class Neighbours:
         """Whether the past has any weight."""
         return self.weights.has_any
 
-    def initial(self, n: int) -> State:
-        return self.inner.initial(n)
-
-    def observe(self, state: State, action: Tensor | None, features: Features, reset: Tensor | None = None,
-                rng: torch.Generator | None = None) -> State:
-        return self.inner.observe(state, action, features, reset, rng)
-
     @torch.no_grad()
     def step(self, state: State, action: Tensor, rng: torch.Generator | None = None) -> tuple[State, Outcome]:
         """The inner step mixed with what was recalled, and assimilated. With `rng` a row follows one neighbour in all
@@ -98,19 +92,6 @@ class Neighbours:
         features = out.mode if rng is None else self._drawn(said, told, now, weight, rng)
         features = {k: features.get(k, v) for k, v in said.items()}
         return self.inner.assimilate(after, features, tree.differ(features, said), rng), out
-
-    def assimilate(self, state: State, features: Features, rows: Tensor, rng: torch.Generator | None = None) -> State:
-        return self.inner.assimilate(state, features, rows, rng)
-
-    def latent(self, state: State) -> Tensor:
-        """What the inner model shows of its latent, `[N, Z]`, where it `provides` one."""
-        return self.inner.latent(state)  # type: ignore[attr-defined]
-
-    def decode(self, state: State) -> dict[str, Tensor]:
-        return self.inner.decode(state)
-
-    def loss(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        return self.inner.loss(batch, rng)
 
     def recalled(self, state: State, features: Features, action: Tensor) -> tuple[Recalled, Situation]:
         """What followed in the past where it was like `features [N, ...]` under `action [N, A]`, and what was read."""
