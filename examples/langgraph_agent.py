@@ -1,13 +1,15 @@
 """A LangGraph agent that thinks before it acts: gedanken's tools and memory behind any chat model.
 
     pip install gedanken[langgraph,minigrid]
-    python examples/langgraph_agent.py
+    python examples/langgraph_agent.py [--quick]
 
 A chat model is given an agent's imagination, its count of a rule, and its notes as tools, and the agent itself as one
 that acts. The model here follows a script; put any of LangChain's in its place: `init_chat_model("openai:gpt-5-mini")`.
 """
 
 from __future__ import annotations
+
+import sys
 
 import gymnasium
 import minigrid  # noqa: F401  registers the environments
@@ -31,11 +33,11 @@ SCRIPT = [
 ]
 
 
-def main(steps: int = 500) -> str:
-    """Let the agent learn from `steps` random ones, then let the model use it; its last word."""
+def main(quick: bool = False) -> str:
+    """Let the agent learn, then let the model use it; its last word."""
     agent = Agent(gymnasium.make("MiniGrid-DoorKey-6x6-v0"), llm=None)
     agent.tell(RULES)
-    agent.learn(steps=steps)
+    agent.learn(steps=60 if quick else 500)
     agent.reset(agent.env.reset(seed=0)[0])
 
     model = ScriptedChatModel(answers=SCRIPT)
@@ -49,4 +51,4 @@ def main(steps: int = 500) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv)

@@ -1,4 +1,4 @@
-"""The examples run; with few steps here, their figures are for whoever runs them."""
+"""The examples run as `--quick` runs them, and stay short enough to be read at a glance."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from types import ModuleType
 
 import pytest
 
-from gedanken.world.models.ensemble import Ensemble
-from gedanken.world.models.slots import Slots
-from gedanken.world.training import TrainingConfig
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    path = EXAMPLES[0].with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -24,32 +21,37 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ensemble, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, length=1)))
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_short_and_says_how_it_is_run(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) < 60
+    assert f"python examples/{path.name} [--quick]" in text
+    assert 'main(quick="--quick" in sys.argv)' in text
 
 
-@pytest.mark.usefixtures("brief")
-def test_a_room_of_one_s_own(capsys: pytest.CaptureFixture[str]) -> None:
-    load("own_environment").main(steps=100, episodes=1, max_steps=2)
-    assert "mean steps 2.0" in capsys.readouterr().out
+def test_an_environment_of_one_s_own(capsys: pytest.CaptureFixture[str]) -> None:
+    load("own_environment").main(quick=True)
+    assert "mean steps 20.0" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("brief")
-def test_a_policy_of_another_library_trains_in_imagination(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_in_words_is_kept() -> None:
+    pytest.importorskip("pygame")
+    found = load("safety_rule").main(quick=True)
+    assert found["told"]["steps beyond the limit"] < found["untold"]["steps beyond the limit"]
+
+
+def test_a_policy_of_another_library_trains_in_imagination() -> None:
     pytest.importorskip("stable_baselines3")
-    assert load("ppo_in_imagination").main(interactions=100, imagined=64 * 64, episodes=2) >= 8
-    assert "imagined ones: 4096" in capsys.readouterr().out
+    assert load("ppo_in_imagination").main(quick=True) > 100
 
 
-def test_a_langgraph_agent_uses_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_langgraph_agent_uses_the_tools() -> None:
     for name in ("langgraph", "langchain", "minigrid"):
         pytest.importorskip(name)
-    monkeypatch.setattr(Slots, "recipe", staticmethod(lambda: TrainingConfig(steps=20, min_steps=10, check_every=20)))
-    assert load("langgraph_agent").main(steps=60).startswith("I checked it")
+    assert load("langgraph_agent").main(quick=True).startswith("I checked it")
 
 
 def test_a_chest_opens_after_three_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    report = load("few_shot_dynamics").main()
+    report = load("few_shot_dynamics").main(quick=True)
     assert "expect chest' == open if action == open and hand == key" in [rule.text for rule in report.rules]
     assert "mean steps 2.0" in capsys.readouterr().out
