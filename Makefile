@@ -1,21 +1,25 @@
-# make demo: install and run the main job.  make test: everything CI runs.  A Python of your own: make PYTHON=python3.12 test
+# make demo: install and run the main job.  make test: everything CI runs.  make docs: the manual.  A Python of your own: make PYTHON=python3.12 test
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 EXTRAS  = minigrid,classic,plots,local,embeddings
 
-.PHONY: demo test lint install dev clean
+.PHONY: demo test lint docs install dev clean
 
 demo: install
 	$(BIN)/gedanken demo --out runs/demo
 
-test: dev lint
+test: dev lint docs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: dev
 	$(BIN)/ruff check .
 	cd $(VENV)/src && ../bin/mypy -p gedanken
 	$(BIN)/lint-imports
+
+# The manual with the API reference, built from docstrings into site/.
+docs: dev
+	$(BIN)/zensical build --strict
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -35,4 +39,4 @@ $(VENV)/.dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .ruff_cache .pytest_cache

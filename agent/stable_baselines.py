@@ -73,7 +73,7 @@ class Imagination(VecEnv):
     def _flat(self, seen: dict[str, np.ndarray]) -> np.ndarray:
         """Observations `[N, ...]` by name as rows `[N, F]`."""
         rows = ({name: value[i] for name, value in seen.items()} for i in range(self.num_envs))
-        return np.stack([spaces.flatten(self.shape, row) for row in rows])
+        return np.stack([np.asarray(spaces.flatten(self.shape, row)) for row in rows])
 
 
 def real(env: gymnasium.Env) -> gymnasium.Env:

@@ -19,8 +19,18 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "code"), blocks("python"))
-def test_python_blocks_run(name: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def programs() -> dict[str, list[str]]:
+    """Of each document its blocks of Python, which run one after the other."""
+    found: dict[str, list[str]] = {}
+    for name, code in blocks("python"):
+        found.setdefault(name.rsplit("-", 1)[0], []).append(code)
+    return found
+
+
+@pytest.mark.parametrize(("name", "codes"), programs().items(), ids=programs())
+def test_the_python_of_a_document_runs(
+    name: str, codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("minigrid")
     from gedanken.world.models.slots import Slots
     from gedanken.world.training import TrainingConfig
@@ -29,8 +39,10 @@ def test_python_blocks_run(name: str, code: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Slots, "recipe", staticmethod(lambda: TrainingConfig(steps=40, min_steps=10, check_every=20)))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    code = code.replace("steps=1_000", "steps=60").replace("episodes=20", "episodes=1, max_steps=5")
-    exec(compile(code, name, "exec"), {"__name__": "__main__"})
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for i, code in enumerate(codes):
+        code = code.replace("steps=1_000", "steps=60").replace("episodes=20", "episodes=1, max_steps=5")
+        exec(compile(code, f"{name}-{i}", "exec"), namespace)
 
 
 @pytest.mark.parametrize(("name", "code"), blocks("rules"))
