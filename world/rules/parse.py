@@ -30,12 +30,12 @@ from .source import (
     Source,
     excerpt,
 )
-from .syntax import Let, Rule
+from .syntax import RELATIONS, Let, Rule
 from .text import RESERVED, STATEMENTS
 
 __all__ = ["Line", "RuleError", "grammar", "parse", "parse_file", "with_definitions"]
 
-_FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "near", "distance", "same", "changed")
+_FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "distance", *RELATIONS, "same", "changed")
 _LINKS = ("with", "within", "if", "then", "and", "or", "implies")
 _UNIT = re.compile(r"\d\s([^\W\d]+)\s*$")    # what the parser took for a unit
 _LET = re.compile(r"\s*let\s")
