@@ -332,7 +332,8 @@ class _Compiler:
             return [number(self.value(x)) for x in place.at]
         assert isinstance(place, Position)
         mask = self.truth(place.condition)
-        first = remembered(Code(lambda rows: space.first(mask.run(rows).flatten(1)), "number", is_primed=mask.is_primed))
+        found = Code(lambda rows: space.first(mask.run(rows).flatten(1)), "number", is_primed=mask.is_primed)
+        first = remembered(found)
         sizes = mask.shape
         steps = [math.prod(sizes[k + 1:]) for k in range(len(sizes))]
         return [replace(apply(partial(_coordinate, step=step, size=size), [first], "number"), may_be_nan=True)
@@ -346,7 +347,8 @@ class _Compiler:
 
     def _related(self, mask: Code, relation: str, steps: int | None) -> Code:
         """The cells `[N, *cells]` that stand in a relation to one of the mask."""
-        return replace(mask, run=lambda rows: space.related(mask.run(rows), relation, steps), kind="truth")
+        down = self.schema.grid.down if self.schema.grid else 1
+        return replace(mask, run=lambda rows: space.related(mask.run(rows), relation, steps, down), kind="truth")
 
     def _side(self, side: str, primed: bool) -> Code:
         """The cells `[N, W, H]` on a side of the agent; `agent` is its own."""
@@ -358,7 +360,7 @@ class _Compiler:
         if grid.heading is None:
             raise UserError(f"'{side}' in a world that does not say where the agent looks: give its grid a heading")
         looks = self.value(Name(name=grid.heading, primed=primed)).run
-        towards = torch.tensor([_turned(side, *step) for step in grid.steps])                       # [headings, 2]
+        towards = torch.tensor([_turned(side, *step, grid.down) for step in grid.steps])                       # [headings, 2]
 
         def run(rows: Rows) -> Tensor:
             ways = towards.to(rows.device).index_select(0, looks(rows).long())                      # [N, 2]
@@ -386,9 +388,10 @@ def _coordinate(flat: Tensor, step: int, size: int) -> Tensor:
     return (flat / step).floor().remainder(size)
 
 
-def _turned(side: str, dx: int, dy: int) -> tuple[int, int]:
-    """The direction of a side of one who looks along (dx, dy), where y grows downwards."""
-    return {"ahead": (dx, dy), "behind": (-dx, -dy), "on_left": (dy, -dx), "on_right": (-dy, dx)}[side]
+def _turned(side: str, dx: int, dy: int, down: int) -> tuple[int, int]:
+    """The direction of a side of one who looks along (dx, dy)."""
+    left = (dy, -dx) if down else (-dy, dx)
+    return {"ahead": (dx, dy), "behind": (-dx, -dy), "on_left": left, "on_right": (-left[0], -left[1])}[side]
 
 
 _COMPILERS: dict[int, _Compiler] = {}

@@ -1,6 +1,7 @@
 """Space: masks of cells, and what stands in a relation to them; whole boards at a time, no loop over rows or cells.
 
-N rows; a mask is bool `[N, *cells]`, the first axis x (growing to the right), the second y (growing downwards).
+N rows; a mask is bool `[N, *cells]`. One of its first two axes of cells grows `down`wards (1: the second, as in
+`[x, y]`; 0: the first, as in `[row, column]`), the other one to the right.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from torch import Tensor
 
 __all__ = ["first", "half_plane", "one_cell", "related"]
 
-_TOWARDS = {"left_of": (1, -1), "right_of": (1, 1), "above": (2, -1), "below": (2, 1)}    # axis of the mask, sign
+_SIGNS = {"left_of": -1, "right_of": 1, "above": -1, "below": 1}
 
 
-def related(mask: Tensor, relation: str, steps: int | None) -> Tensor:
+def related(mask: Tensor, relation: str, steps: int | None, down: int = 1) -> Tensor:
     """The cells `[N, *cells]` that stand in a relation of `syntax.Relation` to some cell of the mask."""
     if relation == "near":
         return _grown(mask, steps or 1)
     if relation == "next_to":
         return _neighbours(mask)
-    axis, sign = _TOWARDS[relation]
+    is_upright = relation in ("above", "below")
+    axis, sign = 1 if mask.dim() == 2 else 1 + (down if is_upright else 1 - down), _SIGNS[relation]
     return _beyond(mask, axis, sign) if steps is None else _along(mask, axis, sign, steps)
 
 

@@ -183,6 +183,22 @@ def test_sides_turn_with_the_agent() -> None:
         assert {x for x in s.SIDES if says(f"any({x} and object == key)", rows)} == {side}
 
 
+def test_a_board_of_rows_and_columns() -> None:
+    """The same as `[row, column]`: left and right are along the second axis, and left of looking right is up."""
+    assert BOARD.grid is not None
+    turned = tuple((dy, dx) for dx, dy in STEPS)
+    upright = replace(BOARD, grid=replace(BOARD.grid, steps=turned, down=0))
+    board = torch.zeros(1, W, H, dtype=torch.int16)
+    board[0, 1, 2], board[0, 3, 1] = 1, 2    # a ball at row 1, column 2; a key at row 3, column 1
+    state = {"object": board, "hot": torch.zeros(1, W, H, dtype=torch.bool), "x": torch.tensor([2]),
+             "y": torch.tensor([1]), "looks": torch.tensor([0], dtype=torch.int16)}
+    for text in ("any(object == ball and above(object == key))", "any(object == key and left_of(object == ball))",
+                 "any(object == ball and on_left and ahead)", "any(object == key and on_right)",
+                 "left_of(object == ball)", "above(object == key, 1)"):
+        condition = parse(f"avoid {text}", upright).statement.condition  # type: ignore[union-attr]
+        assert bool(truth(condition, Rows(upright, state))), text
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("avoid ahead", "7: 'ahead' names cells; write any(ahead and ...)"),
     ("avoid agent == key", "7: 'agent' names cells"),
@@ -227,7 +243,8 @@ def test_a_feature_of_that_name_means_itself() -> None:
     ("avoid any(object == ball and next_to(object == key))",
      "there is a cell with (its object is ball and it is next to a cell with (its object is key))"),
     ("avoid any(object == ball and on_left)", "a cell with (its object is ball and it is to your left)"),
-    ("avoid left_of(object == key, 2)", "you are at most 2 steps left of a cell with (its object is key) in the same row"),
+    ("avoid left_of(object == key, 2)",
+     "you are at most 2 steps left of a cell with (its object is key) in the same row"),
 ])
 def test_in_words(text: str, words: str) -> None:
     assert words in to_words(parse(text, BOARD), BOARD)
