@@ -360,7 +360,7 @@ class _Compiler:
         if grid.heading is None:
             raise UserError(f"'{side}' in a world that does not say where the agent looks: give its grid a heading")
         looks = self.value(Name(name=grid.heading, primed=primed)).run
-        towards = torch.tensor([_turned(side, *step, grid.down) for step in grid.steps])                       # [headings, 2]
+        towards = torch.tensor([_turned(side, *step, grid.down) for step in grid.steps])                # [headings, 2]
 
         def run(rows: Rows) -> Tensor:
             ways = towards.to(rows.device).index_select(0, looks(rows).long())                      # [N, 2]
