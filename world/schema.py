@@ -145,7 +145,8 @@ class Grid:
     """Which arrays `[W, H]` share cells, and the agent's pointer into them: `x`, `y` and, if it turns, its `heading`.
     `others` are further pointers (a second agent, a truck).
 
-    `steps[k]` is the (dx, dy) of one step when the heading has its k-th value.
+    `steps[k]` is the (dx, dy) of one step when the heading has its k-th value. `down` is the axis that grows downwards,
+    1 in `[x, y]` and 0 in `[row, column]`; the other one grows to the right.
     """
 
     arrays: tuple[str, ...]
@@ -154,6 +155,7 @@ class Grid:
     heading: str | None = None
     steps: tuple[tuple[int, int], ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
     others: tuple[Pose, ...] = ()
+    down: int = 1
 
     @property
     def poses(self) -> tuple[Pose, ...]:

@@ -37,7 +37,7 @@ def frozen_lake(env: gymnasium.Env) -> Schema:
         return TILES[int(tiles[features["row"], features["col"]])] in ("hole", "goal")
 
     tile = Feature("tile", "category", (rows, cols), values=TILES, description="what is in each cell, [row, col]")
-    grid = Grid(("tile",), "row", "col")
+    grid = Grid(("tile",), "row", "col", down=0)
     return _schema(env, "frozen_lake", (*_cell(rows, cols), tile), ("left", "down", "right", "up"), perceive, grid,
                    restore=restore)
 

@@ -162,15 +162,18 @@ class Builder(Transformer[Token, Rule]):
     def hole(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.Hole())
 
-    def near(self, meta: Meta, children: list[Any]) -> Node:
-        _, condition, *told = children
-        steps = told[0] if told else None
-        many = 1.0 if steps is None else self._real(steps)
-        if steps is not None and not (many.is_integer() and 1 <= many <= MAX_STEPS):
-            self.mistakes.append(Mistake(f"near(...) within {steps} steps", steps.start_pos or 0,
-                                         f"; give a whole number from 1 to {MAX_STEPS}"))
-            many = 1.0
-        return self._at(meta, s.Near(condition=condition, steps=int(many)))
+    def relation(self, meta: Meta, children: list[Any]) -> Node:
+        relation, condition, *told = children
+        steps = 1 if relation == "near" else None
+        if told:
+            many = self._real(told[0])
+            if not (many.is_integer() and 1 <= many <= MAX_STEPS):
+                self.mistakes.append(Mistake(f"{relation}(...) within {told[0]} steps", told[0].start_pos or 0,
+                                             f"; give a whole number from 1 to {MAX_STEPS}"))
+                many = 1.0
+            steps = int(many)
+        return self._at(meta, s.Relation(relation=str(relation), condition=condition,  # type: ignore[arg-type]
+                                         steps=steps))
 
     def position(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.Position(condition=children[1]))
@@ -194,7 +197,8 @@ class Builder(Transformer[Token, Rule]):
         return self._at(meta, s.Call(function=str(children[0]), arguments=tuple(children[1:])))  # type: ignore[arg-type]
 
     def quantified(self, meta: Meta, children: list[Any]) -> Node:
-        quantifier, condition = children
+        token, condition = children
+        quantifier = "any" if token.type == "EXISTS" else token
         return self._at(meta, s.Quantified(quantifier=str(quantifier), condition=condition))  # type: ignore[arg-type]
 
     def same(self, meta: Meta, children: list[Any]) -> Node:

@@ -70,8 +70,12 @@ def _malformed(rule: Rule) -> tuple[str, int, str] | None:
                 return f"the unit '{unit}' without a tolerance", 0, ""
             case s.Logical(operator=sign, operands=parts) if len(parts) < 2 or (sign == "implies" and len(parts) > 2):
                 return f"'{sign}' of {len(parts)} conditions", 0, ""
-            case s.Near(steps=steps) if not 1 <= steps <= MAX_STEPS:
-                return f"near(...) within {steps} steps", 0, f"; give a whole number from 1 to {MAX_STEPS}"
+            case s.Relation(relation="next_to", steps=int()):
+                return "next_to(...) with a number", 0, "; write near(..., 2) for what is at most two steps away"
+            case s.Relation(relation="near" as relation, steps=None):
+                return f"{relation}(...) without a number of steps", 0, ""
+            case s.Relation(relation=relation, steps=int(steps)) if not 1 <= steps <= MAX_STEPS:
+                return f"{relation}(...) within {steps} steps", 0, f"; give a whole number from 1 to {MAX_STEPS}"
             case s.Place(at=at) if len(at) < 2:
                 return f"a place of {len(at)} coordinates", 0, ""
             case s.Let(name=name) if word(name) != name or not name.isidentifier() or rule.name is not None:
@@ -266,7 +270,7 @@ class _Checker(Typer):
                 case s.Same(feature=str(name)) | s.Changed(feature=name) if name not in self.schema.base:
                     self.wrong(part, f"'{to_text(part)}' of a derived feature in an effect that ties several",
                                "; name the features that it is read from")
-                case s.Near() | s.Position() if _speaks_of_next(part):
+                case s.Relation() | s.Position() | s.Side() if _speaks_of_next(part):
                     self.wrong(part, f"'{to_text(part)}' in an effect is not supported",
                                "; name each cell that changes: array'[x, y] == ...")
         return len(self.mistakes) == before
@@ -293,7 +297,7 @@ def _is_next(node: Expression) -> bool:
 
 
 def _speaks_of_next(node: Node) -> bool:
-    return any((isinstance(n, s.Name) and n.primed) or isinstance(n, s.Same | s.Changed) for n in s.walk(node))
+    return any((isinstance(n, s.Name | s.Side) and n.primed) or isinstance(n, s.Same | s.Changed) for n in s.walk(node))
 
 
 def _names_next(at: tuple[Expression, ...], name: str) -> bool:

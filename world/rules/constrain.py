@@ -2,7 +2,7 @@
 
 Made from `grammar.lark`: its statements are translated as they stand, and the five kinds of condition are specialised
 to what the schema allows there, by filling the grammar's own expressions with typed operands. What the result accepts
-parses and checks; it is a bounded part of the language (a few clauses, no nesting).
+parses and checks; it is a bounded part of the language (a few clauses, hardly any nesting).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..schema import Derived, Feature, Schema
 from .ebnf import Writer, quoted, real
 from .measures import measure, own_names
+from .syntax import RELATIONS, SIDES
 from .text import word
 
 __all__ = ["decoding_grammar"]
@@ -101,7 +102,7 @@ class _Conditions:
         w, grid, axes = self.writer, self.schema.grid, len(f.shape)
         near = []
         if grid is not None and self.schema.named[grid.arrays[0]].shape == f.shape:
-            near = [w.fill("near", [cells]), w.fill("near", [cells], "COMMA")]
+            near = self.relations(cells, axes)
         if axes < 2:
             return near
         place = w.fill("place", [self.place(n) for n in f.shape], more=(axes - 1, axes - 1))
@@ -164,8 +165,23 @@ class _Conditions:
             arrays = [a for a in self.states if a.shape == f.shape]
             claims = [c for a in arrays for c in self.claims(a, self.name(a, primed), self.literal(a), self.signs)]
             atom = w.define(f"{key}_atom", claims)
-            w.define(key, [atom, w.fill("conjunction", [atom, atom], more=(1, 1))])
+            other = w.define(f"{key}_other", [atom, *self.relations(atom, len(f.shape)), *self.sides(f.shape, primed)])
+            w.define(key, [atom, w.fill("conjunction", [atom, other], more=(1, 2))])
         return key
+
+    def relations(self, cells: str | None, axes: int) -> list[str | None]:
+        """How a cell may stand to others."""
+        called = [r for r in RELATIONS if axes > 1 or r not in ("above", "below")]
+        return [*(self.writer.fill("relation", [cells], r.upper()) for r in called),
+                self.writer.fill("relation", [cells], "COMMA")]
+
+    def sides(self, shape: tuple[int, ...], primed: bool) -> list[str]:
+        """Where a cell may be as the agent sees it, if the arrays of this shape are those it moves on."""
+        grid = self.schema.grid
+        if grid is None or self.schema.named[grid.arrays[0]].shape != shape:
+            return []
+        sides = [x for x in SIDES if x not in self.schema.named and (grid.heading is not None or x == "agent")]
+        return [quoted(x + (self.writer.texts["PRIME"] if primed else "")) for x in sides]
 
     def cell(self, f: Feature, name: str) -> str | None:
         """One cell of an array: `object[agent_x + 1, 3]`."""

@@ -49,7 +49,7 @@ def impossible(condition: Expression, schema: Schema) -> str | None:
         case s.Logical(operator="or", operands=operands):
             reasons = [impossible(o, schema) for o in operands]
             return reasons[0] if all(reasons) else None
-        case s.Quantified(condition=inner) | s.Near(condition=inner):
+        case s.Quantified(condition=inner) | s.Relation(condition=inner):
             return impossible(inner, schema)
         case s.Logical(operator="and", operands=operands):
             reason = next(filter(None, (impossible(o, schema) for o in operands)), None)

@@ -28,7 +28,7 @@ _NUMBERS = {
     "few": '"2" | "3"',
     "deadline": '"within " ([2-9] | [1-9] [0-9]{1,3}) " steps"',
 }
-_NUMBER_OF = {"probability": "chance", "weight": "positive", "near": "few"}    # of any other rule: size
+_NUMBER_OF = {"probability": "chance", "weight": "positive", "relation": "few"}    # of any other rule: size
 _OPENING = ("(", "[", "{")
 _OPEN = ("QUANTITY", "HOLE")    # what stands where a number may, and is said only where it is asked for
 _CLINGING = (")", "]", "}", ",", "(", "[")

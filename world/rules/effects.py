@@ -33,6 +33,7 @@ from .syntax import (
     Not,
     Number,
     Same,
+    Side,
     Symbol,
     walk,
 )
@@ -184,7 +185,7 @@ def _settable(name: str, schema: Schema) -> None:
 
 def is_primed(node: Expression) -> bool:
     """Whether an expression speaks of the next state."""
-    return any((isinstance(n, Name) and n.primed) or isinstance(n, Same | Changed) for n in walk(node))
+    return any((isinstance(n, Name | Side) and n.primed) or isinstance(n, Same | Changed) for n in walk(node))
 
 
 def _is_target(expr: Expression) -> bool:

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
-from ..schema import Schema
+from ..schema import Grid, Schema
+from . import space
 from .codes import (
     Code,
     Evaluation,
@@ -51,14 +52,15 @@ from .syntax import (
     Logical,
     Member,
     Name,
-    Near,
     Negative,
     Not,
     Number,
     Place,
     Position,
     Quantified,
+    Relation,
     Same,
+    Side,
     Symbol,
 )
 
@@ -209,9 +211,11 @@ class _Compiler:
                 return (_all if word == "and" else _any)([self.truth(o) for o in operands])
             case Quantified(quantifier=quantifier, condition=condition):
                 return over_cells(any_cell if quantifier == "any" else all_cells, self.truth(condition))
-            case Near(condition=condition, steps=steps, over_cells=over_cells_too):
-                mask = self._near(self.truth(condition), steps)
-                return mask if over_cells_too else self._at_pointer(mask)
+            case Relation(condition=condition, relation=relation, steps=steps):
+                mask = self._related(self.truth(condition), relation, steps)
+                return mask if expr.over_cells else self._at_pointer(mask, relation)
+            case Side(side=side, primed=primed):
+                return self._side(side, primed)
             case Place() | Position():
                 raise UserError("a place has no value of its own: compare it with a place, or index an array by it")
             case Same(feature=None):
@@ -328,7 +332,8 @@ class _Compiler:
             return [number(self.value(x)) for x in place.at]
         assert isinstance(place, Position)
         mask = self.truth(place.condition)
-        first = remembered(Code(lambda rows: _first(mask.run(rows).flatten(1)), "number", is_primed=mask.is_primed))
+        found = Code(lambda rows: space.first(mask.run(rows).flatten(1)), "number", is_primed=mask.is_primed)
+        first = remembered(found)
         sizes = mask.shape
         steps = [math.prod(sizes[k + 1:]) for k in range(len(sizes))]
         return [replace(apply(partial(_coordinate, step=step, size=size), [first], "number"), may_be_nan=True)
@@ -340,42 +345,53 @@ class _Compiler:
             return _all([apply(torch.eq, pair, "truth") for pair in pairs])
         return _any([apply(lambda a, b: (a < b) | (a > b), pair, "truth") for pair in pairs])
 
-    def _near(self, mask: Code, steps: int) -> Code:
-        """The cells `[N, *cells]` from which one of the mask is at most so many steps along the axes away."""
-        return replace(mask, run=lambda rows: _grown(mask.run(rows), steps), kind="truth")
+    def _related(self, mask: Code, relation: str, steps: int | None) -> Code:
+        """The cells `[N, *cells]` that stand in a relation to one of the mask."""
+        down = self.schema.grid.down if self.schema.grid else 1
+        return replace(mask, run=lambda rows: space.related(mask.run(rows), relation, steps, down), kind="truth")
 
-    def _at_pointer(self, mask: Code) -> Code:
+    def _side(self, side: str, primed: bool) -> Code:
+        """The cells `[N, W, H]` on a side of the agent; `agent` is its own."""
+        grid = self._grid(side)
+        shape = self.schema.feature(grid.arrays[0]).shape
+        x, y = (self.value(Name(name=name, primed=primed)).run for name in (grid.x, grid.y))
+        if side == "agent":
+            return Code(lambda rows: space.one_cell(x(rows), y(rows), shape), "truth", shape, is_primed=primed)
+        if grid.heading is None:
+            raise UserError(f"'{side}' in a world that does not say where the agent looks: give its grid a heading")
+        looks = self.value(Name(name=grid.heading, primed=primed)).run
+        towards = torch.tensor([_turned(side, *step, grid.down) for step in grid.steps])                # [headings, 2]
+
+        def run(rows: Rows) -> Tensor:
+            ways = towards.to(rows.device).index_select(0, looks(rows).long())                      # [N, 2]
+            return space.half_plane(x(rows), y(rows), ways, shape)
+
+        return Code(run, "truth", shape, is_primed=primed)
+
+    def _at_pointer(self, mask: Code, relation: str) -> Code:
         """What a mask says of the cell that the grid points to, now or (if the mask is of the next state) next."""
-        grid = self.schema.grid
-        if grid is None:
-            raise UserError("near(...) in a world that does not say where the agent stands: give its schema a grid")
+        grid = self._grid(f"{relation}(...)")
         at = [self.value(Name(name=name, primed=mask.is_primed)) for name in (grid.x, grid.y)]
         return self._gathered(replace(mask, run=lambda rows: mask.run(rows).byte()), mask.shape, at)
+
+    def _grid(self, what: str) -> Grid:
+        if self.schema.grid is None:
+            raise UserError(f"{what} in a world that does not say where the agent stands: give its schema a grid")
+        return self.schema.grid
 
 
 def _sum(first: Code, second: Code) -> Code:
     return apply(torch.add, [first, second], "number")
 
 
-def _first(mask: Tensor) -> Tensor:
-    """The first true column of `[N, cells]`, NaN where there is none."""
-    return torch.where(mask.any(1), mask.byte().argmax(1).float(), torch.nan)
-
-
 def _coordinate(flat: Tensor, step: int, size: int) -> Tensor:
     return (flat / step).floor().remainder(size)
 
 
-def _grown(mask: Tensor, steps: int) -> Tensor:
-    """A mask `[N, *cells]` and its neighbours along every axis, `steps` times."""
-    for _ in range(min(steps, sum(mask.shape[1:]))):
-        grown = mask.clone()
-        for axis in range(1, mask.dim()):
-            last = mask.shape[axis] - 1
-            grown.narrow(axis, 1, last).logical_or_(mask.narrow(axis, 0, last))
-            grown.narrow(axis, 0, last).logical_or_(mask.narrow(axis, 1, last))
-        mask = grown
-    return mask
+def _turned(side: str, dx: int, dy: int, down: int) -> tuple[int, int]:
+    """The direction of a side of one who looks along (dx, dy)."""
+    left = (dy, -dx) if down else (-dy, dx)
+    return {"ahead": (dx, dy), "behind": (-dx, -dy), "on_left": left, "on_right": (-left[0], -left[1])}[side]
 
 
 _COMPILERS: dict[int, _Compiler] = {}

@@ -30,16 +30,16 @@ from .source import (
     Source,
     excerpt,
 )
-from .syntax import Let, Rule
+from .syntax import RELATIONS, Let, Rule
 from .text import RESERVED, STATEMENTS
 
 __all__ = ["Line", "RuleError", "grammar", "parse", "parse_file", "with_definitions"]
 
-_FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "near", "distance", "same", "changed")
+_FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "distance", *RELATIONS, "same", "changed")
 _LINKS = ("with", "within", "if", "then", "and", "or", "implies")
 _UNIT = re.compile(r"\d\s([^\W\d]+)\s*$")    # what the parser took for a unit
 _LET = re.compile(r"\s*let\s")
-_PLAIN = re.compile(r"[^\W\d]\w*")
+_CALLED = re.compile(r"(?:^|(?<=[\s(\[]))([^\W\d]\w*)\s*$")    # the word that stands right before a bracket
 _OPERATORS = {"COMPARISON", "PLUS", "MINUS", "TIMES", "DIVIDE", "MODULO"}
 _INSTEAD = {
     "=": "write '==' to compare",
@@ -214,12 +214,12 @@ def _explain(error: UnexpectedInput, text: str) -> Mistake:
         end = len(text[: _comment(text)].rstrip())
         return Mistake("the line ends too soon", end, f"; expected {_wanted(accepted)}")
     offset = token.start_pos or 0
-    before = text[:offset].split()[-1:] or [""]
+    called = _CALLED.search(text[:offset])
     first = text.split(maxsplit=1)[0]
     if accepted == {"COLON"}:
         return Mistake(f"unknown statement '{first}'", text.index(first), _statement(first))
-    if token.type == "LPAR" and _PLAIN.fullmatch(before[0]):
-        return Mistake(f"unknown function '{before[0]}'", text.rindex(before[0], 0, offset), _function(before[0]))
+    if token.type == "LPAR" and called is not None:
+        return Mistake(f"unknown function '{called[1]}'", called.start(1), _function(called[1]))
     if first == "let" and str(token) == "=":
         return Mistake("unexpected '='", offset, "; a definition is written let NAME = EXPRESSION")
     if str(token) in _INSTEAD:

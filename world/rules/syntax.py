@@ -104,16 +104,37 @@ class Position(Node):
     condition: Expression
 
 
-class Near(Node):
-    """`near(condition)`, `near(condition, 2)`: the cells from which one where it holds is at most so many steps away.
+class Relation(Node):
+    """The cells that stand so to one where a condition holds; x grows to the right, y downwards.
+
+    `near(condition)`, `near(condition, 2)`: at most so many steps away; `next_to(condition)`: one of its four
+    neighbours; `left_of(condition)`: further left on the board, `left_of(condition, 1)`: in its row, at most so many
+    steps further left; so `right_of`, `above` and `below`. `steps` is None where there is no number.
 
     `over_cells` (set by the checker) inside any, all, count and position of; else the cell where the agent stands.
     """
 
-    kind: Literal["near"] = "near"
+    kind: Literal["relation"] = "relation"
+    relation: Literal["near", "next_to", "left_of", "right_of", "above", "below"]
     condition: Expression
-    steps: int = 1
+    steps: int | None = None
     over_cells: bool = False
+
+
+class Side(Node):
+    """Cells by the agent's pose, now or (primed) next: the one where it stands, `agent`, and those on each side of it
+    as it looks: `ahead`, `behind`, `on_left`, `on_right`, which are open half-planes.
+
+    The checker makes it of a bare word over cells, where the world has no feature of that name.
+    """
+
+    kind: Literal["side"] = "side"
+    side: Literal["agent", "ahead", "behind", "on_left", "on_right"]
+    primed: bool = False
+
+
+RELATIONS: tuple[str, ...] = ("near", "next_to", "left_of", "right_of", "above", "below")
+SIDES: tuple[str, ...] = ("agent", "ahead", "behind", "on_left", "on_right")
 
 
 class Compare(Node):
@@ -171,8 +192,8 @@ class Changed(Node):
 
 
 Expression = Annotated[
-    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Near | Compare
-    | Member | Not | Logical | Quantified | Same | Changed,
+    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Relation | Side
+    | Compare | Member | Not | Logical | Quantified | Same | Changed,
     Field(discriminator="kind"),
 ]
 
@@ -275,7 +296,7 @@ class Rule(Node):
     statement: Statement
 
 
-for _node in (Index, Negative, Arithmetic, Call, Place, Position, Near, Compare, Member, Not, Logical, Quantified,
+for _node in (Index, Negative, Arithmetic, Call, Place, Position, Relation, Compare, Member, Not, Logical, Quantified,
               Expect, Always, Reward, End, Forbid, Avoid, Maintain, Prefer, Achieve, Let, Rule):
     _node.model_rebuild()
 

@@ -107,10 +107,12 @@ class _Printer:
                 self.put(called + "(")
                 self.node(condition)
                 self.put(")")
-            case s.Near(condition=condition, steps=steps):
-                self.put("near(")
+            case s.Relation(relation=relation, condition=condition, steps=steps):
+                self.put(f"{relation}(")
                 self.node(condition)
-                self.put(")" if steps == 1 else f", {steps})")
+                self.put(")" if steps is None or (relation, steps) == ("near", 1) else f", {steps})")
+            case s.Side(side=side, primed=primed):
+                self.put(side + ("'" if primed else ""))
             case s.Position(condition=condition):
                 self.put("position of (")
                 self.node(condition)

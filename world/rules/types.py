@@ -23,7 +23,7 @@ N = TypeVar("N", bound=Node)
 @dataclass(frozen=True)
 class Scope:
     """What a condition may speak of. `what` names its statement in messages; `holes`: a `?` that memory shall fit;
-    `cells` is true inside any, all, count, near and position of."""
+    `cells` is true inside any, all, count, position of and relations between cells."""
 
     what: str
     primes: bool = False
@@ -97,8 +97,12 @@ class Typer:
                 return self.rebuilt(node, operands=tuple(self.condition(o, scope) for o in operands))
             case s.Quantified(quantifier=quantifier, condition=condition):
                 return self.rebuilt(node, condition=self._over_cells(node, quantifier, condition, scope)[0])
-            case s.Near(condition=condition):
-                return self._near_cells(node, condition, scope)
+            case s.Relation(condition=condition):
+                return self._related_cells(node, condition, scope)
+            case s.Side():
+                return self._side(node, node, scope)
+            case s.Name(name=name) if scope.cells and name in s.SIDES and name not in self.schema.named:
+                return self._side(node, s.Side(side=name, primed=node.primed), scope)  # type: ignore[arg-type]
             case s.Same(feature=feature) | s.Changed(feature=feature):
                 self._relation(node, feature, scope)
                 return node
@@ -134,7 +138,7 @@ class Typer:
         checked = self.condition(condition, replace(scope, cells=True, holes=False))
         if len(self.mistakes) > before:
             return checked, ()
-        shapes = {self.schema.named[n].shape for n in _bare_names(checked)} - {()}
+        shapes = set(self._shapes(checked)) - {()}
         if not shapes:
             self.wrong(node, f"{function}(...) names no array", f"; it runs over the cells of {self._arrays()}")
         if len(shapes) > 1:
@@ -142,17 +146,43 @@ class Typer:
             self.wrong(node, f"{function}(...) runs over arrays of different sizes: {sizes}")
         return checked, shapes.pop() if len(shapes) == 1 else ()
 
-    def _near_cells(self, node: s.Near, condition: Expression, scope: Scope) -> Expression:
-        """`near(...)`: over cells the mask itself; else of the cell that the world's grid points to."""
-        checked, shape = self._over_cells(node, "near", condition, scope)
+    def _shapes(self, condition: Expression) -> Iterable[tuple[int, ...]]:
+        """The shapes of what a condition over cells is about: `()` of a scalar."""
+        for part in _bare_parts(condition):
+            if isinstance(part, s.Name):
+                yield self.schema.named[part.name].shape
+            elif self.schema.grid is not None:
+                yield self.schema.named[self.schema.grid.arrays[0]].shape
+
+    def _related_cells(self, node: s.Relation, condition: Expression, scope: Scope) -> Expression:
+        """`near(...)` and the like: over cells the mask itself; else of the cell that the world's grid points to."""
+        called = node.relation
+        checked, shape = self._over_cells(node, called, condition, scope)
         grid = self.schema.grid
-        if not scope.cells and shape and grid is None:
-            self.wrong(node, "near(...) in a world that does not say where the agent stands",
+        if called in ("above", "below") and len(shape) == 1:
+            self.wrong(node, f"{called}(...) over cells in one row", "; write left_of(...) or right_of(...)")
+        elif not scope.cells and shape and grid is None:
+            self.wrong(node, f"{called}(...) in a world that does not say where the agent stands",
                        f"; write any({to_text(node)} and ...) over cells, or distance(..., position of (...)) <= 1")
         elif not scope.cells and shape and grid is not None and self.schema.named[grid.arrays[0]].shape != shape:
-            self.wrong(node, f"near(...) over cells that '{grid.x}' and '{grid.y}' do not point into",
+            self.wrong(node, f"{called}(...) over cells that '{grid.x}' and '{grid.y}' do not point into",
                        f"; they point into {listed(grid.arrays)}")
         return self.rebuilt(node, condition=checked, over_cells=scope.cells)
+
+    def _side(self, node: Node, side: s.Side, scope: Scope) -> Expression:
+        """`agent`, `ahead`, ...: cells that the agent's pose tells."""
+        grid, text = self.schema.grid, to_text(side)
+        if not scope.cells:
+            self.wrong(node, f"'{text}' names cells", f"; write any({text} and ...), all(...) or count(...)")
+        elif grid is None:
+            self.wrong(node, f"'{text}' in a world that does not say where the agent stands")
+        elif side.side != "agent" and grid.heading is None:
+            self.wrong(node, f"'{text}' in a world that does not say where the agent looks",
+                       "; write left_of(agent), right_of(agent), above(agent) or below(agent)")
+        elif side.primed and not scope.primes:
+            self.wrong(node, f"the next state's {text} in {scope.what}, which speaks of one state",
+                       "; write it without the prime")
+        return self.placed(node, side)
 
     def _arrays(self) -> str:
         return listed([f.name for f in self.schema.named.values() if f.shape]) or "an array (this world has none)"
@@ -306,6 +336,10 @@ class Typer:
     def _name(self, node: s.Name | s.Symbol, scope: Scope) -> tuple[Expression, Type | None]:
         name, primed = node.name, isinstance(node, s.Name) and node.primed
         feature = self.schema.named.get(name)
+        if feature is None and name in s.SIDES and self.schema.grid is not None:
+            self.wrong(node, f"'{name}' names cells", f"; write any({name} and ...), or {self.schema.grid.x} and "
+                                                      f"{self.schema.grid.y} for where the agent stands")
+            return node, None
         if feature is None:
             self.wrong(node, f"unknown feature '{name}'", self._near(name, primed))
             return node, None
@@ -355,14 +389,15 @@ class Typer:
         return checked, replace(of_array, shape=()) if of_array and len(self.mistakes) == before else None
 
 
-def _bare_names(node: Node) -> Iterable[str]:
-    """Names in a condition over cells that are not inside an index, a place or an inner any, all or count."""
+def _bare_parts(node: Node) -> Iterable[s.Name | s.Side]:
+    """What in a condition over cells has a value a cell, or may have: names and sides that are not inside an index, a
+    place or an inner any, all or count."""
     inner = s.Index | s.Quantified | s.Place | s.Position
-    if isinstance(node, s.Name):
-        yield node.name
+    if isinstance(node, s.Name | s.Side):
+        yield node
     elif not isinstance(node, inner) and not (isinstance(node, s.Call) and node.function == "count"):
         for child in s.children(node):
-            yield from _bare_names(child)
+            yield from _bare_parts(child)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -26,8 +26,10 @@ _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _OWN = {"==": "stays as it is", "!=": "changes", "<": "falls", ">": "rises", "<=": "does not rise",
         ">=": "does not fall"}    # the next value beside the present one of the same feature
 _ARITHMETIC = {"+": "plus", "-": "minus", "*": "times", "/": "divided by", "%": "modulo"}
+_SIDE_WORDS = {"agent": "where you stand", "ahead": "ahead of you", "behind": "behind you", "on_left": "to your left",
+               "on_right": "to your right"}
 _CALLS = {"min": "the smallest of", "max": "the largest of"}
-_CONDITIONS = (s.Compare, s.Member, s.Not, s.Logical, s.Quantified, s.Near, s.Same, s.Changed)
+_CONDITIONS = (s.Compare, s.Member, s.Not, s.Logical, s.Quantified, s.Relation, s.Side, s.Same, s.Changed)
 _CONNECTIVES = frozenset({"and", "or", "not", "nor", "either", "true", "false", "if", "then"})
 _PHRASE = re.compile(r"(?:the|a|an|what|where|how|which|whose|whether|your|its)\b[^;,.:()\[\]`]*")
 _LONGEST = 9    # words of a description that stands for a feature
@@ -138,9 +140,11 @@ class _Speaker:
             case s.Same(feature=str(name)) | s.Changed(feature=str(name)):
                 stays = isinstance(node, s.Same) != negated
                 return f"{self.called(name)} {'stays as it is' if stays else 'changes'}"
-            case s.Near(condition=condition, steps=steps) if not negated:
-                away = f"{_number(steps)} step{'' if steps == 1 else 's'}"
-                return f"a cell with {self._of_cells(condition)} is at most {away} away"
+            case s.Relation() if not negated:
+                return self._related(node)
+            case s.Side(side=side, primed=primed):
+                there = _SIDE_WORDS[side] + (" afterwards" if primed else "")
+                return f"it is {'not ' if negated else ''}{there}"
         if negated:
             return f"it is not so that ({self.clause(node)})"
         match node:
@@ -198,6 +202,16 @@ class _Speaker:
             case s.Index(array=array):
                 return self._cell(node), array.primed
         return self.quantity(node), False
+
+    def _related(self, node: s.Relation) -> str:
+        """Where a cell, or outside any and the like the agent, stands to cells of a kind."""
+        other, steps = f"a cell with {self._of_cells(node.condition)}", node.steps
+        away = "" if steps is None else f"at most {_number(steps)} step{'' if steps == 1 else 's'} "
+        if node.relation == "near":
+            return f"{other} is {away}away"
+        line = "" if steps is None else f" in the same {'row' if node.relation.endswith('of') else 'column'}"
+        where = f"{away}{node.relation.replace('_', ' ')} {other}{line}"
+        return f"{'it is' if node.over_cells else 'you are'} {where}"
 
     def _chain(self, node: s.Compare) -> str:
         """`0 <= x < 5`: `x is at least 0 and below 5`; a longer chain link by link."""

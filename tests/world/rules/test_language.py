@@ -47,6 +47,10 @@ avoid near(object == lava) or any(near(object == door, 2) and color == red)
 avoid distance((agent_x, agent_y), position of (object == goal)) < 3 and position of (state == open) != (1, 2)
 avoid object[position of (color == red)] == key and (agent_x, agent_y) in {(1, 2), (agent_y, 3)}
 end if near(object' == lava)
+avoid any(object == ball and next_to(object == key)) and all(object != lava or above(object == wall, 2))
+reward +1 if any(object' == door and on_left') and not any(object == door and on_left)
+prefer left_of(object == goal) and count(ahead and near(agent, 2) and object == empty) > 2
+avoid distance(position of (agent), position of (object == door and behind)) < 3
 let near_lava = near(object == lava) and battery < 0.5
 let here = object[agent_x, agent_y]
 let far = abs(agent_x - 3) + 1
@@ -104,6 +108,8 @@ def test_canonical_rules_of_a_plant_print_as_they_stand(text: str, plant_schema:
      "avoid near(lit and any(object == key) or state == open)"),
     ("avoid distance( (1,2) ,position  of (object==key))>= 1",
      "avoid distance((1, 2), position of (object == key)) >= 1"),
+    ("avoid exists  a cell where(object==ball and next_to( object==key))",
+     "avoid any(object == ball and next_to(object == key))"),
     ("let  far=(agent_x)>3 # here", "let far = agent_x > 3"),
     ("avoid lit implies (lit implies lit)", "avoid lit implies lit implies lit"),
 ])
@@ -127,7 +133,7 @@ def test_documented_rules_parse(grid_schema: Schema) -> None:
 # --- printing is the inverse of parsing: any tree, typed or not -------------------------------------------------------
 
 words = st.sampled_from(["a", "b_2", "ключ", "weight", "steps", "reward", "count", "then", "half-open", "a # b", "near",
-                         "distance", "position", "of", "let", "m"])
+                         "distance", "position", "of", "let", "m", "agent", "left_of", "exists"])
 units = st.sampled_from(["", "", "", "m", "°C", "km/h", "kg*m/s^2", "µm", "s^-1", "ключ"])
 numbers = st.one_of(st.integers(-20, 20).map(float), st.floats(allow_nan=False, allow_infinity=False))
 sizes = st.one_of(st.integers(0, 20).map(float), st.floats(0, 1e30))
@@ -165,7 +171,10 @@ def _grown(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(s.Logical, operator=st.just("implies"), operands=_some(of, 2, 2)),
         st.builds(s.Quantified, quantifier=st.sampled_from(["any", "all"]), condition=of),
         st.builds(s.Place, at=_some(of, 2, 3)), st.builds(s.Position, condition=of), call("distance", 2, 2),
-        st.builds(s.Near, condition=of, steps=st.integers(1, 3)),
+        st.builds(s.Relation, relation=st.just("near"), condition=of, steps=st.integers(1, 3)),
+        st.builds(s.Relation, relation=st.just("next_to"), condition=of),
+        st.builds(s.Relation, relation=st.sampled_from(s.RELATIONS[2:]), condition=of,
+                  steps=st.none() | st.integers(1, 100)),
     )
 
 
@@ -221,7 +230,11 @@ def _equal(left: s.Expression, right: s.Expression, operator: Any = "==") -> s.C
 
 def _cells(prime: st.SearchStrategy[bool]) -> st.SearchStrategy[Any]:
     mask = st.builds(_equal, st.builds(s.Name, name=st.just("color"), primed=prime), st.just(s.Symbol(name="red")))
-    return mask | st.builds(s.Near, condition=mask, over_cells=st.just(True))
+    side = st.builds(s.Side, side=st.sampled_from(s.SIDES), primed=prime)
+    parts = mask | side | st.builds(s.Relation, relation=st.sampled_from(s.RELATIONS[1:]), condition=mask,
+                                    over_cells=st.just(True))
+    return mask | st.builds(s.Logical, operator=st.just("and"), operands=st.tuples(mask, parts)) | st.builds(
+        s.Relation, relation=st.just("near"), condition=parts, steps=st.integers(1, 3), over_cells=st.just(True))
 
 
 def typed_conditions(primed: bool = True, action: bool = True) -> st.SearchStrategy[Any]:
@@ -233,7 +246,8 @@ def typed_conditions(primed: bool = True, action: bool = True) -> st.SearchStrat
                                     at=_some(typed_values(primed), 2, 2)), st.just(s.Symbol(name="goal"))),
         st.builds(s.Quantified, quantifier=st.sampled_from(["any", "all"]), condition=st.builds(
             _equal, st.builds(s.Name, name=st.just("object"), primed=prime), st.just(s.Symbol(name="key")))),
-        st.builds(s.Near, condition=_cells(prime), steps=st.integers(1, 3)),
+        st.builds(s.Relation, relation=st.just("near"), condition=_cells(prime), steps=st.integers(1, 3)),
+        st.builds(s.Relation, relation=st.just("below"), condition=_cells(prime), steps=st.none() | st.just(2)),
         st.builds(_equal, st.builds(s.Position, condition=_cells(prime)),
                   st.builds(s.Place, at=_some(typed_values(primed), 2, 2)), st.sampled_from(["==", "!="])),
     ]
