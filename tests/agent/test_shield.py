@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gedanken.agent.goals import Limit
-from gedanken.agent.shield import Decision, Shield
+from gedanken.agent.shield import Decision, Shield, ShieldConfig
 from gedanken.errors import GedankenError
 from gedanken.world.model import begin
 from gedanken.world.models.persistence import Persistence
@@ -34,7 +34,7 @@ def guard(schema: Schema, now: dict[str, Tensor], action: list[float], world: tu
     limits = [Limit.of(schema, r.statement, line, (margin,))  # type: ignore[arg-type]
               for r, line in zip(rules, behaviour, strict=True) if r.statement.kind != "forbid"]
     taken = torch.tensor([action]).to(schema.action_dtype)
-    executed, decision = Shield(schema, forbids, limits, samples).guard(
+    executed, decision = Shield(schema, forbids, limits, ShieldConfig(samples=samples)).guard(
         taken, now, model, begin(model, now), torch.Generator().manual_seed(seed))
     assert executed.shape == taken.shape
     assert executed.dtype == taken.dtype
