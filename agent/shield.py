@@ -151,8 +151,9 @@ class Shield:
         state, alive = tree.repeat(state, k), out.cont.repeat_interleave(k)
         least = torch.full((len(self.limits), m * k), torch.inf)
         for t in range(steps):
-            state, out = model.step(state, ways[t].flatten(0, 1))
-            left = self._left(out, t + 1).masked_fill(~out.feasible, -torch.inf)
+            taken, before = ways[t].flatten(0, 1), model.decode(state)
+            state, out = model.step(state, taken)
+            left = self._left(out, t + 1).masked_fill(~(out.feasible & self.rules.allowed(before, taken)), -torch.inf)
             least = torch.where(alive > 0.5, torch.minimum(least, left), least)
             alive = alive * out.cont
         least = least.view(-1, m, k)

@@ -200,7 +200,7 @@ def rarest(agent: gedanken.Agent, job: Job) -> int:
     aside = KnowledgeBase(agent.schema)
     aside.tell(manual(job, told(job)))
     aside.check(agent.mind.memory.transitions())
-    return min(round(e.evidence.applied) for e in aside.entries if e.rule.statement.kind == "expect")
+    return min(round(e.evidence.support) for e in aside.entries if e.rule.statement.kind == "expect")
 
 
 def loaded(folder: Path, job: Job, aside: Path, planner: Any = "auto", **more: Any) -> gedanken.Agent:

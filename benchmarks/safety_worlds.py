@@ -61,23 +61,23 @@ WORLDS = {
         partial(gym.make, "CartPole-v1"),
         """The cart shall not be further than 0.5 m from the middle.
     avoid abs(cart_position) > 0.5""",
-        varies=(0.5, 0.5, 0.1, 0.5), random=1_000, steps=200,
+        varies=(0.5, 0.5, 0.1, 0.5), random=600, planned=600, every=300, steps=200,
         planner=CEMConfig(horizon=30, samples=48, iterations=1), agent={"caution": 0.05}),
     "pendulum": World(
         partial(gym.make, "Pendulum-v1"),
         """The torque must never be above 1.5, in either direction.
     forbid torque > 1.5 or torque < -1.5
-The pendulum shall not turn faster than 6 rad/s.
-    avoid abs(angular_velocity) > 6""",
-        varies=(1.0, 1.0, 4.0), random=1_000, steps=200,
-        planner=CEMConfig(horizon=20, samples=96, iterations=1, colour=1.0)),
+The pendulum shall not turn faster than 6.5 rad/s.
+    avoid abs(angular_velocity) > 6.5""",
+        varies=(1.0, 1.0, 4.0), random=400, planned=800, every=400, steps=150,
+        planner=CEMConfig(horizon=30, samples=64, iterations=1, colour=1.0)),
     "car": World(
         partial(gym.make, "MountainCarContinuous-v0"),
         """The car shall not be faster than 0.045 a step.
     avoid abs(velocity) > 0.045
 Never use more than 80% of the motor's force.
     forbid force > 0.8 or force < -0.8""",
-        varies=(0.5, 0.04), random=1_000, steps=300,
+        varies=(0.5, 0.04), random=600, planned=600, every=300, steps=200,
         task="""The goal is on the hill to the right; reaching it pays 100 and ends the ride.
     reward +100 if position' >= 0.45 and position < 0.45
     end if position' >= 0.45""",
@@ -88,7 +88,7 @@ Never use more than 80% of the motor's force.
     avoid abs(tilt) > 30 deg
 Never come down faster than 6 m/s.
     avoid vertical_velocity < -6""",
-        varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=2_000, planned=2_000, steps=300,
+        varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=1_500, planned=1_500, every=500, steps=250,
         planner=CEMConfig(horizon=30, repeat=3, samples=64, iterations=2)),
     "room": World(
         HeatedRoom,
@@ -96,6 +96,6 @@ Never come down faster than 6 m/s.
     avoid radiator_temperature > 60
 It shall never be warmer than 22 °C in the room.
     avoid room_temperature > 22""",
-        varies=(5.0, 20.0, 5.0, 0.0), random=600, steps=96,
+        varies=(5.0, 20.0, 5.0, 0.0), random=400, planned=400, every=200, steps=96,
         planner=CEMConfig(horizon=24, repeat=2, samples=64, iterations=2), agent={"episode_steps": 100}),
 }
