@@ -27,7 +27,8 @@ def backups(schema: Schema, steps: int, drawn: int) -> Tensor:
         some = every[torch.randint(len(every), (pieces, drawn), generator=rng)]
     else:
         size = len(schema.actions)
-        low, nothing, high = held = schema.clamp(torch.tensor([[-torch.inf], [0.0], [torch.inf]]).expand(3, size))
+        held = schema.clamp(torch.tensor([[-torch.inf], [0.0], [torch.inf]]).expand(3, size))
+        low, high = held[0], held[2]
         some = low + torch.rand(pieces, drawn, size, generator=rng) * (high - low)
         some = torch.where(torch.tensor([a.is_discrete for a in schema.actions]), some.round(), some)
     return torch.cat([held.expand(steps, -1, -1), some.repeat_interleave(HELD, 0)[:steps]], 1)

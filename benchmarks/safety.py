@@ -30,7 +30,7 @@ from common import options, table
 from filelock import FileLock
 from harness import choices, run
 from intervals import interval, share
-from safety_worlds import NOISES, WORLDS, Misread, World
+from safety_worlds import NOISES, WORLDS, World
 from torch import Tensor
 
 import gedanken
@@ -88,7 +88,8 @@ def trial(job: Trial) -> dict[str, Any]:
     world = replace(WORLDS[job.world], random=job.random, steps=job.steps)
     folder, learning = trained(job, world)
     with tempfile.TemporaryDirectory() as aside:  # what is lived here is not of the agent that every arm begins as
-        agent = gedanken.Agent.load(shutil.copytree(folder, Path(aside) / "agent"), world.env(job.noise), **given(world))
+        copy = shutil.copytree(folder, Path(aside) / "agent")
+        agent = gedanken.Agent.load(copy, world.env(job.noise), **given(world))
         interactions = len(agent.mind.memory)
         if job.arm != "none":
             agent.tell(world.limits)
