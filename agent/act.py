@@ -28,7 +28,11 @@ def act(mind: Mind, schema: Schema, intended: Tensor) -> tuple[Tensor, Any]:
     """
     assert mind.features is not None
     assert mind.belief is not None
-    action, decision = mind.shield.guard(within(schema, intended), mind.features, mind.imagining, mind.belief, mind.rng)
+    planned = None
+    if mind.pursuit and mind.pursuit.plan:
+        planned = schema.clamp(mind.pursuit.plan.sequence[mind.pursuit.at :])
+    action, decision = mind.shield.guard(within(schema, intended), mind.features, mind.imagining, mind.belief, mind.rng,
+                                         planned)
     if decision is not None:
         mind.decisions.append(decision)
         mind.recent.say(f"at step {mind.recent.t} another action was taken than planned: {decision.rule}")

@@ -103,7 +103,7 @@ class Agent(Telling, Instructed):
             learned=learned,
             knowledge=knowledge,
             imagining=learned,
-            shield=Shield(self.schema, rules),
+            shield=Shield(self.schema, rules, config=self.config.shield),
             limits=[],
             failures=failures,
             affect=Affect(),

@@ -13,6 +13,7 @@ from ..world.training import TrainingConfig
 from .adapting import AdaptingConfig
 from .planning.plan import Budget
 from .reflecting import ReflectingConfig
+from .shield import ShieldConfig
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class AgentConfig:
     `surprising` nats from which a transition is remembered as a surprise. Learning as it acts, a "curious" agent is
     also after what its model does not know, each nat worth `curiosity` (Sekar et al. 2020, arXiv 2005.05960); otherwise
     a nat of it costs `caution`.
-    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin.
+    `violations` is the share of predictions that may keep a limit and prove wrong: the fewer, the wider its margin;
+    `shield` says how far beyond the next state a way to keep the limits must be seen before an action is executed.
     With `adapting` what is lived while deployed is learned by a few gradient steps an episode (test-time training)
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
     was told. Past transitions are recalled beside the world model as `neighbours` say ("auto": where that was measured
@@ -41,6 +43,7 @@ class AgentConfig:
     curiosity: float = 0.1
     caution: float = 0.0
     violations: float = 0.01
+    shield: ShieldConfig = field(default_factory=ShieldConfig)
     training: TrainingConfig | None = None
     adapting: AdaptingConfig | None = None
     teaching: TeachingConfig | None = None

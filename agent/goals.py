@@ -86,6 +86,10 @@ class Limit(Memoryless):
         # On the very bound the distance is 0 whether `>` or `>=` was said.
         return torch.where(truth(self.condition, rows), distance, distance.clamp_max(-1e-6))
 
+    def margin(self, t: int) -> float:
+        """The margin `t` steps after the next."""
+        return self.margins[min(t, len(self.margins) - 1)]
+
     def holds(self, features: Features) -> Tensor:
         """Whether the limit is kept, without a margin: `[N]`."""
         return truth(self.condition, Rows(self.schema, features))

@@ -99,7 +99,7 @@ class Telling(Reflecting):
         ]
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
-        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits)
+        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits, self.config.shield)
         mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
     def goals(self) -> list[Achieve]:

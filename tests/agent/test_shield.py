@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gedanken.agent.goals import Limit
-from gedanken.agent.shield import Decision, Shield
+from gedanken.agent.shield import Decision, Shield, ShieldConfig
 from gedanken.errors import GedankenError
 from gedanken.world.model import begin
 from gedanken.world.models.persistence import Persistence
@@ -27,15 +27,17 @@ HEATS = ("expect heat' == heat + power", "expect level' == level - power")
 
 
 def guard(schema: Schema, now: dict[str, Tensor], action: list[float], world: tuple[str, ...], behaviour: list[str],
-          margin: float = 0.0, seed: int = 0, samples: int = 256) -> tuple[list[float], Decision | None]:
+          margin: float = 0.0, seed: int = 0, samples: int = 256, horizon: int = 12,
+          planned: list[int] | None = None) -> tuple[list[float], Decision | None]:
     model = Refined(Persistence(schema), [parse(line, schema) for line in world])
     rules = [parse(line, schema) for line in behaviour]
     forbids = Compiled(schema, [r for r in rules if r.statement.kind == "forbid"])
     limits = [Limit.of(schema, r.statement, line, (margin,))  # type: ignore[arg-type]
               for r, line in zip(rules, behaviour, strict=True) if r.statement.kind != "forbid"]
     taken = torch.tensor([action]).to(schema.action_dtype)
-    executed, decision = Shield(schema, forbids, limits, samples).guard(
-        taken, now, model, begin(model, now), torch.Generator().manual_seed(seed))
+    executed, decision = Shield(schema, forbids, limits, ShieldConfig(horizon, samples=samples)).guard(
+        taken, now, model, begin(model, now), torch.Generator().manual_seed(seed),
+        None if planned is None else torch.tensor(planned)[:, None, None])
     assert executed.shape == taken.shape
     assert executed.dtype == taken.dtype
     return executed[0].tolist(), decision
@@ -136,3 +138,70 @@ def test_a_prediction_that_is_no_number_counts_as_breaking_the_limit() -> None:
 def test_equal_seeds_give_equal_decisions() -> None:
     both = [guard(OVEN, oven(0), [5.0, 0.0], HEATS, ["forbid power > 2"], seed=7) for _ in range(2)]
     assert both[0] == both[1]
+
+
+CART = Schema("cart", (Feature("x", low=-1e4, high=1e4), Feature("v", low=-1e4, high=1e4)),
+              (Feature("action", "category", values=("brake", "coast", "push")),), lambda o, e: {}, lambda a: a)
+ROLLS = ("expect x' == x + v", "expect v' == v + 1 if action == push", "expect v' == v - 1 if action == brake")
+
+
+def cart(x: float, v: float) -> dict[str, Tensor]:
+    return {"x": torch.tensor([x]), "v": torch.tensor([v])}
+
+
+def farthest(horizon: int, behaviour: list[str]) -> float:
+    """How far a cart comes that is always to be pushed."""
+    x, v, most = 0.0, 0.0, 0.0
+    for _ in range(30):
+        action = guard(CART, cart(x, v), [2], ROLLS, behaviour, horizon=horizon)[0][0]
+        x, v = x + v, v + action - 1
+        most = max(most, x)
+    return most
+
+
+def test_what_has_momentum_is_stopped_in_time() -> None:
+    assert 8 <= farthest(12, ["avoid x > 20"]) <= 20
+    assert farthest(1, ["avoid x > 20"]) > 20
+
+
+def test_a_way_to_go_on_uses_no_forbidden_action() -> None:
+    assert guard(CART, cart(0, 3), [1], ROLLS, ["avoid x > 9"])[1] is None
+    executed, decision = guard(CART, cart(0, 3), [1], ROLLS, ["avoid x > 9", "forbid brake if v == 2"])
+    assert executed == [0]
+    assert decision is not None
+    assert decision.rule == "avoid x > 9"
+
+
+MAZE = Schema("maze", (Feature("stage", "integer", low=0, high=20), Feature("lost", "boolean")),
+              (Feature("action", "category", values=tuple("abcdefgh")),), lambda o, e: {}, lambda a: a)
+NARROW = ("expect stage' == stage + 1", *(f"expect lost' == true if stage == {k} and action != {letter}"
+                                          for k, letter in enumerate("abcdefghabcdefgh")))
+
+
+def test_the_planners_own_way_counts() -> None:
+    now = {"stage": torch.tensor([0]).int(), "lost": torch.tensor([False])}
+    way = [1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3]
+    assert guard(MAZE, now, [0], NARROW, ["avoid lost"], planned=way)[1] is None
+    wrong = guard(MAZE, now, [2], NARROW, ["avoid lost"], planned=way)
+    assert wrong[0] == [0]
+    assert wrong[1] is not None
+
+
+def test_what_would_come_after_the_end_does_not_count() -> None:
+    slides = "expect x' == x + 1 if x >= 6 or action == right"
+    assert guard(WALK, at(5), [1], (slides,), ["avoid x == 9"])[0] != [1]
+    assert guard(WALK, at(5), [1], (slides, "end if x' == 7"), ["avoid x == 9"])[1] is None
+
+
+def test_rows_are_guarded_as_one_by_one() -> None:
+    model = Refined(Persistence(CART), [parse(line, CART) for line in ROLLS])
+    limit = Limit.of(CART, parse("avoid x > 20", CART).statement, "avoid x > 20")  # type: ignore[arg-type]
+    shield = Shield(CART, Compiled(CART, []), [limit])
+    now = {"x": torch.tensor([0.0, 10.0, 15.0, 19.0]), "v": torch.tensor([3.0, 4.0, 2.0, -2.0])}
+    actions, rngs = torch.full((4, 1), 2), [torch.Generator().manual_seed(0) for _ in range(4)]
+    planned = torch.zeros(5, 4, 1, dtype=torch.int64)
+    together, decisions = shield.guard_rows(actions, now, model, begin(model, now), rngs, planned)
+    alone = [guard(CART, cart(float(x), float(v)), [2], ROLLS, ["avoid x > 20"], planned=[0] * 5)
+             for x, v in zip(now["x"], now["v"], strict=True)]
+    assert together[:, 0].tolist() == [a[0][0] for a in alone]
+    assert len(decisions) == sum(a[1] is not None for a in alone) > 0

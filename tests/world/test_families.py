@@ -286,3 +286,20 @@ def test_the_heated_room_warms_and_cools(heated_room: Any) -> None:
         end[power] = steps[-1][0][0]
         assert [s[3] for s in steps].index(True) == 287
     assert end[0.0] < 15 < 30 < end[3.0]
+
+
+def test_the_lander_is_seen_in_metres_and_seconds() -> None:
+    pytest.importorskip("Box2D")
+    env = make("LunarLander-v3")
+    schema = schema_of(env)
+    assert check_schema(schema, env, steps=200) == []
+    assert schema.actions[0].values == ("nothing", "left_engine", "main_engine", "right_engine")
+    for observation in walk(env, 60, seed=3):
+        seen, body = schema.observe(observation, env), env.unwrapped.lander  # type: ignore[attr-defined]
+        velocity = seen["horizontal_velocity"], seen["vertical_velocity"]
+        assert velocity == pytest.approx(tuple(body.linearVelocity), abs=1e-4)
+        assert seen["angular_velocity"] == pytest.approx(body.angularVelocity, abs=1e-4)
+        assert seen["horizontal_position"] == pytest.approx(body.position.x - 10, abs=1e-4)
+        assert seen["tilt"] == pytest.approx(body.angle, abs=1e-5)
+    power = schema_of(make("LunarLander-v3", continuous=True)).actions
+    assert [a.name for a in power] == ["main_power", "side_power"]

@@ -23,6 +23,7 @@ _FAMILIES: dict[str, tuple[str, str, bool]] = {
         "classic", "mountain_car_continuous", False),
     "gymnasium.envs.classic_control.pendulum.PendulumEnv": ("classic", "pendulum", False),
     "gymnasium.envs.classic_control.acrobot.AcrobotEnv": ("classic", "acrobot", False),
+    "gymnasium.envs.box2d.lunar_lander.LunarLander": ("box2d", "lunar_lander", False),
     "gymnasium.envs.mujoco.mujoco_env.MujocoEnv": ("mujoco", "mujoco", False),
     "gymnasium.envs.toy_text.frozen_lake.FrozenLakeEnv": ("toy", "frozen_lake", False),
     "gymnasium.envs.toy_text.cliffwalking.CliffWalkingEnv": ("toy", "cliff_walking", False),
