@@ -15,6 +15,7 @@ from .goals import Limit
 from .planning.objective import Carry, Objective
 from .planning.plan import Plan
 from .remembered import Failures
+from .setbacks import Setbacks
 from .shield import Decision, Shield
 
 
@@ -80,3 +81,4 @@ class Mind:
     departures: int = 0
     broken: int = 0
     conflicts: int = 0
+    setbacks: Setbacks = field(default_factory=Setbacks)

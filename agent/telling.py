@@ -89,6 +89,7 @@ class Telling(Reflecting):
         version = self.trainer.steps_done if self.trainer else 0
         imagined = self.recalling.beside(mind.learned, self.experience, version)
         mind.imagining = Remembered(mind.knowledge.refine(imagined), mind.failures)
+        mind.setbacks.apply(mind)
         mind.limits = [
             Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
             for e in mind.knowledge.limits()
