@@ -339,7 +339,7 @@ class Agent(Telling, Instructed):
 
     @property
     def setbacks(self) -> list[Setback]:
-        """The steps of this episode, oldest first, that did not do what was imagined: why, and what was done about it."""
+        """The steps of this episode, oldest first, that did not do what was imagined: why, and what was done."""
         return list(self.mind.setbacks.all)
 
     def why_not(self, budget: int = 20_000) -> Obstacle:

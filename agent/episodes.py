@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TRIES = 20
 """How many seeds are tried for each episode that is wanted."""
+TOLD = 20
+"""So many setbacks of an episode are told in its result."""
 
 
 def run(
@@ -95,6 +97,7 @@ def play(
         len(mind.decisions),
         time.perf_counter() - began,
         mind.conflicts,
+        tuple(setback.to_dict() for setback in agent.setbacks[:TOLD]),
     )
 
 

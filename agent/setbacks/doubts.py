@@ -1,4 +1,4 @@
-"""Doubt: a rule that has failed repeatedly in an episode is not acted on again where it failed, while the episode lasts.
+"""Doubt: a rule that has failed repeatedly in an episode is not acted on there again while the episode lasts.
 
 A failure is remembered with its circumstances: the values of all category and truth features that are not the agent's
 pose, the cell ahead among them. A rule that has failed twice under the same ones, and more often than it held, goes on

@@ -58,8 +58,8 @@ class Setback:
 
     def __str__(self) -> str:
         repaired = f"; {self.repaired_by}" if self.repaired_by else ""
-        return (f"step {self.t + 1}, {self.action}: imagined {', '.join(self.expected)} ({self.certain:.0%} certain), came "
-                f"{', '.join(self.observed)}; {self.why}{repaired}")
+        return (f"step {self.t + 1}, {self.action}: imagined {', '.join(self.expected)} ({self.certain:.0%} certain), "
+                f"came {', '.join(self.observed)}; {self.why}{repaired}")
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON data."""
@@ -125,8 +125,8 @@ class Setbacks:
                 first = some[0]
                 text = (f"{len(some)} times in an episode {first.action} did not do what was imagined: imagined "
                         f"{', '.join(first.expected)}, came {', '.join(first.observed)}; {first.why}")
-                mind.memory.note(clean(text), kind="setback", importance=min(1.0, 0.3 + 0.1 * len(some)), source="agent",
-                                 tags=[rule] if rule else [], episode=episode)
+                mind.memory.note(clean(text), kind="setback", importance=min(1.0, 0.3 + 0.1 * len(some)),
+                                 source="agent", tags=[rule] if rule else [], episode=episode)
 
 
 def explained(mind: Mind, now: Features, action: Tensor, after: Features, acting: Sequence[Entry]
