@@ -318,15 +318,17 @@ class Agent(Telling, Instructed):
         train: bool = False,
         watch: Callable[[EpisodeResult], None] | None = None,
         frame: Callable[[Agent], None] | None = None,
+        explain: bool = False,
     ) -> RunResult:
         """Play episodes as planned and return what they came to.
 
         `unseen` skips layouts that are in memory (the seed is taken on, so that the count is kept). `train` trains
         the model between episodes when enough is new. `watch` is called after every episode, `frame` every step.
+        `explain` asks at the end of an episode why its goals were not reached, which takes a few long searches.
         """
         from .episodes import run
 
-        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame)
+        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame, explain)
 
     def has_reached_goals(self) -> bool:
         """Whether there are goals and every one is reached in this episode."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import GedankenError
@@ -30,6 +31,7 @@ def run(
     train: bool,
     watch: Callable[[EpisodeResult], None] | None,
     frame: Callable[[Agent], None] | None,
+    explain: bool = False,
 ) -> RunResult:
     """See `Agent.run`. Raises `GedankenError` where every layout that was tried is in memory."""
     first = agent.seed + 1_000_000 if seed is None else seed
@@ -44,7 +46,9 @@ def run(
         if agent.layout in known:
             continue
         try:
-            results.append(_watched(agent, play(agent, int(number), observation, max_steps), frame))
+            played = _watched(agent, play(agent, int(number), observation, max_steps), frame)
+            is_told = explain and agent.goals() and not played.solved
+            results.append(replace(played, obstacle=str(agent.why_not())) if is_told else played)
         finally:
             agent.end_episode()
         if train:

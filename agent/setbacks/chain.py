@@ -27,17 +27,19 @@ MOST_LINKS = 8
 
 @dataclass(frozen=True)
 class Link:
-    """`missing` holds in no state that can be come to, or (`others`) in none together with these; `entry`, a rule, would
-    bring it about but for the next link (None: no rule does)."""
+    """`missing` holds in no state that can be come to, or (`others`) in none together with these; `entry`, a rule,
+    would bring it about but for the next link (None: no rule does); `is_aside` where the rule says nothing of it, and
+    only is the one that never could act."""
 
     missing: Expression
     entry: Entry | None = None
     others: tuple[Expression, ...] = ()
+    is_aside: bool = False
 
 
 def chain(wanted: Expression, states: Features, entries: Sequence[Entry], schema: Schema) -> list[Link]:
-    """From what is wanted back to the first condition that nothing brings about; empty where each part of `wanted` holds
-    in some state, though never all at once."""
+    """From what is wanted back to the first condition that nothing brings about; empty where each part of `wanted`
+    holds in some state, though never all at once."""
     rows = Rows(schema, states)
     missing = next(_missing(wanted, rows), None)
     if missing is None:
@@ -47,10 +49,10 @@ def chain(wanted: Expression, states: Features, entries: Sequence[Entry], schema
     next_: Link | None = Link(missing)
     while next_ is not None and len(links) < MOST_LINKS:
         seen.add(to_text(next_.missing))
-        found = None
-        if not next_.others:
-            found = _blocked(next_.missing, entries, rows, seen) or (None if links else _idle(entries, rows, seen))
-        links.append(Link(next_.missing, found[0] if found else None, next_.others))
+        found = None if next_.others else _blocked(next_.missing, entries, rows, seen)
+        is_aside = found is None and not links
+        found = _idle(entries, rows, seen) if is_aside else found
+        links.append(Link(next_.missing, found[0] if found else None, next_.others, is_aside))
         next_ = found[1] if found else None
     return links
 
@@ -61,8 +63,9 @@ def told(links: Sequence[Link], states: Features, schema: Schema) -> list[str]:
     for link, after in zip(links, [*links[1:], None], strict=True):
         words = condition_words(link.missing, schema)
         if link.entry is not None and after is not None:
-            lines.append(f"it never comes about that {words}: {link.entry.id} (`{link.entry.text}`) needs that "
-                         f"{condition_words(after.missing, schema)}")
+            which = "what never can act is" if link.is_aside else "for that there is"
+            lines.append(f"it never comes about that {words}; {which} {link.entry.id} (`{link.entry.text}`), which "
+                         f"needs that {condition_words(after.missing, schema)}")
     last, count = links[-1], len(next(iter(states.values())))
     words = condition_words(last.missing, schema)
     if last.others:
@@ -136,7 +139,8 @@ def _values(link: Link, states: Features, schema: Schema) -> str:
 
 def _called(schema: Schema, name: str, rows: Rows, there: torch.Tensor) -> list[str]:
     feature = schema.named[name]
-    return [value_words(feature.values[code], feature.values) for code in rows.read(name, False)[there].unique().tolist()]
+    codes = rows.read(name, False)[there].unique().tolist()
+    return [value_words(feature.values[code], feature.values) for code in codes]
 
 
 def _nowhere(missing: Expression, states: Features, schema: Schema) -> str:
@@ -144,9 +148,10 @@ def _nowhere(missing: Expression, states: Features, schema: Schema) -> str:
     match missing:
         case Compare(operands=(Name(name=name), Symbol(name=value)), operators=("==",)):
             derived = schema.derivations.get(name)
-            if not isinstance(derived, Pointed):
+            boards = [derived.of] if isinstance(derived, Pointed) else schema.grid.arrays if schema.grid else ()
+            array = next((f for b in boards if value in (f := schema.feature(b)).values), None)
+            if array is None:
                 return ""
-            array = schema.feature(derived.of)
             there = Quantified(quantifier="any", condition=Compare(
                 operands=(Name(name=array.name), Symbol(name=value)), operators=("==",)))
             thing = f"no cell's {array.name.replace('_', ' ')} is {value_words(value, array.values)}"
@@ -156,7 +161,7 @@ def _nowhere(missing: Expression, states: Features, schema: Schema) -> str:
             return ""
     first = {k: v[:1] for k, v in states.items()}
     if bool(truth(there, Rows(schema, first))[0]):
-        return "there is such a cell, but it cannot be come to"
+        return "there is one on the board, but nothing that can be done comes to it"
     return f"{thing}; {unseen(first, schema)}"
 
 

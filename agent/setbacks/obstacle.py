@@ -32,18 +32,22 @@ from .setback import refined_of
 if TYPE_CHECKING:
     from ..agent import Agent
 
-Kind = Literal["none", "possible", "failed", "forbidden", "deadline", "impossible", "budget", "unknown"]
+Kind = Literal["none", "possible", "ended", "failed", "forbidden", "deadline", "impossible", "budget", "unknown"]
+
+
+SECONDS = 20.0
+"""So long imagination takes over one question at most."""
 
 
 @dataclass(frozen=True)
 class Obstacle:
     """Why the goal is not reached.
 
-    `kind`: "none" (it is reached, or there is no goal), "possible" (a plan is imagined), "failed" (what would reach it
-    was tried and did not work), "forbidden" (only by breaking `rules`), "deadline" (`needs` steps at least),
-    "impossible" (imagined to the end, nothing reaches it), "budget" (not imagined to the end), "unknown" (there is no
-    imagining every way). `reasons` follow the rules back from what is wanted to the first condition that nothing brings
-    about.
+    `kind`: "none" (it is reached, or there is no goal), "possible" (a plan is imagined), "ended" (the episode did),
+    "failed" (what would reach it was tried and did not work), "forbidden" (only by breaking `rules`), "deadline"
+    (`needs` steps at least), "impossible" (imagined to the end, nothing reaches it), "budget" (not imagined to the
+    end), "unknown" (there is no imagining every way). `reasons` follow the rules back from what is wanted to the first
+    condition that nothing brings about.
     """
 
     kind: Kind
@@ -88,18 +92,21 @@ class _Question:
     def asked(self, budget: int, rng: torch.Generator, shortest: bool = False) -> Survey:
         """The answer; with `shortest` the plan is one that no other is shorter than."""
         search = Search(SearchConfig(bound=_nothing) if shortest else None)
-        return search.survey(self.model, self.state, self.objective.resumed(self.carry), rng, Budget(budget))
+        return search.survey(self.model, self.state, self.objective.resumed(self.carry), rng, Budget(budget, SECONDS))
 
 
 def why_not(agent: Agent, budget: int = 20_000) -> Obstacle:
     """See `Agent.why_not`."""
     mind, pursuit = agent.mind, agent.mind.pursuit
+    last = mind.recent.steps[-1] if mind.recent.steps else None
     goals = agent.goals()
     goal = "; ".join(map(to_text, goals))
     if pursuit is None or mind.features is None or not goals:
         return Obstacle("none", goal, "there is no goal that is pursued")
     if agent.has_reached_goals():
         return Obstacle("none", goal, "the goal is reached")
+    if last is not None and last.terminated:
+        return Obstacle("ended", goal, f"the episode ended with step {mind.recent.t} before the goal was reached")
     reason = Search().unfit(agent.schema)
     if reason is not None:
         return Obstacle("unknown", goal, "whether the goal can be reached is not to be told by imagining every way: "

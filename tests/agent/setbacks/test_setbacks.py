@@ -6,9 +6,12 @@ import json
 
 import torch
 
+from gedanken import Agent
+from gedanken.agent.learn import learn
+from gedanken.memory import Step
 from gedanken.world.rules.text import to_text
 
-from .vault import SCHEMA, agent_in
+from .vault import ACTIONS, SCHEMA, agent_in
 
 torch.set_num_threads(1)
 ANY_KEY = "expect front_state' == open if action == toggle and front_state == locked and carrying_object == key"
@@ -57,17 +60,9 @@ def test_a_doubted_rule_acts_elsewhere_and_again_in_the_next_episode() -> None:
 
 
 def test_what_the_learned_model_alone_got_wrong_names_the_rule_that_nearly_had_it() -> None:
-    nearly = f"{ANY_KEY} and carrying_color == red"
-    agent = agent_in(f"{nearly}\nachieve front_state == open", {0: "blue"})
-    moves = [0, 0, 2, 1, 1, 1, 1, 3]
-    for move in moves:
-        agent._pending = (agent._pending or (None,))[0] and None
-        seen = {k: v[0].numpy() for k, v in agent.mind.features.items()}
-        action = torch.tensor([[move]])
-        _, agent.mind.predicted = agent.mind.imagining.step(agent.mind.belief, action)
-        agent._pending = seen, action
-        observation, *_ = agent.interact(move)
-        agent._learn(SCHEMA_row(observation), 0.0, False, False)
+    agent = agent_in(f"{ANY_KEY} and carrying_color == red\nachieve front_state == open", {0: "blue"})
+    for name in ("back", "back", "pickup", "forward", "forward", "forward", "forward", "toggle"):
+        live(agent, ACTIONS.index(name))
     (setback,) = agent.setbacks
     assert setback.rule == ""
     assert setback.why.startswith("the learned model imagined it, no rule did; r1 (`")
@@ -75,8 +70,16 @@ def test_what_the_learned_model_alone_got_wrong_names_the_rule_that_nearly_had_i
     agent.close()
 
 
-def SCHEMA_row(observation):  # type: ignore[no-untyped-def]
-    return {f.name: observation[f.name].astype(f.numpy_dtype) for f in SCHEMA.features}
+def live(agent: Agent, move: int) -> None:
+    """A step that is not the agent's own choice."""
+    mind, action = agent.mind, torch.tensor([[move]])
+    assert mind.features is not None
+    before = {k: v[0].numpy() for k, v in mind.features.items()}
+    _, mind.predicted = mind.imagining.step(mind.belief, action)
+    observation, *_ = agent.interact(move)
+    after = {f.name: observation[f.name].astype(f.numpy_dtype) for f in SCHEMA.features}
+    step = Step(before, action[0].numpy(), 0.0, False, False, after)
+    learn(mind, SCHEMA, mind.memory.begin(group="here"), step, 99.0)
 
 
 def test_what_comes_true_is_no_setback() -> None:

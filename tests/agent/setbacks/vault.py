@@ -1,7 +1,7 @@
 """A corridor with keys, a locked door and a treasure behind it, and a world model that knows all of it but doors.
 
-Things do not stand in the way, but a door that is not open does. `pickup` takes the key from where one stands and leaves
-there what one carried; `toggle` opens the door ahead with the key of its color; `wait` moves the clock's hand.
+Things do not stand in the way, but a door that is not open does. `pickup` takes the key from where one stands and
+leaves there what one carried; `toggle` opens the door ahead with the key of its color; `wait` moves the clock's hand.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from gedanken.world.distributions import Categorical, Distribution
 from gedanken.world.model import Batch, Outcome
 from gedanken.world.schema import Feature, Features, Grid, Pointed, Schema
 
-OBJECTS, COLORS, STATES = ("unseen", "empty", "key", "door", "treasure"), ("none", "red", "blue"), ("none", "open", "locked")
+OBJECTS = ("unseen", "empty", "key", "door", "treasure")
+COLORS, STATES = ("none", "red", "blue"), ("none", "open", "locked")
 LENGTH = 8
 ACTIONS = ("back", "forward", "pickup", "toggle", "wait")
 
@@ -93,7 +94,7 @@ def moved(now: Features, action: Tensor) -> dict[str, Tensor]:
     after["x"] = to.to(now["x"].dtype)
     takes = (act == 2) & (now["object"][rows, x, 0] == 2)
     held = now["carrying_object"] == 1
-    for name, carried, empty in (("object", torch.where(held, 2, 1), None), ("color", now["carrying_color"], None)):
+    for name, carried in (("object", torch.where(held, 2, 1)), ("color", now["carrying_color"])):
         after[name][rows, x, 0] = torch.where(takes, carried.to(after[name].dtype), now[name][rows, x, 0])
     after["carrying_object"] = torch.where(takes, torch.ones_like(now["carrying_object"]), now["carrying_object"])
     after["carrying_color"] = torch.where(takes, now["color"][rows, x, 0], now["carrying_color"])
@@ -127,8 +128,9 @@ class Knows:
     def step(self, state: Features, action: Tensor, rng: torch.Generator | None = None
              ) -> tuple[dict[str, Tensor], Outcome]:
         after = moved(state, action)
-        told: dict[str, Distribution] = {f.name: Categorical(f, F.one_hot(after[f.name].long() - f.offset, f.cardinality)
-                                                             * 12.0) for f in SCHEMA.features}
+        told: dict[str, Distribution] = {
+            f.name: Categorical(f, F.one_hot(after[f.name].long() - f.offset, f.cardinality) * 12.0)
+            for f in SCHEMA.features}
         zero = torch.zeros(len(action))
         return after, Outcome(told, zero, zero + 1, zero == 0, zero)
 
