@@ -48,6 +48,7 @@ from .remembered import Failures
 from .replaying import Prioritised
 from .results import EpisodeResult, RunResult
 from .runnable import Instructed
+from .setbacks import Obstacle, Setback, why_not
 from .shield import Shield
 from .telling import Telling
 
@@ -133,6 +134,7 @@ class Agent(Telling, Instructed):
         mind.recent.reset()
         mind.recent.seen.look(seen, 0)
         mind.failures.clear()
+        mind.setbacks.begin(mind)
         mind.decisions, mind.imagined_steps, mind.departures, mind.broken, mind.conflicts = [], 0, 0, 0, 0
         mind.features = self.schema.batch([seen])
         mind.belief, mind.predicted = begin(mind.imagining, mind.features), None
@@ -165,6 +167,7 @@ class Agent(Telling, Instructed):
             self.end_episode()
             return None
         intended = reason(self.mind, self.planner, self.config.budget)
+        self.mind.setbacks.repaired(self.mind)
         action, native = act(self.mind, self.schema, intended)
         self._pending = (seen, action)
         return native
@@ -199,6 +202,7 @@ class Agent(Telling, Instructed):
         """Close the episode in memory; what is there of it stays."""
         if self._episode is not None:
             self.mind.memory.end(self._episode)
+            self.mind.setbacks.note(self.mind, self._episode)
             self.credit()
         self._episode, self._before, self._pending = None, (), None
 
@@ -315,15 +319,17 @@ class Agent(Telling, Instructed):
         train: bool = False,
         watch: Callable[[EpisodeResult], None] | None = None,
         frame: Callable[[Agent], None] | None = None,
+        explain: bool = False,
     ) -> RunResult:
         """Play episodes as planned and return what they came to.
 
         `unseen` skips layouts that are in memory (the seed is taken on, so that the count is kept). `train` trains
         the model between episodes when enough is new. `watch` is called after every episode, `frame` every step.
+        `explain` asks at the end of an episode why its goals were not reached, which takes a few long searches.
         """
         from .episodes import run
 
-        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame)
+        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame, explain)
 
     def has_reached_goals(self) -> bool:
         """Whether there are goals and every one is reached in this episode."""
@@ -333,6 +339,16 @@ class Agent(Telling, Instructed):
         terms = zip(pursuit.objective.terms, pursuit.carry, strict=True)
         done = [bool(term.done(carry)[0]) for term, carry in terms if isinstance(term, Goal)]
         return bool(done) and all(done)
+
+    @property
+    def setbacks(self) -> list[Setback]:
+        """The steps of this episode, oldest first, that did not do what was imagined: why, and what was done."""
+        return list(self.mind.setbacks.all)
+
+    def why_not(self, budget: int = 20_000) -> Obstacle:
+        """Why the goals of the episode under way are not reached, from where the agent is now, as far as imagination
+        (at most `budget` imagined transitions a question) and the rules can tell."""
+        return why_not(self, budget)
 
     def interact(self, native: Any) -> tuple[Any, float, bool, bool]:
         """One step of the environment: observation, reward, terminated, truncated."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import GedankenError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 TRIES = 20
 """How many seeds are tried for each episode that is wanted."""
+TOLD = 20
+"""So many setbacks of an episode are told in its result."""
 
 
 def run(
@@ -28,6 +31,7 @@ def run(
     train: bool,
     watch: Callable[[EpisodeResult], None] | None,
     frame: Callable[[Agent], None] | None,
+    explain: bool = False,
 ) -> RunResult:
     """See `Agent.run`. Raises `GedankenError` where every layout that was tried is in memory."""
     first = agent.seed + 1_000_000 if seed is None else seed
@@ -42,7 +46,9 @@ def run(
         if agent.layout in known:
             continue
         try:
-            results.append(_watched(agent, play(agent, int(number), observation, max_steps), frame))
+            played = _watched(agent, play(agent, int(number), observation, max_steps), frame)
+            is_told = explain and agent.goals() and not played.solved
+            results.append(replace(played, obstacle=str(agent.why_not())) if is_told else played)
         finally:
             agent.end_episode()
         if train:
@@ -95,6 +101,7 @@ def play(
         len(mind.decisions),
         time.perf_counter() - began,
         mind.conflicts,
+        tuple(setback.to_dict() for setback in agent.setbacks[:TOLD]),
     )
 
 

@@ -14,7 +14,7 @@ from ..world.rules.source import RuleError
 from ..world.rules.syntax import Achieve
 from ..world.rules.text import to_text
 from .environment import blamed
-from .episodes import play
+from .episodes import TOLD, play
 from .results import EpisodeResult
 from .tools import action_text, changes, foresee
 
@@ -47,7 +47,8 @@ class Moment(TypedDict):
 
 
 class Reply(TypedDict):
-    """What a run came to. Where there is a `question`, the instruction was not understood and nothing was done."""
+    """What a run came to. Where there is a `question`, the instruction was not understood and nothing was done.
+    `setbacks` are the steps that did not do what was imagined, `obstacle` is why the goal was not reached, in words."""
 
     event: Literal["end"]
     instruction: str
@@ -58,6 +59,8 @@ class Reply(TypedDict):
     steps: int
     seed: int | None
     layout: str
+    setbacks: list[str]
+    obstacle: str
 
 
 Event = Moment | Reply
@@ -91,7 +94,7 @@ def run(agent: Agent, task: Task) -> Generator[Event, None, None]:
     goal, question = _understood(agent, instruction)
     lines = [to_text(statement) for statement in goal or agent.goals()]
     reply = Reply(event="end", instruction=instruction, goal=lines, question=question, solved=False, total_reward=0.0,
-                  steps=0, seed=None, layout="")  # fmt: skip
+                  steps=0, seed=None, layout="", setbacks=[], obstacle="")  # fmt: skip
     if question:
         yield reply
         return
@@ -104,7 +107,9 @@ def run(agent: Agent, task: Task) -> Generator[Event, None, None]:
             agent.reset(observation)
         result = yield from _moments(agent, play(agent, seed, observation, task.get("max_steps")))
         yield reply | Reply(event="end", instruction=instruction, goal=lines, question="", solved=result.solved,
-                            total_reward=result.total_reward, steps=result.steps, seed=seed, layout=result.layout)
+                            total_reward=result.total_reward, steps=result.steps, seed=seed, layout=result.layout,
+                            setbacks=[str(setback) for setback in agent.setbacks[:TOLD]],
+                            obstacle="" if result.solved else str(agent.why_not()))
     finally:
         agent.mind.errand = ()
         agent.end_episode()

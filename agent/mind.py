@@ -16,6 +16,7 @@ from .goals import Limit
 from .planning.objective import Carry, Objective
 from .planning.plan import Plan
 from .remembered import Failures
+from .setbacks import Setbacks
 from .shield import Decision, Shield
 
 
@@ -85,3 +86,4 @@ class Mind:
     departures: int = 0
     broken: int = 0
     conflicts: int = 0
+    setbacks: Setbacks = field(default_factory=Setbacks)

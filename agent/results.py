@@ -14,7 +14,9 @@ from ..files import write_text
 class EpisodeResult:
     """One episode. `imagined_steps` counts imagined transitions, `replans` plans made because the world departed
     from what was imagined, `broken` steps in a state that a limit excludes, `shielded` actions that were replaced,
-    `conflicts` how often a rule lost against a stronger one in what the executed steps were predicted to bring."""
+    `conflicts` how often a rule lost against a stronger one in what the executed steps were predicted to bring.
+    `setbacks` are the first of the steps that did not do what was imagined (see `Setback`), as data; `obstacle` says
+    why a goal was not reached, where that was asked for."""
 
     seed: int
     layout: str
@@ -27,6 +29,8 @@ class EpisodeResult:
     shielded: int
     seconds: float
     conflicts: int = 0
+    setbacks: tuple[dict[str, Any], ...] = ()
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)

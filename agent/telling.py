@@ -92,6 +92,7 @@ class Telling(Reflecting):
         refined = mind.knowledge.refine(imagined)
         charted = Charted(refined, self.schema.sight) if self.schema.sight else refined
         mind.imagining = Remembered(charted, mind.failures)
+        mind.setbacks.apply(mind)
         mind.limits = [
             Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
             for e in mind.knowledge.limits()

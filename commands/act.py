@@ -9,11 +9,14 @@ from rich.live import Live
 from rich.text import Text
 
 from . import options
-from .output import bar, err, out, say, table, write_json
+from .output import bar, err, out, printable, say, table, write_json
 
 if TYPE_CHECKING:
     from ..agent.agent import Agent
     from ..agent.results import EpisodeResult, RunResult
+
+_SETBACKS = 5
+"""So many setbacks of an episode are shown, a line each."""
 
 
 def act(
@@ -56,7 +59,7 @@ def act(
                     played.append(episode)
                     advance(len(played), None, f"{sum(e.solved for e in played)} solved")
 
-                result = agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, watch=watch)
+                result = agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, watch=watch, explain=True)
         show(result)
         write_json(json, {"env": agent.env.spec.id if agent.env.spec else None, **result.to_dict()})
     finally:
@@ -64,7 +67,9 @@ def act(
 
 
 def show(result: RunResult) -> None:
-    """A line an episode, and the means."""
+    """A line an episode, what went otherwise than imagined, why goals were not reached, and the means."""
+    from ..agent.setbacks import Setback
+
     numbers = ("seed", "return", "steps", "imagined", "departed", "shielded", "broken", "seconds")
     shown = table("episodes", "solved", *numbers, right=numbers)
     for e in result.episodes:
@@ -81,6 +86,13 @@ def show(result: RunResult) -> None:
         )
     out.print(shown)
     s = result.summary()
+    for e in result.episodes:
+        for setback in e.setbacks[:_SETBACKS]:
+            say(printable(f"seed {e.seed}, {Setback(**setback)}"))
+        if len(e.setbacks) > _SETBACKS:
+            say(f"seed {e.seed}: {len(e.setbacks) - _SETBACKS} more setbacks, see --json")
+        if e.obstacle:
+            say(printable(f"seed {e.seed}: {e.obstacle}"))
     say(
         f"solved {s['solved']} of {s['episodes']}, mean return {s['mean_return']:.3f}, "
         f"mean steps {s['mean_steps']:.1f}, {s['seconds_per_episode']:.2f} s an episode"
@@ -102,4 +114,4 @@ def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None) -> 
                 if err.is_terminal:
                     time.sleep(0.08)
 
-        return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame)
+        return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame, explain=True)

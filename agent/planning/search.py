@@ -67,6 +67,17 @@ class _Problems:
     actions: Tensor
     taken: Tensor  # all actions, again and again, for as many nodes as are expanded at once
     limit: int
+    cut_off: bool = False  # whether nodes were given up for the budget's or the depth's sake
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A plan, the features `[M, ...]` of all states that the search for it came to (the first is where it began), and
+    whether there are no others: the search went on until nothing was open."""
+
+    plan: Plan
+    features: Features
+    is_whole: bool
 
 
 class Search:
@@ -90,16 +101,33 @@ class Search:
              budget: Budget | None = None) -> Plan:
         """Plan for each of the B states; the budget's transitions are for each, its seconds for all. Sequences are
         padded to the longest by repeating their last action; `Plan.transitions` are those of all states."""
-        began, budget = time.perf_counter(), budget or Budget()
+        began = time.perf_counter()
+        problems, batches = self._searched(model, state, objective, budget or Budget())
+        found = problems.goal >= 0
+        leaf = problems.goal if found.all() else np.where(found, problems.goal, self._best(problems, rng))
+        return self._traced(model, problems, leaf, began, batches, rng)
+
+    @torch.no_grad()
+    def survey(self, model: WorldModel, state: State, objective: Objective, rng: torch.Generator,
+               budget: Budget | None = None) -> Survey:
+        """Search as `plan` does, from one state, and return the states that were come to on the way as well."""
+        began = time.perf_counter()
+        problems, batches = self._searched(model, state, objective, budget or Budget())
+        leaf = problems.goal if problems.goal[0] >= 0 else self._best(problems, rng)
+        states, _ = problems.nodes.rows(np.arange(len(problems.nodes)))
+        return Survey(self._traced(model, problems, leaf, began, batches, rng), model.decode(states),
+                      not len(problems.frontier.open) and not problems.cut_off)
+
+    def _searched(self, model: WorldModel, state: State, objective: Objective, budget: Budget
+                  ) -> tuple[_Problems, int]:
+        """The search, to its end or as far as the budget goes, and in how many batches."""
         problems = self._begun(model, state, objective, budget.transitions or self.config.transitions)
-        batches, until = 0, began + budget.seconds if budget.seconds else float("inf")
+        batches, until = 0, time.perf_counter() + budget.seconds if budget.seconds else float("inf")
         while (not batches or time.perf_counter() < until) and len(chosen := self._choose(problems)):
             for some in np.array_split(chosen, -(-len(chosen) * len(problems.actions) // MAX_ROWS)):
                 self._expand(model, objective, problems, some)
             batches += 1
-        found = problems.goal >= 0
-        leaf = problems.goal if found.all() else np.where(found, problems.goal, self._best(problems, rng))
-        return self._traced(model, problems, leaf, began, batches, rng)
+        return problems, batches
 
     def _begun(self, model: WorldModel, state: State, objective: Objective, limit: int) -> _Problems:
         b, features = tree.size(state), model.decode(state)
@@ -122,6 +150,7 @@ class Search:
         """The nodes to expand now, within each problem's budget (but one is always expanded)."""
         each = len(p.actions)
         allowed = np.where(p.spent == 0, max(1, p.limit // each), (p.limit - p.spent) // each)
+        p.cut_off |= bool((allowed < 1).any()) and len(p.frontier.open) > 0
         p.finished |= allowed < 1
         if self.config.bound is None:
             p.finished |= p.goal >= 0
@@ -146,6 +175,7 @@ class Search:
         gains, goes_on, at_goal = gain.double().numpy(), (out.cont > 0.5).numpy(), reached.numpy()
         value = nodes["value"][parent] + gains
         value[np.isnan(value)] = -np.inf  # a broken step never wins
+        p.cut_off |= bool((depth > self.config.depth).any())
         lasting = np.flatnonzero(out.feasible.numpy() & (goes_on | at_goal) & (depth <= self.config.depth))
         keys = _keys(out.mode, objective, carry, problem)
         fresh = p.seen.add(keys[lasting], depth[lasting] if self.config.bound else np.zeros(len(lasting), np.int64))

@@ -35,7 +35,7 @@ class Subgoals:
         ends = list(wanted) or [r.statement.guard for r in rules if isinstance(r.statement, Reward)
                                 and r.statement.guard is not None and _pays(r.statement)]
         found: dict[str, Expression] = {}
-        queue = [part for end in ends for part in _state_part(end, schema)]
+        queue = [part for end in ends for part in state_part(end, schema)]
         if not wanted:
             found = {to_text(part): part for part in queue}
         while queue and len(found) < most:
@@ -62,17 +62,17 @@ def _before(wanted: Expression, effects: Sequence[Expect], schema: Schema) -> It
     """What the rules that bring about `wanted` ask for: first those whose effect says just that of some part of it; if
     there is none, those that write what it reads."""
     atoms = list(_atoms(wanted))
-    exact = [e for e in effects if any(_unprimed(a) in atoms for a in _atoms(e.effect))]
+    exact = [e for e in effects if any(unprimed(a) in atoms for a in _atoms(e.effect))]
     reads = _names(wanted, schema, primed=False)
     writing = [e for e in effects if reads & _names(e.effect, schema, primed=True)]
     for effect in exact or writing:
         assert effect.guard is not None
-        for part in _state_part(effect.guard, schema):
+        for part in state_part(effect.guard, schema):
             if part != wanted:
                 yield part
 
 
-def _state_part(guard: Expression, schema: Schema) -> list[Expression]:
+def state_part(guard: Expression, schema: Schema) -> list[Expression]:
     """The part of a guard that speaks of the state now, as one condition; nothing if there is no such part."""
     actions = {a.name for a in schema.actions}
     parts = [atom for atom in _atoms(guard) if not any(isinstance(n, Same | Changed) or (isinstance(n, Name) and (
@@ -91,8 +91,8 @@ def _atoms(e: Expression) -> Iterator[Expression]:
         yield e
 
 
-def _unprimed(e: Node) -> Node:
-    return e.model_copy(update={"primed": False}) if isinstance(e, Name) else mapped(e, _unprimed)
+def unprimed(e: Node) -> Node:
+    return e.model_copy(update={"primed": False}) if isinstance(e, Name) else mapped(e, unprimed)
 
 
 def _names(e: Expression, schema: Schema, primed: bool) -> set[str]:

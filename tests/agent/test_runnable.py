@@ -74,7 +74,8 @@ def test_an_instruction_is_a_goal_for_one_run(agent: Agent) -> None:
     told = [entry.text for entry in agent.rules]
     assert agent.invoke(AT_2) == {
         "event": "end", "instruction": AT_2, "goal": [AT_2], "question": "", "solved": True, "total_reward": 0.0,
-        "steps": 3, "seed": 1_000_000, "layout": agent.layout,
+        "steps": 3, "seed": 1_000_000, "layout": agent.layout, "setbacks": [],
+        "obstacle": "",
     }  # fmt: skip
     assert [entry.text for entry in agent.rules] == told
     assert agent.goals() == []

@@ -47,9 +47,9 @@ class Compiled:
         self.rules = tuple(rules)
         self.config = config or CompileConfig()
         statements = [r.statement for r in rules]
-        ranks = priority or [0.0] * len(rules)
+        self.priority = tuple(priority or [0.0] * len(rules))
         strongest = sorted(range(len(rules)), reverse=True,
-                           key=lambda i: (ranks[i], _specificity(statements[i]), str(statements[i])))
+                           key=lambda i: (self.priority[i], _specificity(statements[i]), str(statements[i])))
         expects = [i for i in strongest if isinstance(statements[i], Expect)]
         primed = {i for i in expects if (g := getattr(statements[i], "guard", None)) is not None and is_primed(g)}
         self.always = tuple(i for i in strongest if isinstance(statements[i], Always))

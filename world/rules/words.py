@@ -19,7 +19,7 @@ from . import syntax as s
 from .syntax import Expression, Node, Rule
 from .text import number, to_text
 
-__all__ = ["to_words", "value_words"]
+__all__ = ["condition_words", "to_words", "value_words"]
 
 _SIGNS = {"==": "", "!=": "not", "<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -39,6 +39,11 @@ _PLAIN = re.compile(r"\w+(?:-\w+)*")
 def to_words(rule: Rule, schema: Schema) -> str:
     """A checked rule in one plain English sentence. Its name is left out: it means nothing."""
     return _Speaker(schema).rule(rule.statement)
+
+
+def condition_words(condition: Expression, schema: Schema) -> str:
+    """A checked condition as a plain English clause."""
+    return _Speaker(schema).clause(condition)
 
 
 def value_words(value: str, values: Iterable[str] = ()) -> str:

@@ -1,0 +1,242 @@
+"""Setbacks: steps that did not do what was imagined, explained by what had imagined them, and what was done about it.
+
+The imagined step is the learned model's, corrected by rules. Both are asked again about the step that went wrong: the
+setback is a rule's where its claim is what failed, and the learned model's otherwise; then the rule is named whose
+condition all but held and that would have had it right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ...memory.text import clean
+from ...world.model import Outcome, WorldModel
+from ...world.refine import Refined, RefinedState
+from ...world.rulebook import Entry
+from ...world.rules.effects import is_primed
+from ...world.rules.evaluate import Rows, truth
+from ...world.rules.guards import conjuncts
+from ...world.rules.syntax import Always, Expect, Expression, Index, Name, Same, walk
+from ...world.rules.text import to_text
+from ...world.scenes import action_text, changes, row_of
+from ...world.schema import Features, Pointed, Schema
+from .doubts import Doubts
+
+if TYPE_CHECKING:
+    from ..mind import Mind
+
+MOST = 100
+"""So many setbacks of an episode are kept, the first ones; further ones are counted."""
+_SAID = 4    # places that a setback names
+REPEATED = 2
+"""From so many setbacks of one kind on, an episode leaves a note."""
+
+
+@dataclass(frozen=True)
+class Setback:
+    """Step `t` (from 0) did not do what was imagined.
+
+    `expected` and `observed` are what was imagined and what came, a text a place (`front_state: open`), `certain` how
+    probable what was imagined had seemed. `rule` is the id of the rule whose claim failed, "" where the learned model
+    alone was wrong; `why` says so in words, `repaired_by` what was done about it.
+    """
+
+    t: int
+    action: str
+    expected: tuple[str, ...]
+    observed: tuple[str, ...]
+    certain: float
+    rule: str
+    why: str
+    repaired_by: str = ""
+
+    def __str__(self) -> str:
+        repaired = f"; {self.repaired_by}" if self.repaired_by else ""
+        return (f"step {self.t + 1}, {self.action}: imagined {', '.join(self.expected)} ({self.certain:.0%} certain), "
+                f"came {', '.join(self.observed)}; {self.why}{repaired}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON data."""
+        return asdict(self)
+
+
+@dataclass
+class Setbacks:
+    """The setbacks of the episode under way, oldest first, and which rules are doubted since."""
+
+    all: list[Setback] = field(default_factory=list)
+    count: int = 0
+    doubts: Doubts = field(default_factory=Doubts)
+
+    def begin(self, mind: Mind) -> None:
+        """A new episode: nothing has gone wrong, no rule is doubted."""
+        self.all, self.count = [], 0
+        if self.doubts.clear():
+            self.apply(mind)
+
+    def apply(self, mind: Mind) -> None:
+        """Let the imagination go without the rules that are doubted, where they are."""
+        refined = refined_of(mind.imagining)
+        if refined is not None:
+            refined.rules = self.doubts.silenced(mind.knowledge)
+
+    def witness(self, mind: Mind, now: Features, action: Tensor, after: Features, came_true: bool) -> None:
+        """Take in one lived step, before the belief moves on: what was imagined is `mind.predicted`."""
+        if mind.predicted is None:
+            return
+        acting = fired(mind, mind.predicted)
+        if came_true:
+            self.doubts.held(acting, mind.knowledge.schema, now)
+            return
+        setback, failed = explained(mind, now, action, after, acting)
+        doubted = [e for e in failed if self.doubts.failed(e, mind.knowledge.schema, now)]
+        if doubted:
+            self.apply(mind)
+        self.count += 1
+        if len(self.all) < MOST:
+            named = ", ".join(e.id for e in doubted)
+            self.all.append(replace(setback, repaired_by=f"{named} is doubted here for this episode" if named else ""))
+
+    def repaired(self, mind: Mind) -> None:
+        """Say of the newest setback what was planned instead, once that is known."""
+        plan = mind.pursuit.plan if mind.pursuit else None
+        if not self.all or plan is None or "planned anew" in self.all[-1].repaired_by or self.count > len(self.all):
+            return
+        steps = len(plan.sequence)
+        found = (f"planned anew: {steps} step{'' if steps == 1 else 's'} that reach the goal" if bool(plan.reached[0])
+                 else "planned anew: nothing that reaches the goal was found")
+        before = self.all[-1].repaired_by
+        self.all[-1] = replace(self.all[-1], repaired_by=f"{before}; {found}" if before else found)
+
+    def note(self, mind: Mind, episode: int | None) -> None:
+        """At the end of an episode: what went wrong repeatedly becomes a note, a candidate for a lesson."""
+        kinds: dict[tuple[str, ...], list[Setback]] = {}
+        for setback in self.all:
+            subjects = (text.split(":")[0].split("[")[0] for text in setback.expected)
+            kinds.setdefault((setback.rule, setback.action, *dict.fromkeys(subjects)), []).append(setback)
+        for (rule, *_), some in kinds.items():
+            if len(some) >= REPEATED:
+                first = some[0]
+                text = (f"{len(some)} times in an episode {first.action} did not do what was imagined: imagined "
+                        f"{', '.join(first.expected)}, came {', '.join(first.observed)}; {first.why}")
+                mind.memory.note(clean(text), kind="setback", importance=min(1.0, 0.3 + 0.1 * len(some)),
+                                 source="agent", tags=[rule] if rule else [], episode=episode)
+
+
+def explained(mind: Mind, now: Features, action: Tensor, after: Features, acting: Sequence[Entry]
+              ) -> tuple[Setback, list[Entry]]:
+    """The step that went wrong, and the rules (of those that `acting`) whose claim is what failed, strongest first."""
+    assert mind.predicted is not None
+    schema, expected = mind.knowledge.schema, mind.predicted.mode
+    wrong = [f.name for f in schema.features if f.is_discrete and not torch.equal(expected[f.name], after[f.name])]
+    rows = Rows(schema, now, action, after)
+    failed = [(e, claim) for e in acting for claim in _failed_claims(e, rows, wrong)]
+    alone = _alone(mind, action)
+    if failed:
+        entry, claim = failed[0]
+        had = "" if alone is None else ("; the learned model alone had it right" if _is_right(alone, after, wrong)
+                                        else "; the learned model alone was wrong, too")
+        why = f"{entry.id} says so (`{entry.text}`), and `{to_text(claim)}` did not come true{had}"
+    else:
+        entry, why = None, "the learned model imagined it, no rule did"
+        if (near := _nearly(mind, rows, wrong)) is not None:
+            other, missing = near
+            why += f"; {other.id} (`{other.text}`) has it as it came, but for its condition `{to_text(missing)}`"
+    certain = math.exp(sum(float(mind.predicted.features[k].log_prob(expected[k])[0]) for k in wrong))
+    setback = Setback(
+        mind.recent.t - 1, action_text(schema, action[0].numpy()), *_told(schema, wrong, expected, after),
+        round(min(1.0, certain), 4), entry.id if entry else "", why)
+    return setback, list(dict.fromkeys(e for e, _ in failed))
+
+
+def fired(mind: Mind, predicted: Outcome) -> list[Entry]:
+    """The rules that corrected a predicted step of one row, strongest first."""
+    refined = refined_of(mind.imagining)
+    entries = [e for e in mind.knowledge.corrections() if e.acting is not None]
+    if refined is None or len(entries) != len(refined.rules.rules):
+        return []
+    on = (torch.zeros(0, len(entries), dtype=torch.bool) if predicted.fired is None else predicted.fired)[:1].any(0)
+    every = [isinstance(e.rule.statement, Always) for e in entries]
+    acting = [e for e, is_on, always in zip(entries, on.tolist() or [False] * len(entries), every, strict=True)
+              if is_on or always]
+    return sorted(acting, key=lambda e: not e.is_told)
+
+
+def refined_of(model: WorldModel) -> Refined | None:
+    """The refinement inside a model, however it is wrapped."""
+    inner: Any = model
+    while inner is not None and not isinstance(inner, Refined):
+        inner = getattr(inner, "inner", None)
+    return inner
+
+
+def _alone(mind: Mind, action: Tensor) -> dict[str, Tensor] | None:
+    """What the learned model alone expects of the step; None where there is nothing to tell it apart from."""
+    refined = refined_of(mind.imagining)
+    if refined is None or not isinstance(mind.belief, RefinedState):
+        return None
+    with torch.no_grad():
+        return refined.inner.step(mind.belief.inner, action)[1].mode
+
+
+def _is_right(alone: dict[str, Tensor], after: Features, wrong: Sequence[str]) -> bool:
+    return all(torch.equal(alone[k], after[k]) for k in wrong)
+
+
+def _failed_claims(entry: Entry, rows: Rows, wrong: Sequence[str]) -> Iterator[Expression]:
+    """What a hard rule claimed of the step, of a feature that came out wrong, and that is not so."""
+    rule = entry.acting
+    if rule is None or not isinstance(statement := rule.statement, Expect | Always) or statement.weight is not None:
+        return
+    guard = getattr(statement, "guard", None)
+    if getattr(statement, "probability", None) is not None:
+        return
+    if guard is not None and is_primed(guard) and not bool(truth(guard, rows)[0]):
+        return    # what it hangs on did not come about, which is another's fault
+    for claim in conjuncts(statement.effect if isinstance(statement, Expect) else statement.condition):
+        if written(claim, rows.schema) & set(wrong) and not bool(truth(claim, rows)[0]):
+            yield claim
+
+
+def _nearly(mind: Mind, rows: Rows, wrong: Sequence[str]) -> tuple[Entry, Expression] | None:
+    """A rule that would have had it right, but for one part of its condition, and that part."""
+    for entry in mind.knowledge.corrections():
+        statement = entry.rule.statement if entry.acting is None else entry.acting.statement
+        if not isinstance(statement, Expect) or statement.guard is None or isinstance(statement.effect, Same):
+            continue
+        missing = [part for part in conjuncts(statement.guard) if not bool(truth(part, rows)[0])]
+        if (len(missing) == 1 and written(statement.effect, rows.schema) & set(wrong)
+                and bool(truth(statement.effect, rows)[0])):
+            return entry, missing[0]
+    return None
+
+
+def written(effect: Expression, schema: Schema) -> set[str]:
+    """The base features that an effect speaks of; of one that is derived and not pointed at, all of them."""
+    found: set[str] = set()
+    for node in walk(effect):
+        match node:
+            case Name(name=name, primed=True) | Index(array=Name(name=name, primed=True)) | Same(feature=str(name)):
+                derived = schema.derivations.get(name)
+                found |= {derived.of} if isinstance(derived, Pointed) else {name} if derived is None else {*schema.base}
+            case Same(feature=None):
+                found |= {*schema.base}
+    return found
+
+
+def _told(schema: Schema, wrong: Sequence[str], expected: Features, after: Features
+          ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was imagined and what came, where they differ: `color[3, 1]: red`, a text a place."""
+    imagined, came = row_of({**after, **{k: expected[k] for k in wrong}}), row_of(after)
+    texts = changes(schema, imagined, came)
+    if len(texts) > _SAID:
+        texts = [*texts[:_SAID], f"{len(texts) - _SAID} more places"]
+    parts = [text.rpartition(": ")[::2] if " -> " in text else (text, "") for text in texts]
+    sides = [(place, *change.split(" -> ", 1)) if change else (place, "", "") for place, change in parts]
+    return (tuple(f"{p}: {a}" if a else p for p, a, _ in sides), tuple(f"{p}: {b}" if b else p for p, _, b in sides))
