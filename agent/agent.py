@@ -29,6 +29,7 @@ from ..world.rules.text import to_text
 from ..world.schema import Schema
 from ..world.teaching import Taught
 from ..world.training import Progress, Source, Trainer, TrainingConfig
+from ..world.unseen import Unseen
 from . import learn as learning
 from .act import act
 from .adapting import Deployment, adapt
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     import gymnasium
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
+
+
+REMEMBERED = 200
+"""Episodes of which what unseen cells hold is learned."""
 
 
 class Agent(Telling, Instructed):
@@ -296,6 +301,10 @@ class Agent(Telling, Instructed):
     def _trained(self) -> None:
         self.trained_on = len(self.mind.memory)
         self.recalling.take_in(self.experience)
+        if self.schema.sight is not None:
+            memory = self.mind.memory
+            last = memory.episodes()[-REMEMBERED:]
+            self.mind.unseen = Unseen.of(self.schema, (memory.transitions([e.id]) for e in last))
         self.check(effects=False)
         self.deployment = None  # what is known now is old; a deployment begins with the next episode
 
@@ -389,7 +398,7 @@ class Agent(Telling, Instructed):
         acting = [rule for e in self.mind.knowledge.active() if (rule := e.acting) is not None]
         if rules and acting:
             other.mind.knowledge.tell("\n".join(map(to_text, acting)))
-        other.trained_on = 0
+        other.trained_on, other.mind.unseen = 0, self.mind.unseen
         other.refresh()
         return other
 

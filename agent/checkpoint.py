@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -25,6 +26,7 @@ from ..prompts.embeddings import LocalEmbeddings
 from ..world import processes
 from ..world.models.build import name_of
 from ..world.schema import Schema
+from ..world.unseen import Unseen
 from . import underway
 from .adapting import Deployment
 from .agent import CALLS, Agent
@@ -52,6 +54,7 @@ def save(agent: Agent, folder: Path) -> None:
         "format": FORMAT,
         "env": agent.env.spec.id if agent.env.spec else None,
         "schema": agent.schema.identity(),
+        "view": "full" if agent.schema.sight is None else "partial",
         "seed": agent.seed,
         "llm": agent.llm if isinstance(agent.llm, str) else None,
         "embeddings": agent.embeddings.model if isinstance(agent.embeddings, LocalEmbeddings) else None,
@@ -73,6 +76,9 @@ def save(agent: Agent, folder: Path) -> None:
     if isinstance(agent.planner, Learner):
         learned, header["learner"] = pack_state(agent.planner.state_dict(), "learner")
         tensors |= learned
+    if mind.unseen is not None:
+        tensors |= {"unseen.contexts": torch.from_numpy(mind.unseen.contexts),
+                    "unseen.counts": torch.from_numpy(mind.unseen.counts)}
     episode, header["underway"] = pack_state(underway.state(agent), "underway")
     tensors |= episode
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +97,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     Raises `UserError` for a folder that is not a saved agent, a damaged or newer file, or another world.
     """
     header, tensors = _read(folder)
-    schema = options.pop("schema", None) or Schema.from_env(env)
+    schema = options.pop("schema", None) or Schema.from_env(env, view=header.get("view", "full"))
     if difference := schema.difference(header["schema"], sizes=False):
         raise UserError(
             f"{folder} was saved for another world ({header['env']}): {difference}; "
@@ -110,6 +116,8 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     _restore_model(agent, header, tensors, folder)
     mind.rng.set_state(tensors["rng"])
     mind.knowledge.load(folder)
+    if schema.sight is not None and "unseen.counts" in tensors:
+        mind.unseen = Unseen(schema, tensors["unseen.contexts"].numpy(), tensors["unseen.counts"].numpy())
     if not schema.difference(header["schema"]):
         mind.replay.load_state_dict(header["replay"], exact=False)
         mind.recent.load_state_dict(header["recent"])

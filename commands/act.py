@@ -39,6 +39,7 @@ def act(
     json: options.Json = None,
     planner: options.Planner = None,
     budget: options.Budget = 40_000,
+    view: options.View = None,
 ) -> None:
     """Play episodes with a saved agent, as it plans them, and show what they came to.
 
@@ -47,7 +48,7 @@ def act(
     """
     from .worlds import config, load_agent
 
-    agent = load_agent(folder, env, config=config(budget), **options.planner(planner))
+    agent = load_agent(folder, env, view, config=config(budget), **options.planner(planner))
     try:
         if render == "ansi":
             result = _drawn(agent, episodes, seed, steps)

@@ -65,6 +65,7 @@ def learn(
     seed: options.Seed = 0,
     json: options.Json = None,
     train_steps: options.TrainSteps = None,
+    view: options.View = None,
     logs: Annotated[
         Path | None,
         typer.Option("--logs", metavar="DIR", file_okay=False, help="Write training curves there, for TensorBoard."),
@@ -80,11 +81,13 @@ def learn(
     from ..agent.logs import Logs
     from ..world import processes
     from ..world.interrupts import terminable
+    from ..world.schema import Schema
     from .worlds import config, make_env, shorten
 
     world, is_first = make_env(env), processes.state().is_main_process
     if is_first:
-        settings = options.llm(llm) | options.planner(planner) | {"config": config(prompts=prompts)}
+        settings: dict[str, Any] = {"schema": Schema.from_env(world, view)} if view else {}
+        settings |= options.llm(llm) | options.planner(planner) | {"config": config(prompts=prompts)}
         agent = _begun(world, rules, folder, resume, model, settings, seed)
         agent.save(folder)
     processes.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -77,3 +77,11 @@ def planner(name: str | None) -> dict[str, Any]:
 def llm(name: str | None) -> dict[str, Any]:
     """The `llm` option of an `Agent`, if the user wrote one."""
     return {} if name is None else {"llm": None if name.lower() == "none" else name}
+View = Annotated[
+    Literal["full", "partial"] | None,
+    typer.Option(
+        "--view",
+        help="What the agent sees of a grid world: all of it, or only what MiniGrid's agent itself sees, put together "
+        "to a map (default: as the agent was saved, else full).",
+    ),
+]

@@ -67,15 +67,17 @@ def _nearest(id: str, known: Any) -> str:
     return f"; did you mean '{lowered[close[0]]}'?" if close else ""
 
 
-def load_agent(folder: Path, env_id: str | None, **options: Any) -> Agent:
-    """The agent saved in `folder`, for the environment it was saved with unless another is named."""
+def load_agent(folder: Path, env_id: str | None, view: str | None = None, **options: Any) -> Agent:
+    """The agent saved in `folder`, for the environment and the view it was saved with unless others are named."""
     from ..agent.agent import Agent
     from ..agent.checkpoint import saved_env
+    from ..world.schema import Schema
 
     id = saved_env(folder)
     if env_id is None and id is None:
         raise UserError(f"{folder} was saved with an environment that has no id; name one with --env")
-    return Agent.load(folder, make_env(env_id or str(id)), **options)
+    env = make_env(env_id or str(id))
+    return Agent.load(folder, env, schema=Schema.from_env(env, view) if view else None, **options)
 
 
 def config(budget: int | None = None, prompts: Path | None = None) -> AgentConfig:
