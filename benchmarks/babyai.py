@@ -12,8 +12,11 @@ Reported seeds begin at 50,000,000 and were used for nothing else; settings were
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
+import shutil
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -122,9 +125,11 @@ def learned(folder: Path, seed: int, interactions: int) -> Path:
 
 @lru_cache(maxsize=2)
 def loaded(folder: str, level: str, view: str) -> gedanken.Agent:
-    env = make(level)
+    """The learned agent in another level, with a copy of its memory to itself."""
+    env, aside = make(level), tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, aside, ignore_errors=True)
     schema = partial(env) if view == "partial" else gedanken.Schema.from_env(env)
-    return gedanken.Agent.load(folder, env, schema=schema, memory=None)
+    return gedanken.Agent.load(folder, env, schema=schema, memory=shutil.copy(Path(folder) / "memory.db", aside))
 
 
 def play(job: Episode) -> Row:
