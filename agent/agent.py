@@ -158,7 +158,8 @@ class Agent(Telling, Instructed):
     def step(self, observation: Any, reward: float, terminated: bool, truncated: bool) -> Any:
         """o = P(s, M); M' = L(M, a, o); a = R(M'); a' = E(a). None once the episode is over."""
         with blamed(f"at step {self.mind.recent.t + 1} of the episode" if self._pending else "where it begins"):
-            seen = perceive(self.schema, observation, self.env)
+            last = (self._pending[0], self._pending[1][0].numpy()) if self._pending else None
+            seen = perceive(self.schema, observation, self.env, last)
         self._learn(seen, check_reward(reward), terminated, truncated)
         if terminated or truncated:
             self.end_episode()

@@ -129,11 +129,12 @@ class Collector:
         for life in self.lives:
             life.t += 1
         over = terminated | truncated
-        nats = None
+        sight, nats = self.schema.sight, None
+        expected = sight.withheld(now, after) if sight else after
         if predicted is not None:
-            nats = -torch.stack([d.log_prob(after[k]) for k, d in predicted.features.items()]).sum(0)
+            nats = -torch.stack([d.log_prob(expected[k]) for k, d in predicted.features.items()]).sum(0)
         self._store(now, action, after, reward, terminated, truncated, nats)
-        self._feel(now, action, after, predicted, nats)
+        self._feel(now, action, expected, predicted, nats)
         self.features = after
         if self.belief is not None:
             paid, ended = torch.as_tensor(reward, dtype=torch.float32), torch.as_tensor(terminated)
@@ -185,9 +186,9 @@ class Collector:
             for i, life in enumerate(self.lives):
                 if life.episode is None:
                     life.episode = memory.begin(group=life.layout, seed=life.seed)
-                memory.append(life.episode, Step(
+                memory.append(life.episode, learning.in_hindsight(self.schema, Step(
                     {k: v[i] for k, v in before.items()}, taken["action"][i], float(reward[i]), bool(terminated[i]),
-                    bool(truncated[i]), {k: v[i] for k, v in following.items()}), surprises[i])
+                    bool(truncated[i]), {k: v[i] for k, v in following.items()})), surprises[i])
 
     def _feel(self, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor],
               predicted: Outcome | None, nats: Tensor | None) -> None:
@@ -265,12 +266,16 @@ class Collector:
         episode is closed otherwise."""
         life, memory, lived = self.lives[i], self.agent.mind.memory, self.agent.mind.memory.transitions([episode.id])
         seen, is_over = _row(self.features, i), False
+        same = True
         for k, action in enumerate(lived.action):
-            if is_over or any(not np.array_equal(seen[f], lived.features[f][k]) for f in seen):
-                break
-            seen, _, terminated, truncated, _ = self.vector.envs[i].step(action)
+            before, (seen, _, terminated, truncated, _) = seen, self.vector.envs[i].step(action)
             is_over, life.t = terminated or truncated, k + 1
-        same = life.t == len(lived) and all(np.array_equal(seen[f], lived.next_features[f][-1]) for f in seen)
+            step = learning.in_hindsight(self.schema, Step(before, action, 0.0, is_over, False, seen))
+            same = all(np.array_equal(step.features[f], lived.features[f][k])
+                       and np.array_equal(seen[f], lived.next_features[f][k]) for f in seen)
+            if is_over or not same:
+                break
+        same = same and life.t == len(lived)
         if is_over or not same or life.t >= self._limit:
             memory.end(episode.id, truncated=not same)
             return False

@@ -36,6 +36,7 @@ class Perceived(gymnasium.Wrapper):
         super().__init__(env)
         self.schema, self.t = schema, 0
         self.seed: int | None = None
+        self._seen: dict[str, np.ndarray] = {}
         self.spaces = env.observation_space, env.action_space
         self.observation_space = observation_space(schema)
         self.action_space = spaces.Box(-np.inf, np.inf, (len(schema.actions),), np.float64)
@@ -46,7 +47,8 @@ class Perceived(gymnasium.Wrapper):
         with blamed(f"at reset(seed={seed})"):
             observation, _ = self.env.reset(seed=seed)
             self._check_spaces()
-            return perceive(self.schema, observation, self.env), {}
+            self._seen = perceive(self.schema, observation, self.env)
+            return self._seen, {}
 
     def step(self, row: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.t += 1
@@ -55,7 +57,7 @@ class Perceived(gymnasium.Wrapper):
             observation, reward, terminated, truncated, _ = self.env.step(self.schema.act(action))
             if terminated or truncated:
                 self._check_spaces()
-            seen = perceive(self.schema, observation, self.env)
+            seen = self._seen = perceive(self.schema, observation, self.env, (self._seen, action))
             return seen, check_reward(reward), bool(terminated), bool(truncated), {}
 
     def _check_spaces(self) -> None:

@@ -15,6 +15,7 @@ from ..world.schema import Features, Schema
 from ..world.training import exact
 from .goals import Limit, margins
 from .mind import Mind
+from .planning.exploring import matters
 from .planning.objective import Carry, Objective, Transition
 
 
@@ -26,16 +27,18 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     """
     assert step.next_features is not None
     now, after = schema.batch([step.features]), schema.batch([step.next_features])
+    expected = schema.sight.withheld(now, after) if schema.sight else after
     surprise = None
     if mind.predicted is not None:
-        surprise = -sum(float(d.log_prob(after[k])[0]) for k, d in mind.predicted.features.items())
+        surprise = -sum(float(d.log_prob(expected[k])[0]) for k, d in mind.predicted.features.items())
+    step = in_hindsight(schema, step)
     mind.memory.append(episode, step, surprise)
     mind.recent.add(step)
     mind.reward = step.reward
     action = torch.as_tensor(np.asarray(step.action), dtype=schema.action_dtype)[None]
     came_true = True
     if mind.predicted is not None and surprise is not None:
-        came_true = bool(exact(mind.predicted.mode, after)[0]) if any(f.is_discrete for f in schema.features) else True
+        came_true = bool(exact(mind.predicted.mode, expected)[0]) if any(f.is_discrete for f in schema.features) else True
         if mind.predicted.conflict is not None:
             mind.conflicts += int(mind.predicted.conflict.sum())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
@@ -47,12 +50,22 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         mind.departures += 1
         if mind.pursuit:
             mind.pursuit.plan = None
+    if mind.pursuit and schema.sight and matters(schema.sight, now, after):
+        mind.pursuit.plan = None
     if mind.pursuit:
         paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
         mind.pursuit.carry = advance(mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)
     mind.broken += sum(not bool(limit.holds(after)[0]) for limit in mind.limits)
     mind.features = after
     mind.belief = mind.imagining.observe(mind.belief, action, after)
+
+
+def in_hindsight(schema: Schema, step: Step) -> Step:
+    """A step as memory keeps it: cells that it showed for the first time are taken to have been the same before, so
+    that nothing is learned to appear from where the agent looks."""
+    if schema.sight is None or step.next_features is None:
+        return step
+    return replace(step, features=schema.sight.hindsight(step.features, step.next_features))
 
 
 def advance(objective: Objective, carry: Carry, now: Features, action: Tensor, after: Features, reward: Tensor,

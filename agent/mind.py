@@ -11,6 +11,7 @@ from ..memory import LongTerm, Replay, ShortTerm
 from ..world.knowledge import KnowledgeBase
 from ..world.model import Outcome, State, WorldModel
 from ..world.rules.syntax import Achieve
+from ..world.unseen import Unseen
 from .goals import Limit
 from .planning.objective import Carry, Objective
 from .planning.plan import Plan
@@ -44,7 +45,8 @@ class Affect:
 
 @dataclass
 class Pursuit:
-    """What the agent is doing about its goal: the plan, how far it is executed, the objective and its carry."""
+    """What the agent is doing about its goal: the plan, how far it is executed, the objective and its carry. With a
+    partial view it may be `looking`; it is `at_a_loss` where no plan reaches the goal and no look tells more."""
 
     objective: Objective
     carry: Carry
@@ -52,6 +54,8 @@ class Pursuit:
     at: int = 0
     failed_searches: int = 0
     planner_carry: object = None
+    looking: bool = False
+    at_a_loss: bool = False
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Mind:
     rng: torch.Generator
     pursuit: Pursuit | None = None
     errand: tuple[Achieve, ...] = ()  # what an instruction asks of one run, instead of the standing goals
+    unseen: Unseen | None = None  # what cells out of sight may hold, where the view is partial
     belief: State | None = None
     features: dict[str, Tensor] | None = None  # [1, ...]
     predicted: Outcome | None = None

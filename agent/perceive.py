@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,16 @@ if TYPE_CHECKING:
     import gymnasium
 
 
-def perceive(schema: Schema, observation: Any, env: gymnasium.Env | None) -> dict[str, np.ndarray]:
-    """One observation as features, name -> array `[*shape]`. Raises `UserError` where it does not fit the schema."""
-    return schema.observe(observation, env)
+Last = tuple[Mapping[str, np.ndarray], np.ndarray]
+"""What was perceived before, and the action `[A]` since."""
+
+
+def perceive(
+    schema: Schema, observation: Any, env: gymnasium.Env | None, last: Last | None = None
+) -> dict[str, np.ndarray]:
+    """One observation as features, name -> array `[*shape]`; with a partial view what was seen `last` stays. Raises
+    `UserError` where it does not fit the schema."""
+    return schema.observe(observation, env, last)
 
 
 def check_reward(reward: Any) -> float:

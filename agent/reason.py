@@ -10,6 +10,7 @@ from torch import Tensor
 from ..world.schema import Schema
 from .mind import Mind
 from .planning.plan import Budget, Planner
+from .seeking import seek
 
 
 def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
@@ -28,7 +29,9 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
         pursuit.at += 1
         return action
     objective = pursuit.objective.resumed(pursuit.carry)
-    if planner.commits:
+    if mind.imagining.schema.sight is not None:
+        plan = seek(mind, planner, objective, budget)
+    elif planner.commits:
         if pursuit.failed_searches and budget.transitions:
             budget = replace(budget, transitions=max(1_000, budget.transitions >> (2 * pursuit.failed_searches)))
         plan = planner.plan(mind.imagining, mind.belief, objective, None, mind.rng, budget)

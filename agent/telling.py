@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..world.charted import Charted
 from ..world.explaining import Explanation, explain
 from ..world.knowledge import Entry, Told
 from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
@@ -88,7 +89,9 @@ class Telling(Reflecting):
         mind = self.mind
         version = self.trainer.steps_done if self.trainer else 0
         imagined = self.recalling.beside(mind.learned, self.experience, version)
-        mind.imagining = Remembered(mind.knowledge.refine(imagined), mind.failures)
+        refined = mind.knowledge.refine(imagined)
+        charted = Charted(refined, self.schema.sight) if self.schema.sight else refined
+        mind.imagining = Remembered(charted, mind.failures)
         mind.limits = [
             Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
             for e in mind.knowledge.limits()

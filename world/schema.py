@@ -26,6 +26,8 @@ from ..errors import UserError, nearest
 if TYPE_CHECKING:
     import gymnasium
 
+    from .sight import Sight
+
 Kind = Literal["real", "integer", "boolean", "category"]
 Features = Mapping[str, Tensor]
 """Name -> tensor `[N, *shape]`, base features only; `Schema.value` reads the derived ones."""
@@ -175,6 +177,9 @@ class Schema:
     `restore(env, features)`, where there is one, puts the environment into a state that shows the features `[*shape]`
     (all of them are given), so that rules can correct a simulator. It returns whether the episode is over there, None
     where that stays as it was, and raises `UserError` for features that it cannot write.
+
+    `sight` says how the sensor sees where an observation shows only a part of the world: the features are then a map of
+    what was seen, `perceive` makes one of a first view, and `observe` brings it up to date.
     """
 
     name: str
@@ -185,6 +190,7 @@ class Schema:
     derived: tuple[Derived | Pointed, ...] = field(default=(), repr=False, compare=False)
     grid: Grid | None = None
     restore: Restore | None = field(default=None, repr=False, compare=False)
+    sight: Sight | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [f.name for f in self.features + self.actions] + [d.feature.name for d in self.derived]
@@ -205,11 +211,15 @@ class Schema:
                                 "glosses; give one a value ('' for none)")
 
     @staticmethod
-    def from_env(env: gymnasium.Env) -> Schema:
-        """Return the schema of a Gymnasium environment: of a known family by name, else from its spaces."""
+    def from_env(env: gymnasium.Env, view: str = "full", size: tuple[int, int] | None = None) -> Schema:
+        """Return the schema of a Gymnasium environment: of a known family by name, else from its spaces.
+
+        With `view="partial"` that of what the agent itself sees of it (MiniGrid), on a map with room for a world of at
+        most `size` (W, H) cells; the environment's own by default. Raises `UserError` where there is no such view.
+        """
         from .families import schema_of
 
-        return schema_of(env)
+        return schema_of(env, view, size)
 
     @cached_property
     def base(self) -> dict[str, Feature]:
@@ -264,12 +274,21 @@ class Schema:
             for f in self.features
         }
 
-    def observe(self, observation: Any, env: gymnasium.Env | None = None) -> dict[str, np.ndarray]:
+    def observe(
+        self,
+        observation: Any,
+        env: gymnasium.Env | None = None,
+        last: tuple[Mapping[str, np.ndarray], np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
         """Perceive one observation: name -> array `[*shape]` of the feature's own type.
 
-        Raises `UserError` where a feature is missing, has another shape, or is not a number.
+        `last` is what was perceived before and the action `[A]` since (None where an episode begins): with a partial
+        view what was seen stays. Raises `UserError` where a feature is missing, has another shape, or is not a number.
         """
-        seen = self.perceive(observation, env)
+        if self.sight is not None and last is not None:
+            seen = self.sight.follow(*last, observation)
+        else:
+            seen = self.perceive(observation, env)
         out: dict[str, np.ndarray] = {}
         for f in self.features:
             if f.name not in seen:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ...errors import UserError
 from ..schema import Schema
 
 if TYPE_CHECKING:
@@ -30,11 +31,23 @@ _FAMILIES: dict[str, tuple[str, str, bool]] = {
 }
 
 
-def schema_of(env: gymnasium.Env) -> Schema:
+# families of which an agent may have only a partial view
+_VIEWS: dict[str, tuple[str, str]] = {
+    "minigrid.minigrid_env.MiniGridEnv": ("minigrid_view", "minigrid_view"),
+}
+
+
+def schema_of(env: gymnasium.Env, view: str = "full", size: tuple[int, int] | None = None) -> Schema:
     """Return the schema of `env`: its own (`env.unwrapped.schema`), its family's, or one read off its spaces.
 
     A wrapper that changes the observation or action space hides the family: the spaces then speak for themselves.
     """
+    if view not in ("full", "partial"):
+        raise UserError(f"there is no view '{view}'; use 'full' or 'partial'")
+    if view == "partial":
+        return _partial(env, size)
+    if size is not None:
+        raise UserError("a full view has the size that its environment has; leave `size` out, or use view='partial'")
     own = getattr(env.unwrapped, "schema", None)
     own = own() if callable(own) and not isinstance(own, Schema) else own
     if isinstance(own, Schema):
@@ -48,6 +61,16 @@ def schema_of(env: gymnasium.Env) -> Schema:
     from .generic import generic
 
     return generic(env)
+
+
+def _partial(env: gymnasium.Env, size: tuple[int, int] | None) -> Schema:
+    for cls in type(env.unwrapped).__mro__:
+        if found := _VIEWS.get(f"{cls.__module__}.{cls.__qualname__}"):
+            family: Any = import_module(f"{__name__}.{found[0]}")
+            schema: Schema = getattr(family, found[1])(env, size)
+            return schema
+    raise UserError("a partial view is known of MiniGrid and BabyAI alone; for another world make a Schema with a "
+                    "`sight` of your own")
 
 
 def _has_own_spaces(env: gymnasium.Env) -> bool:

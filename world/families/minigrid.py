@@ -8,6 +8,7 @@ derived: `front_x`, `front_y` are its coordinates as they are (-1 or the board's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 _MEANS = ("turn left on the spot", "turn right on the spot", "walk one cell ahead", "pick up and take what is ahead",
           "put down what is carried", "open, close or unlock the door ahead; open a box", "say that it is done")
 
+_UNKNOWN = "this MiniGrid holds objects or colors of its own; give the environment a `schema` attribute"
 # MiniGrid's own codes -> ours: its objects are numbered as OBJECTS; its colors and states lack our "none"
 _HAS_COLOR = np.array([name not in ("unseen", "empty") for name in OBJECTS])
 _IS_DOOR = np.array([name == "door" for name in OBJECTS])
@@ -39,8 +41,13 @@ _CARRIED = np.array([CARRIED.index(name) if name in CARRIED else -1 for name in 
 def minigrid(env: gymnasium.Env) -> Schema:
     """Return the schema of any MiniGrid environment, whatever wraps it: W x H cells, pose, and the thing carried."""
     inner: Any = env.unwrapped
-    width, height = int(inner.width), int(inner.height)
-    board, actions = (width, height), ACTIONS[: int(inner.action_space.n)]
+    whole = board_schema(int(inner.width), int(inner.height), ACTIONS[: int(inner.action_space.n)])
+    return replace(whole, perceive=perceive, restore=restore)
+
+
+def board_schema(width: int, height: int, actions: tuple[str, ...]) -> Schema:
+    """The features, actions and geometry of a board, without perception (`minigrid_view.py` has its own)."""
+    board = (width, height)
     features = (
         Feature("object", "category", board, values=OBJECTS, description="what is in each cell, [x, y]"),
         Feature("color", "category", board, values=COLORS, description="the color of what is in each cell, [x, y]"),
@@ -56,12 +63,15 @@ def minigrid(env: gymnasium.Env) -> Schema:
         features=features,
         actions=(Feature("action", "category", values=actions, description="one move of the agent",
                          glosses=_MEANS[: len(actions)]),),
-        perceive=perceive,
+        perceive=_unperceived,
         act=lambda row: int(row[0]),
         derived=_front(width, height),
-        restore=restore,
         grid=Grid(("object", "color", "state"), "agent_x", "agent_y", "direction", STEPS),
     )
+
+
+def _unperceived(observation: Any, env: gymnasium.Env | None) -> dict[str, Any]:
+    raise UserError("a board has no perception of its own; use Schema.from_env(env)")
 
 
 def perceive(observation: Any, env: gymnasium.Env | None) -> dict[str, Any]:
@@ -71,22 +81,34 @@ def perceive(observation: Any, env: gymnasium.Env | None) -> dict[str, Any]:
                         "(an image shows neither the whole grid nor what the agent carries)")
     inner: Any = env.unwrapped
     cells = inner.grid.encode()
-    objects, colors, states = cells[..., 0], cells[..., 1], cells[..., 2]
+    objects, colors, states = own_codes(cells)
     held = inner.carrying.encode() if inner.carrying is not None else None
-    unknown = objects.max() >= len(OBJECTS) or colors.max() >= len(COLORS) - 1
-    if unknown or (held is not None and (held[0] >= len(OBJECTS) or _CARRIED[held[0]] < 0)):
-        raise UserError("this MiniGrid holds objects or colors of its own; give the environment a `schema` attribute")
     x, y = inner.agent_pos
     return {
         "object": objects,
-        "color": np.where(_HAS_COLOR[objects], colors + 1, 0),
-        "state": np.where(_IS_DOOR[objects], states + 1, 0),
+        "color": colors,
+        "state": states,
         "agent_x": x,
         "agent_y": y,
         "direction": inner.agent_dir,
-        "carrying_object": 0 if held is None else _CARRIED[held[0]],
+        "carrying_object": 0 if held is None else carried_code(held[0]),
         "carrying_color": 0 if held is None else held[1] + 1,
     }
+
+
+def own_codes(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """MiniGrid's encoding of cells `[..., 3]` as our codes of object, color and state, `[...]` each."""
+    objects, colors, states = cells[..., 0], cells[..., 1], cells[..., 2]
+    if objects.max() >= len(OBJECTS) or colors.max() >= len(COLORS) - 1:
+        raise UserError(_UNKNOWN)
+    return objects, np.where(_HAS_COLOR[objects], colors + 1, 0), np.where(_IS_DOOR[objects], states + 1, 0)
+
+
+def carried_code(kind: int) -> int:
+    """What is carried, by MiniGrid's number of the object: 0 where it is nothing (empty or unseen)."""
+    if kind >= len(OBJECTS) or (_CARRIED[kind] < 0 and OBJECTS[kind] not in ("unseen", "empty")):
+        raise UserError(_UNKNOWN)
+    return max(0, int(_CARRIED[kind]))
 
 
 def restore(env: gymnasium.Env, features: Mapping[str, np.ndarray]) -> bool | None:

@@ -1,0 +1,48 @@
+"""Reasoning with a partial view: reach the goal within what is known; else look where most is expected to be seen.
+
+    plan to the goal on the map -> else scout for a look -> else plan with the whole budget, and be at a loss
+
+A plan is left as soon as something comes into sight that matters (`learn.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..world.unseen import Unseen
+from .mind import Mind
+from .planning.exploring import Exploring
+from .planning.objective import Objective
+from .planning.plan import Budget, Plan, Planner
+from .planning.scout import Scout
+
+TRY = 8
+"""While there is more to see, the goal gets so small a share of the budget."""
+
+
+def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> Plan:
+    """The plan to follow now, for the one state the agent is in."""
+    pursuit, features = mind.pursuit, mind.features
+    assert pursuit is not None
+    assert features is not None
+    schema = mind.imagining.schema
+    whole = budget.transitions or 40_000
+    carry = pursuit.planner_carry if pursuit.planner_carry is not None else planner.initial(1)
+    short = replace(budget, transitions=max(1_000, whole // TRY)) if planner.commits else budget
+    plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng, short)
+    spent, pursuit.looking, pursuit.at_a_loss = plan.transitions, False, False
+    if not bool(plan.reached[0]):
+        exploring = Exploring.on(mind.unseen or Unseen.of(schema), features)
+        look = Scout().plan(mind.imagining, mind.belief, objective, exploring, budget)
+        spent += look.transitions
+        if bool(look.reached[0]):
+            plan, pursuit.looking = look, True
+        elif planner.commits:
+            most = max(1_000, whole >> (2 * pursuit.failed_searches))
+            plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng,
+                                replace(budget, transitions=most))
+            spent += plan.transitions
+            pursuit.at_a_loss = not bool(plan.reached[0])
+            pursuit.failed_searches = pursuit.failed_searches + 1 if pursuit.at_a_loss else 0
+    pursuit.planner_carry = plan.carry
+    return replace(plan, transitions=spent)
