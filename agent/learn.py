@@ -51,7 +51,7 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         if mind.pursuit:
             mind.pursuit.plan = None
     if mind.pursuit and schema.sight and matters(schema.sight, now, after):
-        mind.pursuit.plan = None
+        mind.pursuit.plan, mind.pursuit.failed_searches = None, 0
     if mind.pursuit:
         paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
         mind.pursuit.carry = advance(mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)

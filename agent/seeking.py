@@ -17,7 +17,8 @@ from .planning.plan import Budget, Plan, Planner
 from .planning.scout import Scout
 
 TRY = 8
-"""While there is more to see, the goal gets so small a share of the budget."""
+"""While there may be more to see, the goal gets so small a share of the budget; a quarter of that after every search
+that failed, until something comes into sight that matters."""
 
 
 def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> Plan:
@@ -26,23 +27,24 @@ def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> 
     assert pursuit is not None
     assert features is not None
     schema = mind.imagining.schema
-    whole = budget.transitions or 40_000
+    whole, fails = budget.transitions or 40_000, pursuit.failed_searches
     carry = pursuit.planner_carry if pursuit.planner_carry is not None else planner.initial(1)
-    short = replace(budget, transitions=max(1_000, whole // TRY)) if planner.commits else budget
+    short = replace(budget, transitions=max(1_000, whole // TRY >> 2 * fails)) if planner.commits else budget
     plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng, short)
-    spent, pursuit.looking, pursuit.at_a_loss = plan.transitions, False, False
+    pursuit.planner_carry, spent = plan.carry, plan.transitions
+    pursuit.looking = pursuit.at_a_loss = False
     if not bool(plan.reached[0]):
         exploring = Exploring.on(mind.unseen or Unseen.of(schema), features)
         look = Scout().plan(mind.imagining, mind.belief, objective, exploring, budget)
         spent += look.transitions
-        if bool(look.reached[0]):
-            plan, pursuit.looking = look, True
+        pursuit.looking = bool(look.reached[0])
+        if pursuit.looking:
+            plan = look
         elif planner.commits:
-            most = max(1_000, whole >> (2 * pursuit.failed_searches))
-            plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng,
-                                replace(budget, transitions=most))
+            again = replace(budget, transitions=max(1_000, whole >> 2 * fails))
+            plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng, again)
             spent += plan.transitions
             pursuit.at_a_loss = not bool(plan.reached[0])
-            pursuit.failed_searches = pursuit.failed_searches + 1 if pursuit.at_a_loss else 0
-    pursuit.planner_carry = plan.carry
+    is_found = bool(plan.reached[0]) and not pursuit.looking
+    pursuit.failed_searches = 0 if is_found else fails + 1
     return replace(plan, transitions=spent)
