@@ -32,7 +32,6 @@ from intervals import Interval, interval
 from minigrid.utils.baby_ai_bot import BabyAIBot
 
 import gedanken
-# PENDING partial
 
 MANUAL = Path(__file__).parents[1] / "examples" / "babyai" / "manual.txt"
 TRAINED_IN = "MiniBossLevel"
@@ -128,7 +127,7 @@ def loaded(folder: str, level: str, view: str) -> gedanken.Agent:
     """The learned agent in another level, with a copy of its memory to itself."""
     env, aside = make(level), tempfile.mkdtemp()
     atexit.register(shutil.rmtree, aside, ignore_errors=True)
-    schema = partial(env) if view == "partial" else gedanken.Schema.from_env(env)
+    schema = gedanken.Schema.from_env(env, view=view)
     return gedanken.Agent.load(folder, env, schema=schema, memory=shutil.copy(Path(folder) / "memory.db", aside))
 
 
