@@ -17,13 +17,14 @@ from intervals import Interval, interval
 
 
 def options(description: str, **more: tuple[type, object, str]) -> argparse.Namespace:
-    """`--quick` (under a minute), `--seed`, `--json PATH`, and `more` as name=(type, default, help)."""
+    """`--quick` (under a minute), `--seed`, `--json PATH`, and `more` as name=(type, default, help), bool a switch."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a small version, under a minute, to see that it runs")
     parser.add_argument("--seed", type=int, default=0, help="first training seed")
     parser.add_argument("--json", type=Path, help="write the figures there")
     for name, (kind, default, text) in more.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text)
+        typed = {"action": "store_true"} if kind is bool else {"type": kind, "default": default}
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text, **typed)
     return parser.parse_args()
 
 
