@@ -121,8 +121,8 @@ def trained(job: Trial, world: World) -> tuple[Path, float | None]:
             agent.tell(world.task)
         agent.learn(world.random)
         for _ in range(0, world.planned, world.every):
-            agent.learn(world.every, envs=[world.env(job.noise) for _ in range(SIDE_BY_SIDE)], random=False, train=False)
-            agent.train()
+            several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
+            agent.learn(world.every, envs=several, random=False)
         agent.save(folder)
         agent.close()
         return folder, round(time.perf_counter() - began, 1)
