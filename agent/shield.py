@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import GedankenError
 from ..world import tree
 from ..world.model import Outcome, State, WorldModel
+from ..world.rules.bounds import narrowed
 from ..world.rules.compile import Compiled
 from ..world.rules.text import to_text
 from ..world.schema import Features, Schema
@@ -51,8 +52,8 @@ class Shield:
     def __init__(self, schema: Schema, rules: Compiled, limits: Sequence[Limit] = (),
                  config: ShieldConfig | None = None) -> None:
         self.schema, self.rules, self.limits, self.config = schema, rules, tuple(limits), config or ShieldConfig()
-        ahead = self.config.horizon - 1
-        self._ways = backups(schema, ahead, self.config.backups) if self.limits and ahead > 0 else None
+        ahead, self._left_to_do = self.config.horizon - 1, narrowed(schema, rules.rules)
+        self._ways = backups(self._left_to_do, ahead, self.config.backups) if self.limits and ahead > 0 else None
 
     @torch.no_grad()
     def guard_rows(self, actions: Tensor, features: Features, model: WorldModel, state: State,
@@ -107,10 +108,10 @@ class Shield:
         if self.schema.discrete_actions:
             every = self.schema.all_actions()
             return every[torch.randperm(len(every), generator=rng)]
-        low, high = self.schema.clamp(torch.full((2, action.shape[1]), torch.inf) * torch.tensor([[-1.0], [1.0]]))
+        low, high = self._left_to_do.clamp(torch.tensor([[-torch.inf], [torch.inf]]).expand(2, action.shape[1]))
         drawn = low + torch.rand(self.config.samples, action.shape[1], generator=rng) * (high - low)
         switches = torch.tensor([a.is_discrete for a in self.schema.actions])
-        return torch.cat([action, torch.where(switches, drawn.round(), drawn)])
+        return torch.cat([action, self._left_to_do.clamp(action), torch.where(switches, drawn.round(), drawn)])
 
     def _forbidding(self, features: Features, action: Tensor) -> str:
         for rule in self.rules.rules:

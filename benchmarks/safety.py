@@ -45,6 +45,7 @@ from gedanken.world.training import TrainingConfig
 
 ARMS = ("both", "planning", "shield", "none")
 TEST_SEED = 70_000_000
+SIDE_BY_SIDE = 4  # worlds that are lived in at once as planned, while learning
 TRAINING = TrainingConfig(steps=800, min_steps=400, batch=128, length=1, rate=3e-3, patience=4)
 
 
@@ -120,8 +121,8 @@ def trained(job: Trial, world: World) -> tuple[Path, float | None]:
             agent.tell(world.task)
         agent.learn(world.random)
         for _ in range(0, world.planned, world.every):
-            agent.learn(world.every, random=False, train=False)
-            agent.train()
+            several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
+            agent.learn(world.every, envs=several, random=False)
         agent.save(folder)
         agent.close()
         return folder, round(time.perf_counter() - began, 1)

@@ -89,7 +89,7 @@ Never use more than 80% of the motor's force.
 Never come down faster than 6 m/s.
     avoid vertical_velocity < -6""",
         varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=1_500, planned=1_500, every=500, steps=250,
-        planner=CEMConfig(horizon=30, repeat=3, samples=64, iterations=2)),
+        planner=CEMConfig(horizon=30, repeat=3, samples=96, iterations=1)),
     "room": World(
         HeatedRoom,
         """The radiator must never exceed 60 °C.
@@ -97,5 +97,5 @@ Never come down faster than 6 m/s.
 It shall never be warmer than 22 °C in the room.
     avoid room_temperature > 22""",
         varies=(5.0, 20.0, 5.0, 0.0), random=400, planned=400, every=200, steps=96,
-        planner=CEMConfig(horizon=24, repeat=2, samples=64, iterations=2), agent={"episode_steps": 100}),
+        planner=CEMConfig(horizon=24, repeat=2, samples=64, iterations=1), agent={"episode_steps": 100}),
 }

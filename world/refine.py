@@ -18,6 +18,7 @@ from torch import Tensor
 
 from . import tree
 from .model import Batch, Outcome, Reconsiders, State, WorldModel
+from .rules.bounds import narrowed
 from .rules.compile import Compiled
 from .rules.syntax import Rule
 from .schema import Features
@@ -40,8 +41,8 @@ class Refined:
 
     def __init__(self, model: WorldModel, rules: Sequence[Rule] | Compiled, assimilate: Assimilate = "always") -> None:
         self.inner = model
-        self.schema = model.schema
         self.rules = rules if isinstance(rules, Compiled) else Compiled(model.schema, rules)
+        self.schema = narrowed(model.schema, self.rules.rules)  # planners draw no action that is forbidden always
         self.assimilation = assimilate
         told = ({"reward"} if len(self.rules.rewards) else set()) | ({"end"} if self.rules.ends else set())
         self.provides = model.provides | told
