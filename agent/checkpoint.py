@@ -6,6 +6,7 @@
     rules.json          their provenance and evidence
     memory.db           every transition and note
     calls.jsonl         every call of a language model, as a record; not loaded
+    journal.jsonl       what a report tells of, with episodes/; not loaded (see journal.py)
 
 Each file is written aside and renamed; the memory is durable by itself. Nothing that is loaded can run code.
 """
@@ -80,6 +81,7 @@ def save(agent: Agent, folder: Path) -> None:
         mind.memory.snapshot(folder / MEMORY)
     if mind.knowledge.gateway is not None:
         mind.knowledge.gateway.record.move_to(folder / CALLS)
+    agent.journal.move_to(folder)
     mind.knowledge.save(folder)
     write_bytes(folder / STATE, pack(tensors, {"gedanken": json.dumps(header)}))
 
@@ -110,6 +112,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     _restore_model(agent, header, tensors, folder)
     mind.rng.set_state(tensors["rng"])
     mind.knowledge.load(folder)
+    agent.journal.move_to(Path(agent.mind.memory.path).parent)
     if not schema.difference(header["schema"]):
         mind.replay.load_state_dict(header["replay"], exact=False)
         mind.recent.load_state_dict(header["recent"])

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..agent.recording import Frame
 from ..world.scenes import Row, value_text
 from .drawing import COLORS, WALLS, Cell, board, captions, differing, is_drawable, pointer, scalars
-from .recording import Frame
 
 if TYPE_CHECKING:
     from ..world.schema import Feature, Schema

@@ -117,11 +117,14 @@ def read_rules(path: Path, schema: Schema) -> str:
 def fresh_memory(folder: Path) -> Path:
     """The memory file for an agent that begins anew in `folder`, whatever was saved there before taken away."""
     from ..agent.checkpoint import CALLS, MEMORY, STATE
+    from ..agent.journal import EPISODES, EVENTS
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json", CALLS):
+        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json", CALLS, EVENTS):
             (folder / name).unlink(missing_ok=True)
+        for film in (folder / EPISODES).glob("*.safetensors"):
+            film.unlink()
     except OSError as error:
         raise GedankenError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
     return folder / MEMORY
