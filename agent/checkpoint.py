@@ -137,6 +137,12 @@ def saved_env(folder: Path) -> str | None:
     return _read(folder)[0]["env"]
 
 
+def saved_header(folder: Path) -> dict[str, Any]:
+    """What is said of a saved agent besides its tensors: world, model, planner, counters. Raises `UserError` as `load`
+    does."""
+    return _read(folder)[0]
+
+
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
