@@ -229,6 +229,7 @@ def _packed(event: dict[str, Any], recording: Recording, names: set[str]) -> byt
     arrays["is_imagined"] = np.array([f.imagined is not None for f in frames])
     arrays["ahead"] = np.array([len(next(iter(f.ahead.values()))) if f.ahead else 0 for f in frames], np.int32)
     arrays["reward"] = np.array([f.reward for f in frames], np.float32)
+    arrays["changed"] = np.array([f.changed for f in frames])
     arrays["surprise"] = np.array([f.surprise for f in frames], np.float32)
     texts = {"event": event, "dropped": recording.dropped, "actions": [f.action for f in frames],
              "fired": [f.fired for f in frames], "shielded": [f.shielded for f in frames]}
@@ -255,6 +256,7 @@ def _unpacked(path: Path) -> Film | None:
                 float(arrays["reward"][t]),
                 float(arrays["surprise"][t]),
                 str(texts["shielded"][t]),
+                bool(arrays["changed"][t]),
             )
             for t, (n, end) in enumerate(zip(arrays["ahead"].tolist(), ends.tolist(), strict=True))
         )

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from ..world.scenes import Row, action_text, row_of
+from ..world.refine import carried_over
+from ..world.scenes import Row, action_text, differ, row_of
 from .goals import Goal
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ MOST = 400
 class Frame:
     """One moment: what was observed, what had been imagined for it (None at the start), the action that led here and
     the rules that fired on it; `ahead`, name -> `[H + 1, ...]`, is the future imagined from here if a plan was made.
-    `shielded` is the rule that replaced the planned action, if one did; `surprise` is in nats."""
+    `shielded` is the rule that replaced the planned action, if one did; `surprise` is in nats; `changed` says whether the rules that fired made the
+    prediction another than what was learned alone."""
 
     observed: Row
     imagined: Row | None
@@ -33,6 +36,7 @@ class Frame:
     reward: float = 0.0
     surprise: float = 0.0
     shielded: str = ""
+    changed: bool = False
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Recording:
     _expected: Row | None = None
     _fired: tuple[str, ...] = ()
     _shielded: str = ""
+    _changed: bool = False
     _last_plan: object = None
 
     def frame(self, agent: Agent) -> None:
@@ -60,9 +65,10 @@ class Recording:
         self.dropped += len(self.frames) == MOST
         self.frames.append(Frame(row_of(mind.features), self._expected, action, self._fired, ahead,
                                  0.0 if is_first else mind.reward, 0.0 if is_first else mind.affect.surprise,
-                                 self._shielded))
+                                 self._shielded, self._changed))
         self._last_plan = plan
         self._expected, self._fired, self._shielded = expectation(mind), fired(mind), _shield(mind)
+        self._changed = bool(self._fired) and _is_changed(agent)
 
 
 def expectation(mind: Mind) -> Row | None:
@@ -80,6 +86,16 @@ def fired(mind: Mind) -> tuple[str, ...]:
     columns = mind.predicted.fired[0].nonzero()[:, 0].tolist()
     entries = mind.knowledge.corrections() if columns else []
     return tuple(entries[i].text for i in columns)
+
+
+@torch.no_grad()
+def _is_changed(agent: Agent) -> bool:
+    """Whether the action just chosen is predicted to bring another thing than by what was learned alone."""
+    mind, action = agent.mind, agent.pending
+    if action is None or mind.predicted is None:
+        return False
+    _, alone = mind.learned.step(carried_over(mind.belief, mind.imagining, mind.learned), action)
+    return bool(differ(agent.schema, alone, mind.predicted)[0])
 
 
 def _shield(mind: Mind) -> str:

@@ -38,19 +38,23 @@ _INK, _GOLD, _RED, _BLUE, _AGENT = "#2b2f33", "#d99a00", "#e0218a", "#3668c9", "
 
 def draw(schema: Schema, frames: Sequence[Frame], path: Path, title: str) -> bool:
     """Write the picture as PNG. Returns False where there is nothing to draw: no board and no scalar feature."""
+    figure = figure_of(schema, frames, title)
+    if figure is None:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, format="png", facecolor="white")
+    return True
+
+
+def figure_of(schema: Schema, frames: Sequence[Frame], title: str) -> Any:
+    """The picture as a matplotlib figure; None where there is nothing to draw."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"font.size": 8, "font.family": "DejaVu Sans", "axes.titlesize": 8}):
         if is_drawable(schema):
-            figure = _boards(schema, frames, title, Figure)
-        elif scalars(schema):
-            figure = _lines(schema, frames, title, Figure)
-        else:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110, format="png", facecolor="white")
-    return True
+            return _boards(schema, frames, title, Figure)
+        return _lines(schema, frames, title, Figure) if scalars(schema) else None
 
 
 def chosen(frames: Sequence[Frame], most: int = PANELS) -> list[int]:

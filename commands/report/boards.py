@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from ...world.scenes import Row, value_text
+from ...world.scenes import LEAST, Row, changes, value_text
 from ..drawing import COLORS, WALLS, Cell, board, captions, differing, is_drawable, pointer
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def departures(schema: Schema, imagined: Row, observed: Row) -> list[tuple[int, 
         return []
     own, other = pointer(schema, imagined), pointer(schema, observed)
     return sorted({*differing(schema, imagined, observed), *([own[:2]] if own != other else [])})
+
+
+def happened(schema: Schema, before: Row, after: Row) -> list[str]:
+    """What differs between two states, a text each."""
+    return [text.replace(" -> ", " → ") for text in changes(schema, before, after, LEAST)]
 
 
 def caption(schema: Schema, row: Row) -> str:

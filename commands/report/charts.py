@@ -94,7 +94,7 @@ def chart(title: str, x_label: str, series: Sequence[Series], alt: str, *, log: 
     if y_names:
         y_ticks = tuple((py(i), name) for i, name in enumerate(y_names))
     else:
-        y_ticks = tuple((py(10**y if log else y), label(10**y if log else y)) for y in ticks(y0, y1, 4))
+        y_ticks = tuple((py(y), label(y)) for y in (_decades(y0, y1) if log else ticks(y0, y1, 4)))
     x_ticks = tuple((px(x), label(x)) for x in ticks(x0, x1, 4))
     inside = tuple(px(m) for m in marks if x0 <= m <= x1)
     return Chart(title, x_label, alt, tuple(drawn), x_ticks, y_ticks, inside, note, tuple(clean), log)
@@ -132,9 +132,16 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [round(k * step, 10) for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
+def _decades(low: float, high: float) -> list[float]:
+    """Round numbers between two powers of ten: all of 1, 2, 5 where there is room, else the powers."""
+    whole = range(math.floor(low), math.ceil(high) + 1)
+    fine = [m * 10.0**k for k in whole for m in (1, 2, 5) if low <= math.log10(m) + k <= high]
+    return fine if len(fine) <= 6 else [10.0**k for k in whole if low <= k <= high]
+
+
 def label(value: float) -> str:
     """A number on an axis."""
-    if abs(value) >= 10_000:
+    if abs(value) >= 1000:
         return f"{value / 1000:g}k"
     return f"{value:.3g}" if value else "0"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...world.scenes import changes
+from .boards import happened
 from .films import name_of
 from .run import Run
 
@@ -63,16 +63,18 @@ def failures(run: Run) -> Failures:
 
 
 def _failure(schema: Schema | None, event: dict[str, Any], film: Film | None) -> Failure:
+    frames = film.frames if film is not None else ()
     departures = _departures(schema, film.frames, film.dropped) if schema is not None and film is not None else []
     milestones = tuple((str(text), bool(done)) for text, done in event.get("milestones") or [])
     shielded = Counter(str(s.get("rule")) for s in event.get("shielded_actions") or [] if isinstance(s, dict))
     setbacks = tuple(tuple((str(k), _words(v)) for k, v in s.items() if v not in (None, "", [])) if isinstance(s, dict)
                      else (("", str(s)),) for s in event.get("setbacks") or [])
-    return Failure(name_of(event), _why(event, departures, milestones), milestones, tuple(departures[:DEPARTURES]),
+    return Failure(name_of(event), _why(event, departures, milestones, _surprising(schema, frames, film.dropped if film else 0)), milestones, tuple(departures[:DEPARTURES]),
                    max(0, len(departures) - DEPARTURES), tuple(shielded.most_common()), setbacks[-DEPARTURES:])
 
 
-def _why(event: dict[str, Any], departures: list[Departure], milestones: tuple[tuple[str, bool], ...]) -> str:
+def _why(event: dict[str, Any], departures: list[Departure], milestones: tuple[tuple[str, bool], ...],
+         surprising: str) -> str:
     """What can be read off an episode, in a sentence or two."""
     if event.get("cut"):
         return f"Broken off after {event.get('steps', 0)} steps."
@@ -88,12 +90,24 @@ def _why(event: dict[str, Any], departures: list[Departure], milestones: tuple[t
             blamed = f"which {len(worst.rules)} rule{'s' * (len(worst.rules) > 1)} had a say in" if worst.rules else \
                 "which the learned model made alone"
             parts.append(f"Most often a prediction failed for {worst.action}, {blamed}.")
+    elif surprising:
+        parts.append(surprising)
     elif event.get("departures") is not None:
         parts.append("Every step came as it was imagined: what was imagined did not lead to success "
                      "within the steps and the budget there were.")
     if broken := int(event.get("broken") or 0):
         parts.append(f"A limit was broken on {broken} step{'s' * (broken > 1)}.")
     return " ".join(parts)
+
+
+def _surprising(schema: Schema | None, frames: tuple[Frame, ...], dropped: int) -> str:
+    """Where nothing is discrete, no step departs as such: which one the prediction was worst for."""
+    if schema is None or len(frames) < 2 or any(f.is_discrete for f in schema.features):
+        return ""
+    worst = max(range(1, len(frames)), key=lambda t: frames[t].surprise)
+    usual = sorted(f.surprise for f in frames[1:])[len(frames) // 2 - 1]
+    return (f"What came was most surprising at step {worst + dropped}: {frames[worst].surprise:.3g} nats, "
+            f"where {usual:.3g} is usual.")
 
 
 def _departures(schema: Schema, frames: tuple[Frame, ...], dropped: int) -> list[Departure]:
@@ -104,8 +118,8 @@ def _departures(schema: Schema, frames: tuple[Frame, ...], dropped: int) -> list
         now, frame = frames[t - 1], frames[t]
         if frame.imagined is None or all((frame.imagined[k] == frame.observed[k]).all() for k in discrete):
             continue
-        expected = changes(schema, now.observed, frame.imagined, 1e-4)
-        observed = changes(schema, now.observed, frame.observed, 1e-4)
+        expected = happened(schema, now.observed, frame.imagined)
+        observed = happened(schema, now.observed, frame.observed)
         key = (frame.action, _listed(expected), _listed(observed), frame.fired)
         found.setdefault(key, []).append(t + dropped)
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...agent.recording import Frame
-from ...world.scenes import LEAST, changes, value_text
+from ...world.scenes import value_text
 from ..drawing import is_drawable, scalars
 from ..filmstrip import chosen
-from .boards import Boards, caption, departures
+from .boards import Boards, caption, departures, happened
 from .charts import Chart, Series, chart
 from .run import Run
 
@@ -34,6 +34,7 @@ class Panel:
     observed: str
     wrong: tuple[tuple[int, int], ...]
     fired: tuple[str, ...]
+    changed: bool
     shielded: str
     caption: str
     alt: str
@@ -73,10 +74,10 @@ def _view(schema: Schema, film: Film, boards: Boards) -> FilmView | None:
     event, frames = film.event, film.frames
     solved = bool(event.get("solved"))
     steps = int(event.get("steps") or 0)
-    corrected = sum(bool(f.fired) for f in frames)
+    corrected = sum(f.changed for f in frames)
     came = "solved" if solved else "broken off" if event.get("cut") else "not solved"
-    summary = f"{came} after {steps} step{'s' * (steps != 1)}, return {float(event.get('total_reward') or 0):.3g}; a rule changed "
-    summary += f"what was imagined on {corrected} of them"
+    summary = (f"{came} after {steps} step{'s' * (steps != 1)}, return {float(event.get('total_reward') or 0):.3g}; rules "
+               f"changed what was imagined on {corrected} of them")
     if is_drawable(schema):
         picks = chosen(frames, PANELS)
         panels = tuple(_panel(schema, frames, i, film.dropped, boards) for i in picks)
@@ -95,12 +96,12 @@ def _panel(schema: Schema, frames: Sequence[Frame], i: int, dropped: int, boards
     assert observed is not None
     imagined = boards.add(schema, frame.imagined) if frame.imagined is not None else None
     wrong = departures(schema, frame.imagined, frame.observed) if frame.imagined is not None else []
-    happened = changes(schema, frames[i - 1].observed, frame.observed, LEAST) if i else []
-    alt = f"Step {step}" + (f", {frame.action}: " if frame.action else ": ") + ("; ".join(happened) or "nothing changed")
+    came = happened(schema, frames[i - 1].observed, frame.observed) if i else []
+    alt = f"Step {step}" + (f", {frame.action}: " if frame.action else ": ") + ("; ".join(came) or "nothing changed")
     if frame.imagined is not None:
-        otherwise = changes(schema, frame.observed, frame.imagined, LEAST)
+        otherwise = happened(schema, frame.observed, frame.imagined)
         alt += ". Imagined as it came" if not otherwise else f". Imagined otherwise: {'; '.join(otherwise)}"
-    return Panel(step, frame.action or "start", imagined, observed, tuple(wrong), frame.fired, frame.shielded,
+    return Panel(step, frame.action or "start", imagined, observed, tuple(wrong), frame.fired, frame.changed, frame.shielded,
                  caption(schema, frame.observed), alt)
 
 
@@ -112,13 +113,15 @@ def _line(feature: Feature, frames: Sequence[Frame], dropped: int) -> Chart | No
     for t, frame in enumerate(frames):
         if frame.ahead and feature.name in frame.ahead and t >= free:
             future = frame.ahead[feature.name][: len(frames) - t]
-            series.append(Series("imagined from here on", [(float(t + k + dropped), float(v)) for k, v in enumerate(future)], "c1"))
+            ahead = [(float(t + k + dropped), float(v)) for k, v in enumerate(future)]
+            series.append(Series("imagined from here on", ahead, "c1"))
             free = t + max(len(future), len(frames) // 12)
-    if not series and any(f.imagined is not None for f in frames):
-        points = [(float(t + dropped), float(f.imagined[feature.name])) for t, f in enumerate(frames) if f.imagined is not None]
-        series.append(Series("imagined a step ahead", points, "c1"))
+    before = [(float(t + dropped), float(f.imagined[feature.name])) for t, f in enumerate(frames) if f.imagined is not None]
+    if not series and before:
+        series.append(Series("imagined a step ahead", before, "c1"))
     series.append(Series("observed", values, "ink", steps=feature.is_discrete))
-    errors = [abs(float(f.imagined[feature.name]) - float(f.observed[feature.name])) for f in frames if f.imagined is not None]
+    came = dict(values)
+    errors = [abs(imagined - came[t]) for t, imagined in before]
     unit = f" ({feature.unit})" if feature.unit else ""
     low, high = min(v for _, v in values), max(v for _, v in values)
     alt = f"{feature.name} between {low:.3g} and {high:.3g}{unit}"
@@ -128,4 +131,4 @@ def _line(feature: Feature, frames: Sequence[Frame], dropped: int) -> Chart | No
     spread = (high - low) or 1.0
     bounds = None if names else (low - 0.4 * spread, high + 0.4 * spread)
     return chart(feature.name.replace("_", " ") + unit, "step", series, alt + ".", y_range=bounds,
-                 marks=[float(t + dropped) for t, f in enumerate(frames) if f.fired], y_names=names[:8])
+                 marks=[float(t + dropped) for t, f in enumerate(frames) if f.changed], y_names=names[:8])

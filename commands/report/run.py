@@ -167,6 +167,7 @@ def _read_agent(run: Run, env: str | None, memory: Path | None) -> None:
         if memory is not None:
             run.agent = load_agent(run.home, env, llm=None, memory=memory)
             run.schema = run.agent.schema
+            run.agent.check(effects=False)    # by all that is in memory now, episodes played since included
     except GedankenError as error:
         is_there = (run.home / STATE).exists()
         run.gaps.append(f"{error}: {lost}" if is_there else

@@ -127,7 +127,7 @@ def _from_agent(run: Run) -> dict[str, RuleView]:
             e.id, e.text, to_words(e.rule, agent.mind.knowledge.schema), e.source, e.status, e.evidence.hits,
             e.evidence.support, low, high, isinstance(e.rule.statement, BEHAVIOUR),
             effect[0] if effect else e.effect, effect[1] if effect else 0.0, effect[2] if effect else e.is_harmful,
-            _note(e), line, band, course[-1][0] if course else 0, course, _turns(run, run.history.get(e.id, ())))
+            _note(e), line, band, course[-1][0] if course else 0, course, _turns(run.history.get(e.id, ()), e.status, len(run.transitions or ())))
     return views
 
 
@@ -205,7 +205,7 @@ def _from_files(run: Run) -> dict[str, RuleView]:
         views[id] = RuleView(id, rule.text, words.get(rule.text, ""), rule.source, rule.status, hits, hits + violations,
                              evidence.get("lower", 0.0), evidence.get("upper", 1.0), effect=evidence.get("effect"),
                              line=line, band=band, until=course[-1][0] if course else 0, course=course,
-                             turns=_turns(run, records))
+                             turns=_turns(records))
     return views or _from_rulebook(run, words)
 
 
@@ -230,10 +230,12 @@ def _sparked(course: Sequence[tuple[int, float, float, float]]) -> tuple[str, st
     return charts.spark([(x, y) for x, y, _, _ in course], [(x, a, b) for x, _, a, b in course])
 
 
-def _turns(run: Run, records: Sequence[RuleRecord]) -> tuple[tuple[str, int], ...]:
-    """When its status changed: the new one, and after how many interactions."""
+def _turns(records: Sequence[RuleRecord], now: str = "", position: int = 0) -> tuple[tuple[str, int], ...]:
+    """When its status changed: the new one, and after how many interactions; at last what it is `now`."""
     turns: list[tuple[str, int]] = []
     for record in records:
         if not turns or turns[-1][0] != record.rule.status:
             turns.append((record.rule.status, record.position))
+    if now and turns and turns[-1][0] != now:
+        turns.append((now, position))
     return tuple(turns)

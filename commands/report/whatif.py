@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ...world import tree
-from ...world.model import Outcome, WorldModel, begin
-from ...world.scenes import LEAST, Row, action_text, changes, row_of, value_text
+from ...world.model import WorldModel, begin
+from ...world.scenes import Row, action_text, differ, row_of, value_text
 from ...world.schema import Features, Schema
 from ..drawing import scalars
-from .boards import Boards
+from .boards import Boards, happened
 from .run import Run
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class StateView:
     """A state to try things in."""
 
     title: str
+    label: str
     board: str | None
     scalars: tuple[tuple[str, str], ...]
     cases: tuple[Case, ...]
@@ -79,7 +80,7 @@ class WhatIf:
         """What the page's script reads: outcomes by the sequence's indices, joined by dots."""
         rules = list(dict.fromkeys(text for s in self.states for c in s.cases for text in c.fired))
         return {"actions": list(self.actions), "depth": self.depth, "rules": rules, "states": [
-            {"title": s.title, "board": s.board, "scalars": [list(pair) for pair in s.scalars], "cases": {
+            {"title": s.title, "label": s.label, "board": s.board, "scalars": [list(pair) for pair in s.scalars], "cases": {
                 ".".join(map(str, c.sequence)): {"l": c.learned.data(), "r": c.refined.data(),
                                                  "f": [rules.index(text) for text in c.fired]} for c in s.cases}}
             for s in self.states]}
@@ -106,7 +107,8 @@ def what_if(run: Run, boards: Boards) -> WhatIf | None:
         row = row_of(chosen, n)
         words = tuple((f.name.replace("_", " "), value_text(f, row[f.name])) for f in scalars(schema))
         title = f"step {int(rows.t[pick]) + 1} of episode {int(rows.episode[pick])} in memory"
-        views.append(StateView(title, boards.add(schema, row), words, tuple(cases[n])))
+        label = ", ".join(f"{name} {value}" for name, value in words[:4]) or title
+        views.append(StateView(title, label, boards.add(schema, row), words, tuple(cases[n])))
     return WhatIf(tuple(action_text(schema, a) for a in offered), depth, tuple(views))
 
 
@@ -133,9 +135,11 @@ def _interesting(schema: Schema, learned: WorldModel, refined: WorldModel, state
     action = offered.repeat(n, 1)
     _, alone = learned.step(begin(learned, rows), action)
     _, both = refined.step(begin(refined, rows), action)
-    different = _differ(schema, alone, both).view(n, m)
+    different = differ(schema, alone, both).view(n, m)
     fired = both.fired.view(n, m, -1) if both.fired is not None and rules else torch.zeros(n, m, 1, dtype=torch.bool)
     shows = (fired & different[..., None]).flatten(1).float()    # [n, m * R]: a rule at work on an action
+    if not bool(different.any()):
+        return np.unique(np.linspace(0, n - 1, min(STATES, n)).astype(int)).tolist()
     seen, picks = torch.zeros(shows.shape[1]), list[int]()
     for _ in range(min(STATES, n)):
         gain = (shows * (1 - seen)).sum(1) + 0.05 * different.float().sum(1) + 0.001 * fired.flatten(1).any(1)
@@ -147,17 +151,6 @@ def _interesting(schema: Schema, learned: WorldModel, refined: WorldModel, state
         picks.append(best)
         seen = torch.maximum(seen, shows[best])
     return picks
-
-
-def _differ(schema: Schema, a: Outcome, b: Outcome) -> Tensor:
-    """Rows whose most likely outcome is another, `[N]`."""
-    different = (a.reward - b.reward).abs() > LEAST
-    different |= ((a.cont < 0.5) != (b.cont < 0.5)) | (a.feasible != b.feasible)
-    for f in schema.features:
-        one, other = a.mode[f.name], b.mode[f.name]
-        off = (one != other) if f.is_discrete else (one - other).abs() > LEAST
-        different |= off.flatten(1).any(1) if off.dim() > 1 else off
-    return different
 
 
 def _imagined(schema: Schema, learned: WorldModel, refined: WorldModel, states: Features, offered: Tensor, depth: int,
@@ -192,4 +185,4 @@ def _imagined(schema: Schema, learned: WorldModel, refined: WorldModel, states: 
 
 
 def _side(schema: Schema, start: Row, row: Row, reward: float, ends: bool, allowed: bool, boards: Boards) -> Side:
-    return Side(boards.add(schema, row), tuple(changes(schema, start, row, LEAST)), round(reward, 4), ends, allowed)
+    return Side(boards.add(schema, row), tuple(happened(schema, start, row)), round(reward, 4), ends, allowed)

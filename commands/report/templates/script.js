@@ -53,7 +53,7 @@
     const showPickers = () => {
       const focused = document.activeElement && document.activeElement.name;
       pickers.replaceChildren();
-      const shown = states.map((s, i) => [String(i), ...(s.board ? [board(s.board), make("span", { class: "visually-hidden" }, s.title)] : [s.title])]);
+      const shown = states.map((s, i) => [String(i), ...(s.board ? [board(s.board), make("span", { class: "visually-hidden" }, s.title)] : [s.label])]);
       pickers.append(group("In this state", `${key}-state`, shown, String(at), (value) => {
         at = Number(value);
         chosen = best(states[at]);
