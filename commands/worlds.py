@@ -67,15 +67,24 @@ def _nearest(id: str, known: Any) -> str:
     return f"; did you mean '{lowered[close[0]]}'?" if close else ""
 
 
-def load_agent(folder: Path, env_id: str | None, **options: Any) -> Agent:
-    """The agent saved in `folder`, for the environment it was saved with unless another is named."""
+def load_agent(folder: Path, env_id: str | None, window: bool = False, **options: Any) -> Agent:
+    """The agent saved in `folder`, for the environment it was saved with unless another is named; in a `window` of the
+    environment's own, if it opens one. Raises `UserError` where it does not."""
     from ..agent.agent import Agent
     from ..agent.checkpoint import saved_env
 
     id = saved_env(folder)
     if env_id is None and id is None:
         raise UserError(f"{folder} was saved with an environment that has no id; name one with --env")
-    return Agent.load(folder, make_env(env_id or str(id)), **options)
+    env = make_env(env_id or str(id))
+    if window:
+        modes = list(env.metadata.get("render_modes", ()))
+        if "human" not in modes:
+            raise UserError(f"{env_id or id} opens no window (it renders {', '.join(map(str, modes)) or 'nothing'}); "
+                            "draw it in the terminal with --render ansi")
+        env.close()
+        env = make_env(env_id or str(id), render_mode="human")
+    return Agent.load(folder, env, **options)
 
 
 def config(budget: int | None = None, prompts: Path | None = None) -> AgentConfig:
