@@ -37,6 +37,7 @@ from .collecting import Collector
 from .config import AgentConfig
 from .environment import blamed
 from .goals import Goal
+from .journal import Journal
 from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
@@ -115,6 +116,7 @@ class Agent(Telling, Instructed):
             affect=Affect(),
             rng=torch.Generator().manual_seed(seed),
         )
+        self.journal = Journal()
         self.experience = Experience(self.schema, self.mind.replay)
         recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
         self.trainer = Trainer(learned, recipe, seed) if isinstance(learned, nn.Module) else None
@@ -279,7 +281,7 @@ class Agent(Telling, Instructed):
         if self.trainer is not None:
             save = None if save_to is None else lambda: self.save(save_to)
             try:
-                self.trainer.run(self.lessons(), steps, progress, save)
+                self.trainer.run(self.lessons(), steps, self._noted(progress), save)
             finally:
                 self._trained()
         else:
@@ -287,7 +289,17 @@ class Agent(Telling, Instructed):
         self.improve(progress)
         if save_to is not None:
             self.save(save_to)
-        return {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+        accuracy = {} if self.trainer is None else learning.accuracy(self.mind, self.experience)
+        self.journal.add("trained", transitions=self.trained_on, accuracy=accuracy)
+        return accuracy
+
+    def _noted(self, progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+        def note(now: Progress) -> None:
+            self.journal.training(now)
+            if progress:
+                progress(now)
+
+        return note
 
     def lessons(self) -> Source:
         """What the model trains on: what was lived and, with `teaching`, what rules make of imagined steps."""

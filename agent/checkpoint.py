@@ -6,6 +6,7 @@
     rules.json          their provenance and evidence
     memory.db           every transition and note
     calls.jsonl         every call of a language model, as a record; not loaded
+    journal.jsonl       what a report tells of, with episodes/; not loaded (see journal.py)
 
 Each file is written aside and renamed; the memory is durable by itself. Nothing that is loaded can run code.
 """
@@ -86,6 +87,7 @@ def save(agent: Agent, folder: Path) -> None:
         mind.memory.snapshot(folder / MEMORY)
     if mind.knowledge.gateway is not None:
         mind.knowledge.gateway.record.move_to(folder / CALLS)
+    agent.journal.move_to(folder)
     mind.knowledge.save(folder)
     write_bytes(folder / STATE, pack(tensors, {"gedanken": json.dumps(header)}))
 
@@ -118,6 +120,7 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
     mind.knowledge.load(folder)
     if schema.sight is not None and "unseen.counts" in tensors:
         mind.unseen = Unseen(schema, tensors["unseen.contexts"].numpy(), tensors["unseen.counts"].numpy())
+    agent.journal.move_to(Path(agent.mind.memory.path).parent)
     if not schema.difference(header["schema"]):
         mind.replay.load_state_dict(header["replay"], exact=False)
         mind.recent.load_state_dict(header["recent"])
@@ -140,6 +143,12 @@ def load(folder: Path, env: gymnasium.Env, **options: Any) -> Agent:
 def saved_env(folder: Path) -> str | None:
     """The id of the environment an agent was saved with."""
     return _read(folder)[0]["env"]
+
+
+def saved_header(folder: Path) -> dict[str, Any]:
+    """What is said of a saved agent besides its tensors: world, model, planner, counters. Raises `UserError` as `load`
+    does."""
+    return _read(folder)[0]
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import GedankenError
 from .environment import blamed
 from .learn import known_layouts
+from .recording import Recording
 from .results import EpisodeResult, RunResult
 
 if TYPE_CHECKING:
@@ -78,17 +79,29 @@ def play(
 ) -> Generator[bool, None, EpisodeResult]:
     """Play the episode that `agent.reset(observation)` began. Yields whenever the agent has looked and decided: whether
     it goes on, that is, whether what it decided is about to be done. Returns what the episode came to."""
-    began, layout, mind = time.perf_counter(), agent.layout, agent.mind
+    began, layout = time.perf_counter(), agent.layout
     reward, total, terminated, truncated, steps = 0.0, 0.0, False, False, 0
     limit = agent.config.episode_steps if max_steps is None else max_steps
-    while True:
-        native = agent.step(observation, reward, terminated, truncated)
-        goes_on = not (native is None or agent.has_reached_goals() or steps >= limit)
-        yield goes_on
-        if not goes_on:
-            break
-        observation, reward, terminated, truncated = agent.interact(native)
-        total, steps = total + reward, steps + 1
+    recording, result = Recording(), None
+    try:
+        while True:
+            native = agent.step(observation, reward, terminated, truncated)
+            recording.frame(agent)
+            goes_on = not (native is None or agent.has_reached_goals() or steps >= limit)
+            yield goes_on
+            if not goes_on:
+                break
+            observation, reward, terminated, truncated = agent.interact(native)
+            total, steps = total + reward, steps + 1
+        result = _came_to(agent, seed, layout, total, steps, terminated, time.perf_counter() - began)
+        return result
+    finally:
+        agent.journal.episode(agent, recording, result)
+
+
+def _came_to(agent: Agent, seed: int, layout: str, total: float, steps: int, terminated: bool,
+             seconds: float) -> EpisodeResult:
+    mind = agent.mind
     return EpisodeResult(
         seed,
         layout,
@@ -99,7 +112,7 @@ def play(
         mind.departures,
         mind.broken,
         len(mind.decisions),
-        time.perf_counter() - began,
+        seconds,
         mind.conflicts,
         tuple(setback.to_dict() for setback in agent.setbacks[:TOLD]),
     )

@@ -17,6 +17,7 @@ from ..world.schema import Schema
 from ..world.training import Trainer
 from . import learn as learning
 from .goals import Goal, Limit, Preference
+from .journal import Journal
 from .learn import Experience
 from .mind import Mind
 from .planning.objective import Curiosity, Objective, Return, Term
@@ -40,6 +41,7 @@ class Telling(Reflecting):
     trainer: Trainer | None
     trained_on: int
     recalling: Recalling
+    journal: Journal
 
     def tell(self, text: str, source: str = "user", ask: Callable[..., int | None] | None = None) -> list[Told]:
         """Tell rules: lines of the rule language, English sentences, or a manual of both.
@@ -50,6 +52,7 @@ class Telling(Reflecting):
         seen = self.mind.memory.transitions() if len(self.mind.memory) else None    # a reading they refute goes down
         told = self.mind.knowledge.tell(text, source=source, ask=ask, transitions=seen)  # type: ignore[arg-type]
         self.refresh()
+        self.journal.told(self, told, source)  # type: ignore[arg-type]
         return told
 
     @property

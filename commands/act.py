@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.live import Live
 from rich.text import Text
 
 from . import options
-from .output import bar, err, out, printable, say, table, write_json
+from .output import bar, note, out, printable, say, table, write_json
 
 if TYPE_CHECKING:
     from ..agent.agent import Agent
     from ..agent.results import EpisodeResult, RunResult
+    from .video import Video
 
 _SETBACKS = 5
 """So many setbacks of an episode are shown, a line each."""
@@ -26,7 +27,17 @@ def act(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", min=1, help="At most so many steps an episode.")
     ] = None,
-    render: Annotated[Literal["none", "ansi"], typer.Option(help="'ansi' draws every step in the terminal.")] = "none",
+    render: Annotated[
+        Literal["none", "ansi", "window"],
+        typer.Option(help="'ansi' draws every step in the terminal, 'window' in a window of the environment's own, too."),
+    ] = "none",
+    video: Annotated[
+        Path | None,
+        typer.Option("--video", metavar="FILE", dir_okay=False, help="Record what is drawn as .gif or .mp4."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option("--speed", metavar="N", min=0.1, max=100, help="Steps a second that are drawn.")
+    ] = 8.0,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -45,13 +56,17 @@ def act(
 
     Without --seed, layouts that are in the agent's memory are skipped. With --env the same world at another size can
     be played: the rules and the weights carry over. What is lived is remembered in the folder's memory.
+
+    Drawn beside the state are the plan (its coming actions, and its path on the board), the rules that fire, what was
+    expected and what came, and the goal's progress. Ctrl-C keeps what was recorded.
     """
     from .worlds import config, load_agent
 
-    agent = load_agent(folder, env, view, config=config(budget), **options.planner(planner))
+    recorder = recording(video, speed)
+    agent = load_agent(folder, env, view, render == "window", config=config(budget), **options.planner(planner))
     try:
-        if render == "ansi":
-            result = _drawn(agent, episodes, seed, steps)
+        if render != "none" or recorder is not None:
+            result = _drawn(agent, episodes, seed, steps, render != "none", recorder, speed)
         else:
             with bar("playing", episodes) as advance:
                 played: list[EpisodeResult] = []
@@ -100,19 +115,36 @@ def show(result: RunResult) -> None:
     )
 
 
-def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None) -> RunResult:
-    """The same, every step drawn on standard error."""
-    import time
+def recording(path: Path | None, speed: float) -> Video | None:
+    """What records to this file, checked before anything starts."""
+    if path is None:
+        return None
+    from .video import Video
 
-    from ..world.scenes import row_of
-    from .drawing import state_view
+    return Video(path, speed)
 
-    with Live(console=err, auto_refresh=False, transient=True) as live:
+
+def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None, is_shown: bool, video: Video | None,
+           speed: float) -> RunResult:
+    """The same, every step drawn: on standard error, to a video, or both."""
+    from .live import Terminal
+    from .scene import Watcher
+
+    watcher = Watcher()
+    with Terminal(speed) if is_shown else bar("recording", None) as shown:
 
         def frame(agent: Agent) -> None:
-            if agent.mind.features is not None:
-                live.update(state_view(agent.schema, row_of(agent.mind.features)), refresh=True)
-                if err.is_terminal:
-                    time.sleep(0.08)
+            scene = watcher.look(agent)
+            if isinstance(shown, Terminal):
+                shown.show(scene)
+            if video is not None:
+                video.add(scene)
+                if not isinstance(shown, Terminal):
+                    shown(video.count)
 
-        return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame, explain=True)
+        try:
+            return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame, explain=True)
+        finally:
+            if video is not None and video.close():
+                left_out = f", {video.left_out} more left out" if video.left_out else ""
+                note(f"{video.path}: {video.count} moments{left_out}")

@@ -18,6 +18,7 @@ from .memory import memory
 from .output import out, reported
 from .prompts import prompts
 from .reflect import reflect
+from .report import report
 from .rules import rules
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
@@ -47,6 +48,7 @@ app.command(short_help="Let a saved agent play.")(reported(act))
 app.command(short_help="Step through a saved agent's imagination.")(reported(imagine))
 app.command(short_help="What a saved agent holds to cause what.")(reported(explain))
 app.command(short_help="Draw lessons from what a saved agent lived.")(reported(reflect))
+app.command(short_help="A run as one page to look at.")(reported(report))
 app.command(short_help="What language models were asked, and what it cost.")(reported(calls))
 app.command(short_help="The prompts, and a check of your own.")(reported(prompts))
 app.add_typer(memory, name="memory", short_help="Look into, search, check an agent's memory.")

@@ -29,8 +29,8 @@ from .output import (
 
 if TYPE_CHECKING:
     from ..agent.agent import Agent
+    from ..agent.recording import Recording
     from ..agent.results import EpisodeResult, RunResult
-    from .recording import Recording
 
 ARMS = {"learned": "learned only", "rules": "rules only", "hybrid": "hybrid (both)"}
 
@@ -73,6 +73,7 @@ def demo(
     text = manual(env, rules, Schema.from_env(world))
     home = folder / "agent"
     agent = Agent(world, **options.llm(llm), memory=fresh_memory(home), config=config(budget, prompts), seed=seed)
+    agent.journal.move_to(home)
     shorten(agent, train_steps)
     try:
         _heading(1, f"{steps:,} random interactions with {env}")
@@ -97,6 +98,7 @@ def demo(
         _heading(4, f"{episodes} unseen layouts, three times over")
         results, recording = compare(agent, episodes)
         out.print(arms_table(results))
+        agent.journal.add("compared", arms={ARMS[arm]: result.to_dict() for arm, result in results.items()})
         report = {
             "env": env,
             "seed": seed,
@@ -123,13 +125,14 @@ def demo(
     if has_picture:
         say(f"picture   {folder / 'filmstrip.png'}")
     say(f"agent     {home}  (try: gedanken imagine {home})")
+    say(f"to see    gedanken report {folder} --out {folder / 'report.html'}")
 
 
 def compare(agent: Agent, episodes: int) -> tuple[dict[str, RunResult], Recording]:
     """Play the same unseen layouts with each arm in turn, a live table on standard error while it runs; also a
     recording of one hybrid episode, solved if any was."""
+    from ..agent.recording import Recording
     from ..agent.results import RunResult
-    from .recording import Recording
 
     arms = {"learned": agent.variant(rules=False), "rules": agent.variant(model=False), "hybrid": agent}
     seeds = unseen_seeds(agent, episodes)

@@ -6,7 +6,7 @@ for the terminal and for the filmstrip: values named like a colour colour it, ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -127,13 +127,16 @@ def state_view(schema: Schema, row: Row) -> Group:
     return Group(*lines, *arrays)
 
 
-def board_text(schema: Schema, row: Row) -> Text:
-    """The board in characters, two a cell: the first letter of what is in it and of its mark, and the agent."""
+def board_text(schema: Schema, row: Row, path: Collection[tuple[int, int]] = ()) -> Text:
+    """The board in characters, two a cell: the first letter of what is in it and of its mark, and the agent; cells
+    (column, line) on a `path` are marked."""
     column, line, step = pointer(schema, row)
     text = Text()
     for v, cells in enumerate(board(schema, row)):
         for u, cell in enumerate(cells):
             first, second, style = _characters(cell)
+            if (u, v) in path:
+                first, second, style = ("•", " ", "bold cyan") if cell.is_blank else (first, second, f"{style} on cyan")
             if (u, v) == (column, line):
                 inside = " " if cell.is_blank else first.lower()
                 first, second, style = _AHEAD.get(step, "@") if step else "@", inside, "bold reverse"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..agent.recording import Frame
 from ..world.scenes import Row, value_text
 from .drawing import COLORS, WALLS, Cell, board, captions, differing, is_drawable, pointer, scalars
-from .recording import Frame
 
 if TYPE_CHECKING:
     from ..world.schema import Feature, Schema
@@ -33,24 +33,28 @@ _FILLS = {
     "start": "#cfe3f1",
     "hole": "#2f4254",
 }
-_INK, _GOLD, _RED, _BLUE, _AGENT = "#2b2f33", "#d99a00", "#e0218a", "#3668c9", "#d6322f"
+INK, GOLD, RED, AHEAD_BLUE, _AGENT = "#2b2f33", "#d99a00", "#e0218a", "#3668c9", "#d6322f"
 
 
 def draw(schema: Schema, frames: Sequence[Frame], path: Path, title: str) -> bool:
     """Write the picture as PNG. Returns False where there is nothing to draw: no board and no scalar feature."""
+    figure = figure_of(schema, frames, title)
+    if figure is None:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, format="png", facecolor="white")
+    return True
+
+
+def figure_of(schema: Schema, frames: Sequence[Frame], title: str) -> Any:
+    """The picture as a matplotlib figure; None where there is nothing to draw."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"font.size": 8, "font.family": "DejaVu Sans", "axes.titlesize": 8}):
         if is_drawable(schema):
-            figure = _boards(schema, frames, title, Figure)
-        elif scalars(schema):
-            figure = _lines(schema, frames, title, Figure)
-        else:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110, format="png", facecolor="white")
-    return True
+            return _boards(schema, frames, title, Figure)
+        return _lines(schema, frames, title, Figure) if scalars(schema) else None
 
 
 def chosen(frames: Sequence[Frame], most: int = PANELS) -> list[int]:
@@ -85,7 +89,7 @@ def _boards(schema: Schema, frames: Sequence[Frame], title: str, figure_type: An
     figure = figure_type(figsize=(width, height))
 
     def write(text: str, x: float, y: float, **style: Any) -> None:  # x, y in inches from the upper left corner
-        figure.text(x / width, 1 - y / height, text, **({"color": _INK, "va": "center"} | style))
+        figure.text(x / width, 1 - y / height, text, **({"color": INK, "va": "center"} | style))
 
     write(title, 0.12, 0.24, fontsize=11, weight="bold")
     for k, pick in enumerate(picks):
@@ -96,10 +100,10 @@ def _boards(schema: Schema, frames: Sequence[Frame], title: str, figure_type: An
         for line, (row, other) in enumerate(rows):
             y = top + line * (tall + gap)
             axes = figure.add_axes((x / width, 1 - (y + tall) / height, PANEL / width, tall / height))
-            _panel(axes, schema, row, other, bool(frame.fired) and line == 0)
+            panel(axes, schema, row, other, bool(frame.fired) and line == 0)
             write(_caption(schema, row), x + 0.06, y + tall + 0.07, fontsize=6.5)
         marks = " ".join(f"R{legend[t]}" for t in frame.fired)
-        write(marks, x + PANEL - 0.06, top + tall + 0.07, ha="right", fontsize=7.5, color=_GOLD, weight="bold")
+        write(marks, x + PANEL - 0.06, top + tall + 0.07, ha="right", fontsize=7.5, color=GOLD, weight="bold")
     for line, name in enumerate(("imagined", "observed")):
         write(name, side - 0.12, top + line * (tall + gap) + tall / 2, ha="right", fontsize=9)
     under = top + 2 * tall + gap + 0.3
@@ -108,12 +112,12 @@ def _boards(schema: Schema, frames: Sequence[Frame], title: str, figure_type: An
     )
     for text, number in legend.items():
         short = shorten(text, round(PANEL * len(picks) * 15), placeholder=" ...")
-        write(f"R{number}", side, under + 0.18 * number, fontsize=7.5, color=_GOLD, weight="bold")
+        write(f"R{number}", side, under + 0.18 * number, fontsize=7.5, color=GOLD, weight="bold")
         write(short, side + 0.3, under + 0.18 * number, fontsize=7.5)
     return figure
 
 
-def _panel(axes: Any, schema: Schema, row: Row, other: Row | None, is_fired: bool) -> None:
+def panel(axes: Any, schema: Schema, row: Row, other: Row | None, is_fired: bool) -> None:
     """One board; with `other`, what differs from it is marked."""
     from matplotlib.patches import Circle, Polygon, Rectangle
 
@@ -138,17 +142,17 @@ def _panel(axes: Any, schema: Schema, row: Row, other: Row | None, is_fired: boo
     if other is not None:
         wrong = set(differing(schema, row, other)) | ({(u, v)} if pointer(schema, other) != (u, v, step) else set())
         for x, y in wrong:
-            box = Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, fill=False, edgecolor=_RED, linewidth=1.6, zorder=7)
+            box = Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, fill=False, edgecolor=RED, linewidth=1.6, zorder=7)
             axes.add_patch(box)
     frame = Rectangle((0, 0), across, down, fill=False, zorder=8, clip_on=False)
-    frame.set(edgecolor=_GOLD if is_fired else "#c9ccd0", linewidth=3.0 if is_fired else 0.6)
+    frame.set(edgecolor=GOLD if is_fired else "#c9ccd0", linewidth=3.0 if is_fired else 0.6)
     axes.add_patch(frame)
 
 
 def _draw_cell(axes: Any, cell: Cell, u: int, v: int) -> None:
     from matplotlib.patches import Circle, Rectangle
 
-    ink = COLORS.get(cell.color or "", _INK)
+    ink = COLORS.get(cell.color or "", INK)
     is_ground = cell.value in _FILLS
     axes.add_patch(
         Rectangle((u, v), 1, 1, facecolor=_FILLS.get(cell.value, _FILLS["empty"]), edgecolor="#dcdad3", linewidth=0.4)
@@ -190,13 +194,13 @@ def _caption(schema: Schema, row: Row) -> str:
 def _lines(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any) -> Any:
     shown = scalars(schema)[:LINES]
     figure = figure_type(figsize=(10, 0.9 + 1.45 * len(shown)), layout="constrained")
-    figure.suptitle(title, fontsize=11, weight="bold", color=_INK, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=11, weight="bold", color=INK, x=0.01, ha="left")
     starts = _apart(frames)
     for k, feature in enumerate(shown):
         axes = figure.add_subplot(len(shown), 1, k + 1)
         style = "steps-post" if feature.is_discrete else "default"
         observed = np.array([float(f.observed[feature.name]) for f in frames])
-        axes.plot(observed, color=_INK, linewidth=1.4, drawstyle=style, label="observed", zorder=3)
+        axes.plot(observed, color=INK, linewidth=1.4, drawstyle=style, label="observed", zorder=3)
         for j, t in enumerate(starts):
             future = frames[t].ahead
             assert future is not None
@@ -204,15 +208,15 @@ def _lines(schema: Schema, frames: Sequence[Frame], title: str, figure_type: Any
             axes.plot(
                 range(t, t + len(values)),
                 values,
-                color=_BLUE,
+                color=AHEAD_BLUE,
                 linewidth=1,
                 alpha=0.7,
                 drawstyle=style,
                 label=None if j else "imagined from here on",
             )
-            axes.plot(t, values[0], "o", color=_BLUE, markersize=2.5)
+            axes.plot(t, values[0], "o", color=AHEAD_BLUE, markersize=2.5)
         for j, t in enumerate([t for t, f in enumerate(frames) if f.fired]):
-            axes.axvline(t, color=_GOLD, linewidth=0.8, alpha=0.5, zorder=0, label=None if j else "a rule fired")
+            axes.axvline(t, color=GOLD, linewidth=0.8, alpha=0.5, zorder=0, label=None if j else "a rule fired")
         _name_axis(axes, feature, observed)
         if k == 0:
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=7.5, frameon=False, ncols=3)

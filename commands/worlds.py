@@ -67,8 +67,11 @@ def _nearest(id: str, known: Any) -> str:
     return f"; did you mean '{lowered[close[0]]}'?" if close else ""
 
 
-def load_agent(folder: Path, env_id: str | None, view: str | None = None, **options: Any) -> Agent:
-    """The agent saved in `folder`, for the environment and the view it was saved with unless others are named."""
+def load_agent(
+    folder: Path, env_id: str | None, view: str | None = None, window: bool = False, **options: Any
+) -> Agent:
+    """The agent saved in `folder`, for the environment and the view it was saved with unless others are named; in a
+    `window` of the environment's own, if it opens one. Raises `UserError` where it does not."""
     from ..agent.agent import Agent
     from ..agent.checkpoint import saved_env
     from ..world.schema import Schema
@@ -77,6 +80,13 @@ def load_agent(folder: Path, env_id: str | None, view: str | None = None, **opti
     if env_id is None and id is None:
         raise UserError(f"{folder} was saved with an environment that has no id; name one with --env")
     env = make_env(env_id or str(id))
+    if window:
+        modes = list(env.metadata.get("render_modes", ()))
+        if "human" not in modes:
+            raise UserError(f"{env_id or id} opens no window (it renders {', '.join(map(str, modes)) or 'nothing'}); "
+                            "draw it in the terminal with --render ansi")
+        env.close()
+        env = make_env(env_id or str(id), render_mode="human")
     return Agent.load(folder, env, schema=Schema.from_env(env, view) if view else None, **options)
 
 
@@ -119,11 +129,14 @@ def read_rules(path: Path, schema: Schema) -> str:
 def fresh_memory(folder: Path) -> Path:
     """The memory file for an agent that begins anew in `folder`, whatever was saved there before taken away."""
     from ..agent.checkpoint import CALLS, MEMORY, STATE
+    from ..agent.journal import EPISODES, EVENTS
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json", CALLS):
+        for name in (STATE, MEMORY, f"{MEMORY}-wal", f"{MEMORY}-shm", "rules.txt", "rules.json", CALLS, EVENTS):
             (folder / name).unlink(missing_ok=True)
+        for film in (folder / EPISODES).glob("*.safetensors"):
+            film.unlink()
     except OSError as error:
         raise GedankenError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
     return folder / MEMORY

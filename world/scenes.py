@@ -16,7 +16,7 @@ from .rules.compile import Compiled
 from .rules.syntax import Rule
 from .schema import Feature, Features, Schema
 
-__all__ = ["LEAST", "Row", "action_text", "changes", "corrections", "row_of", "value_text"]
+__all__ = ["LEAST", "Row", "action_text", "changes", "corrections", "differ", "row_of", "value_text"]
 
 Row = dict[str, np.ndarray]
 LEAST = 1e-4
@@ -58,6 +58,16 @@ def changes(schema: Schema, before: Row, after: Row, least: float = 0.0) -> list
             found.append(f"{place}: {value_text(f, a[i])} -> {value_text(f, b[i])}")
         if len(where) > _CELLS:
             found.append(f"{f.name}: {len(where) - _CELLS} more cells")
+    return found
+
+
+def differ(schema: Schema, a: Outcome, b: Outcome) -> Tensor:
+    """Rows on which two predictions differ in their most likely outcome, `[N]` bool."""
+    found = ((a.reward - b.reward).abs() > LEAST) | ((a.cont < 0.5) != (b.cont < 0.5)) | (a.feasible != b.feasible)
+    for f in schema.features:
+        one, other = a.mode[f.name], b.mode[f.name]
+        apart = one != other if f.is_discrete else (one - other).abs() > LEAST
+        found |= apart.flatten(1).any(1) if apart.dim() > 1 else apart
     return found
 
 

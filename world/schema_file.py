@@ -6,7 +6,8 @@
                   {"name": "load", "kind": "real", "low": 0, "high": 900, "unit": "kg"}],
      "actions": [{"name": "action", "kind": "category", "values": ["up", "down", "wait"]}]}
 
-Such a schema types and checks rules; it has no environment, so it perceives nothing and acts on nothing.
+Such a schema types and checks rules; it has no environment, so it perceives nothing and acts on nothing. A "grid" says,
+as in `Grid`, which arrays share cells, so that a stored world can be drawn. `schema_data` is the way back.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import UserError
-from .schema import Feature, Schema
+from .schema import Feature, Grid, Schema
 
-__all__ = ["read_schema", "schema_from"]
+__all__ = ["read_schema", "schema_data", "schema_from"]
 
 
 class _Feature(BaseModel):
@@ -43,6 +44,19 @@ class _Feature(BaseModel):
                        self.description, glosses if any(glosses) else ())
 
 
+class _Grid(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    arrays: tuple[str, ...] = Field(min_length=1)
+    x: str
+    y: str
+    heading: str | None = None
+    steps: tuple[tuple[int, int], ...] = Grid.steps
+
+    def grid(self) -> Grid:
+        return Grid(self.arrays, self.x, self.y, self.heading, self.steps)
+
+
 class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -50,6 +64,14 @@ class _Schema(BaseModel):
     about: str = ""
     features: list[_Feature] = Field(min_length=1)
     actions: list[_Feature] = Field(min_length=1)
+    grid: _Grid | None = None
+
+    @model_validator(mode="after")
+    def _points_into_features(self) -> _Schema:
+        g, names = self.grid, {f.name for f in self.features}
+        if g and (unknown := [n for n in (*g.arrays, g.x, g.y, g.heading) if n is not None and n not in names]):
+            raise ValueError(f"the grid names {', '.join(unknown)}, which is no feature")
+        return self
 
 
 def read_schema(path: str | Path) -> Schema:
@@ -76,7 +98,23 @@ def schema_from(data: Any, source: str = "schema") -> Schema:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg'].lower()}" for e in found)
         raise UserError(f"{source} is not a schema: {wrong}") from None
     return Schema(read.name, tuple(f.feature() for f in read.features), tuple(f.feature() for f in read.actions),
-                  _sees_nothing, _does_nothing)
+                  _sees_nothing, _does_nothing, grid=read.grid.grid() if read.grid else None)
+
+
+def schema_data(schema: Schema) -> dict[str, Any]:
+    """A schema as JSON data that `schema_from` reads: without perception, derived features and pictures."""
+    def plain(f: Feature) -> dict[str, Any]:
+        bounds = {name: value for name, value in (("low", f.low), ("high", f.high)) if math.isfinite(value)}
+        values = dict(zip(f.values, f.glosses, strict=True)) if f.glosses else list(f.values)
+        return {"name": f.name, "kind": f.kind, "shape": list(f.shape), **bounds, "values": values, "unit": f.unit,
+                "description": f.description}
+
+    data: dict[str, Any] = {"name": schema.name, "features": [plain(f) for f in schema.features if not f.is_image],
+                            "actions": [plain(a) for a in schema.actions]}
+    if (g := schema.grid) is not None:
+        data["grid"] = {"arrays": list(g.arrays), "x": g.x, "y": g.y, "heading": g.heading,
+                        "steps": [list(step) for step in g.steps]}
+    return data
 
 
 def _sees_nothing(observation: Any, env: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gedanken.agent.recording import Frame
 from gedanken.commands.filmstrip import chosen, draw
-from gedanken.commands.recording import Frame
 from gedanken.world.schema import Feature, Schema
 
 Run = Callable[..., Any]
