@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,7 +261,7 @@ class Agent(Telling, Instructed):
         if self.config.adapting and self.trainer and self.deployment:
             adapt(self.mind, self.experience, self.trainer, self.deployment, self.config.adapting)
             self.recalling.take_in(self.experience)
-            self.refresh()
+            self.check(effects=False)
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:
             self.train()
         elif self.recalling.take_in(self.experience, at_once=False):
@@ -407,9 +408,9 @@ class Agent(Telling, Instructed):
             config=self.config,
             seed=self.seed,
         )
-        acting = [rule for e in self.mind.knowledge.active() if (rule := e.acting) is not None]
-        if rules and acting:
-            other.mind.knowledge.tell("\n".join(map(to_text, acting)))
+        in_turn = sorted(self.mind.knowledge.active(), key=lambda e: e.turn)
+        for _, told in groupby(in_turn if rules else [], key=lambda e: e.turn):
+            other.mind.knowledge.tell("\n".join(to_text(rule) for e in told if (rule := e.acting) is not None))
         other.trained_on, other.mind.unseen = 0, self.mind.unseen
         other.refresh()
         return other

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 
-
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -15,7 +14,6 @@ from ..world.scenes import value_text
 from .drawing import board_text, captions, is_drawable, legend, scalars
 from .output import err
 from .scene import Scene
-
 
 
 class Terminal:

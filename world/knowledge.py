@@ -80,6 +80,7 @@ class KnowledgeBase:
         self._entries: dict[str, Entry] = {}    # by id, oldest first
         self._book = Book()    # the lines of the file that was loaded
         self._last = 0
+        self._telling: tuple[int, tuple[int, int] | None] = 0, None    # its number, and the last transition before it
         self._schema: tuple[tuple[str, ...], Schema] = (), schema
         self._reader: Translator | None = None
         self._compiled: tuple[tuple[tuple[str, float], ...], Compiled] | None = None
@@ -106,13 +107,15 @@ class KnowledgeBase:
 
         A sentence without rule lines goes to the language model: a reading of at least `confidence` is taken; else
         `ask(sentence, readings)` chooses one by its index, or none; without `ask` it is refused. `transitions` in
-        memory weigh in: a reading that they refute goes down.
+        memory weigh in: a reading that they refute goes down. A rule line is taken at its word: where an older rule
+        says otherwise the newer one goes first, and only what is lived from now on can refute it.
 
         Raises:
             RuleError: with every mistake in the rule lines of `text`; nothing is taken then.
         """
         told = units(text, self.schema, source)
         self._check_names(told, text, source)
+        self._telling = 1 + max((e.turn for e in self._entries.values()), default=0), _last_of(transitions)
         results: dict[int, Told] = {}
         for i, unit in enumerate(told):
             if unit.rules:
@@ -170,6 +173,9 @@ class KnowledgeBase:
             entry = entry_of(f"r{self._last}", rule, sentence, source, origin)
         else:
             entry = self._retold(old, rule, sentence, source) if source in PEOPLE else old
+        if entry.is_told and source in PEOPLE:
+            turn, since = self._telling
+            entry = entry.model_copy(update={"turn": turn, "since": since})
         self._entries[entry.id] = entry
         return entry
 
@@ -190,17 +196,26 @@ class KnowledgeBase:
     def check(self, transitions: Transitions, model: WorldModel | None = None, held_out: Transitions | None = None,
               weight: np.ndarray | None = None) -> None:
         """Weigh every standing rule by all the given transitions, in the order they were lived, and set its status.
+        A person's rule that they contradict is weighed by those alone that were lived after it was told.
 
         Replaces what was counted before, so that checking twice changes nothing. `weight [N]`, in 0 ... 1, says how
         much each transition counts. With a `model`, each rule's effect on its error is measured as well, on the
         transitions `held_out` from its training (all the given ones, if none are).
         """
-        entries = [e for e in self._entries.values() if e.status != "retired"]
+        standing = [e for e in self._entries.values() if e.status != "retired"]
+        self._judge(standing, transitions, weight)
+        news = [e for e in standing if self._entries[e.id].status == "contradicted" and e.is_told and e.since is not None]
+        for since in {e.since for e in news}:
+            later = np.flatnonzero(_are_after(transitions, since))
+            told_then = [e for e in news if e.since == since]
+            self._judge(told_then, transitions.take(later), None if weight is None else weight[later])
+        if model is not None:
+            self._measure_effects(model, transitions if held_out is None else held_out)
+
+    def _judge(self, entries: Sequence[Entry], transitions: Transitions, weight: np.ndarray | None) -> None:
         found = weighed([e.rule for e in entries], self.schema, transitions, weight)
         for entry, (fit, evidence) in zip(entries, found, strict=True):
             self._entries[entry.id] = entry.judged(evidence, fit)
-        if model is not None:
-            self._measure_effects(model, transitions if held_out is None else held_out)
 
     def _measure_effects(self, model: WorldModel, unseen: Transitions) -> None:
         acting = {e.id: rule for e in self._entries.values() if e.status != "retired" and (rule := e.acting)}
@@ -272,7 +287,8 @@ class KnowledgeBase:
 
     def compiled(self) -> Compiled:
         """The corrections, compiled; the same object until something changes. Where two contradict each other, a
-        person's goes before the model's before the miner's, then the supported before the untested."""
+        person's goes before the model's before the miner's, a person's newer one before the older, then the supported
+        before the untested."""
         entries = self.corrections()
         acting = [rule for e in entries if (rule := e.acting) is not None]
         key = tuple((to_text(rule), _priority(e)) for rule, e in zip(acting, entries, strict=True))
@@ -395,7 +411,9 @@ class KnowledgeBase:
 
     def _take(self, book: Book) -> None:
         self._book, self._last = book, book.last
-        self._entries = {e.id: e for e in book.entries}
+        now = 1 + max((e.turn for e in book.entries), default=0)    # a line that a person has written into the file
+        self._entries = {e.id: e if e.turn or not e.is_told else e.model_copy(update={"turn": now})
+                         for e in book.entries}
 
 
 def _acts(entry: Entry) -> bool:
@@ -410,5 +428,20 @@ def _acts(entry: Entry) -> bool:
 
 
 def _priority(entry: Entry) -> float:
-    rank = 4.0 if entry.is_told else {"examples": 3.0, "model": 2.0, "miner": 0.0}[entry.source]
-    return rank + (entry.status == "supported")
+    rank = 4.0 + entry.turn if entry.is_told else {"examples": 3.0, "model": 2.0, "miner": 0.0}[entry.source]
+    return rank + (0.5 if entry.is_told else 1.0) * (entry.status == "supported")
+
+
+def _last_of(transitions: Transitions | None) -> tuple[int, int] | None:
+    """(episode, t) of the last transition."""
+    if transitions is None or not len(transitions):
+        return None
+    return max(zip(transitions.episode.tolist(), transitions.t.tolist(), strict=True))
+
+
+def _are_after(transitions: Transitions, since: tuple[int, int] | None) -> np.ndarray:
+    """Which transitions `[N]` were lived after (episode, t)."""
+    if since is None:
+        return np.ones(len(transitions), bool)
+    episode, t = since
+    return (transitions.episode > episode) | ((transitions.episode == episode) & (transitions.t > t))

@@ -68,8 +68,8 @@ def _parts(statement: s.Statement) -> Parts:
             return ("always", weight), ((TRUE, condition),)
         case s.Reward(amount=amount, guard=guard):
             return ("reward", amount), ((guard or TRUE, TRUE),)
-        case s.End(guard=guard):
-            return ("end",), ((guard, TRUE),)
+        case s.End(guard=guard, probability=probability):
+            return ("end", probability), ((guard, TRUE),)
         case s.Forbid(action=action, guard=guard):
             both = action if guard is None else s.Logical(operator="and", operands=(action, guard))
             return ("forbid",), ((both, TRUE),)

@@ -48,8 +48,9 @@ def judge(rule: Rule, evidence: Evidence) -> Status:
         return "contradicted"
     low, high = _claimed(rule.statement, least_noise)
     least, most = (SHARE * low, 1.0) if high >= 1 else (low - NEAR, high + NEAR)
-    is_near = surely_above(least, hits, violations) and (most >= 1 or surely_below(most, hits, violations))
-    return "supported" if hits >= LEAST_HITS and is_near else "untested"
+    is_above = least <= 0 or surely_above(least, hits, violations)
+    is_near = is_above and (most >= 1 or surely_below(most, hits, violations))
+    return "supported" if (hits >= LEAST_HITS or least <= 0) and is_near else "untested"
 
 
 def is_fallible(rule: Rule, evidence: Evidence) -> bool:

@@ -141,8 +141,10 @@ def _claim(entry: Entry, symbols: Any) -> _Claim:
             return _Claim(entry, kind, where(guard), term(effect), share, is_soft)
         case s.Always(condition=condition):
             return _Claim(entry, kind, where(None), term(condition), is_soft=is_soft)
-        case s.Reward(guard=guard) | s.End(guard=guard):
+        case s.Reward(guard=guard):
             return _Claim(entry, kind, where(guard))
+        case s.End(guard=guard, probability=probability):
+            return _Claim(entry, kind, where(guard), share=1.0 if probability is None else known(probability))
         case s.Forbid(action=action, guard=guard):
             return _Claim(entry, kind, z3.And(term(action), where(guard)))
         case s.Maintain(condition=condition):

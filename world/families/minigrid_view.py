@@ -17,7 +17,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..schema import Features, Schema
 from ..sight import Row, Sight, offsets
-from .minigrid import (ACTIONS, CARRIED, OBJECTS, STATES, STEPS, board_schema, carried_code, own_codes)
+from .minigrid import ACTIONS, OBJECTS, STATES, STEPS, board_schema, carried_code, own_codes
 
 if TYPE_CHECKING:
     import gymnasium

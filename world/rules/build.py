@@ -99,7 +99,8 @@ class Builder(Transformer[Token, Rule]):
         return self._at(meta, s.Reward(amount=-value if sign == ["-"] else value, guard=guard))
 
     def end(self, meta: Meta, children: list[Any]) -> Node:
-        return self._at(meta, s.End(guard=children[0]))
+        probability, guard = children
+        return self._at(meta, s.End(probability=probability and probability[1], guard=guard))
 
     def forbid(self, meta: Meta, children: list[Any]) -> Node:
         return self._at(meta, s.Forbid(action=children[0], guard=children[1]))

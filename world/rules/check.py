@@ -111,7 +111,9 @@ class _Checker(Typer):
                 return self.rebuilt(node, condition=self.condition(node.condition, scope))
             case s.Reward(guard=guard):
                 return self.rebuilt(node, guard=self._guard(guard, _TRANSITION))
-            case s.End(guard=guard):
+            case s.End(guard=guard, probability=probability):
+                if isinstance(probability, float) and not 0 <= probability <= 1:
+                    self.wrong(node, f"probability {number(probability)}", "; it is from 0 to 1")
                 return self.rebuilt(node, guard=self.condition(guard, _TRANSITION))
             case s.Forbid(action=action, guard=guard):
                 return self.rebuilt(node, action=self.choice(action), guard=self._guard(guard, _CHOICE))

@@ -59,13 +59,18 @@ class Compiled:
         self.last = self._stage(self.always)
         self.first_guards = self._guards(set(expects) - primed)
         self.second_guards = self._guards(primed)
-        paid = [s for s in statements if isinstance(s, Reward)]
-        ended = [s.guard for s in statements if isinstance(s, End)]
+        paid = [s for i in strongest if isinstance(s := statements[i], Reward)]
+        ended = [s for i in strongest if isinstance(s := statements[i], End)]
+        rank = torch.tensor([self.priority[i] for i in strongest if isinstance(statements[i], Reward)])
         forbidden = [_forbidden(s) for s in statements if isinstance(s, Forbid)]
         self.rewards = torch.tensor([s.amount for s in paid])
+        # Zero adds nothing: who says that nothing is paid means it instead of what weaker rules say.
+        self.silencing = ((self.rewards == 0)[:, None] & (rank[:, None] > rank)).float()    # [R, R]
         self.ends, self.forbids = len(ended), len(forbidden)
+        self.lasting = torch.tensor([0.0 if s.probability is None else 1 - known(s.probability) for s in ended])
         self.forbidden = Guards(forbidden, schema)
-        self.payments = Guards([*(s.guard or TRUE for s in paid), *ended, *forbidden], schema)
+        self.payments = Guards([*(s.guard or TRUE for s in paid), *(s.guard for s in ended), *forbidden],
+                               schema)
 
     def __bool__(self) -> bool:
         return bool(self.first or self.second or self.last or len(self.rewards) or self.ends or self.forbids)
@@ -169,9 +174,11 @@ class Compiled:
         if self.payments.count:
             paid, ended, forbidden = self.payments(rows).split([len(self.rewards), self.ends, self.forbids], 1)
             if len(self.rewards):
-                reward = torch.where(paid.any(1), paid.float() @ self.rewards, reward)
+                said = paid & ~(paid.float() @ self.silencing).bool()
+                reward = torch.where(paid.any(1), said.float() @ self.rewards, reward)
             if self.ends:
-                cont = cont.masked_fill(ended.any(1), 0.0)
+                strongest = self.lasting[ended.byte().argmax(1)]
+                cont = torch.where(ended.any(1), strongest, cont)
             if self.forbids:
                 feasible = feasible & ~forbidden.any(1)
         return replace(outcome, reward=reward, cont=cont, feasible=feasible)

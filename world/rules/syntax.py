@@ -227,9 +227,10 @@ class Reward(Node):
 
 
 class End(Node):
-    """`end if CONDITION`: the episode terminates with the transition."""
+    """`end [with probability P] if CONDITION`: the episode terminates with the transition; with P = 0 it goes on."""
 
     kind: Literal["end"] = "end"
+    probability: float | Hole | None = None
     guard: Expression
 
 

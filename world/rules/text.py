@@ -166,9 +166,7 @@ class _Printer:
             case s.Expect(effect=effect, guard=guard, probability=probability, weight=weight):
                 self.put("expect ")
                 self.node(effect)
-                if probability is not None:
-                    self.put(" with probability ")
-                    self._fitted(probability)
+                self._chance(probability)
                 self._end(weight, guard)
             case s.Always() | s.Avoid() | s.Maintain() | s.Prefer():
                 self.put(node.kind + " ")
@@ -178,8 +176,9 @@ class _Printer:
                 self.put("reward " + ("+" if not isinstance(amount, Node) and amount > 0 else ""))
                 self._fitted(amount)
                 self._end(guard=guard)
-            case s.End(guard=guard):
+            case s.End(guard=guard, probability=probability):
                 self.put("end")
+                self._chance(probability)
                 self._end(guard=guard)
             case s.Forbid(action=s.Compare(operands=(s.Name(name="action"), s.Symbol() as value), operators=("==",)),
                           guard=guard):
@@ -199,6 +198,11 @@ class _Printer:
                 self.node(value)
             case _:
                 raise TypeError(f"{type(node).__name__} is not a node of the rule language")
+
+    def _chance(self, probability: float | Node | None) -> None:
+        if probability is not None:
+            self.put(" with probability ")
+            self._fitted(probability)
 
     def _fitted(self, value: float | Node, unit: str = "") -> None:
         """Print a number that may be left to memory."""

@@ -86,8 +86,11 @@ class _Speaker:
                 return f"It {mostly} that {self.clause(condition)}."
             case s.Reward(amount=amount, guard=guard):
                 return f"{'Every step' if guard is None else 'A step'} {_pays(amount)}{self._when(guard)}."
-            case s.End(guard=guard):
-                return f"The episode ends when {self.clause(guard)}."
+            case s.End(guard=guard, probability=0):
+                return f"The episode goes on when {self.clause(guard)}."
+            case s.End(guard=guard, probability=probability):
+                chance = "" if probability is None else f" with probability {_number(probability)}"
+                return f"The episode ends{chance} when {self.clause(guard)}."
             case s.Forbid(action=action, guard=guard):
                 said = self.clause(action)
                 own = isinstance(action, s.Compare | s.Member) and said.startswith(("you choose ", "you set "))
