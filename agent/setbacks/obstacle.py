@@ -226,10 +226,10 @@ def _impossible(agent: Agent, goal: str, question: _Question, survey: Survey) ->
     count = len(next(iter(survey.features.values())))
     wanted = _wanted(question.objective, question.carry)
     if survey.is_whole:
-        text = (f"the goal cannot be reached, as far as is imagined: nothing that can be done leads to it ({count} "
-                "states)")
+        text = (f"the goal cannot be reached, as far as is imagined: nothing that can be done leads to it (states: "
+                f"{count})")
     else:
-        text = (f"no way to the goal was found in {survey.plan.transitions:,} imagined steps ({count} states); there "
+        text = (f"no way to the goal was found in {survey.plan.transitions:,} imagined steps (states: {count}); there "
                 "may be one further away")
     reasons: list[str] = []
     for condition in wanted[:1]:
