@@ -70,8 +70,8 @@ def told(links: Sequence[Link], states: Features, schema: Schema) -> list[str]:
     words = condition_words(last.missing, schema)
     if last.others:
         return [*lines, f"where the rest of that holds, it is never so that {words}{_values(last, states, schema)}"]
-    lines.append(f"nothing brings it about that {words}: no rule that could act says so, nor is it imagined in any of "
-                 f"the {count} states that can be come to")
+    lines.append(f"nothing brings it about that {words}: no rule that could act says so, nor is it so in any "
+                 f"state that was imagined ({count})")
     return [*lines, nowhere] if (nowhere := _nowhere(last.missing, states, schema)) else lines
 
 

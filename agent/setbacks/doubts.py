@@ -2,8 +2,8 @@
 
 A failure is remembered with its circumstances: the values of all category and truth features that are not the agent's
 pose, the cell ahead among them. A rule that has failed twice under the same ones, and more often than it held, goes on
-acting everywhere else: its condition gets `and not (circumstances)`. Whether the rule is true is for the evidence to
-say, between episodes.
+acting everywhere else: its condition gets `and not (circumstances)`. One that has failed four times is not acted on
+under what all these had in common. Whether the rule is true is for the evidence to say, between episodes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ...world.rules.syntax import Always, Boolean, Compare, Expect, Expression, 
 from ...world.schema import Features, Schema
 
 FAILURES = 2
-"""So often a rule fails before it is doubted."""
+"""So often a rule fails before it is doubted where it failed; twice as often, before it is doubted more widely."""
 
-Circumstances = tuple[tuple[str, int], ...]
+Circumstances = frozenset[tuple[str, int]]
 
 
 class Doubts:
@@ -28,7 +28,7 @@ class Doubts:
 
     def __init__(self) -> None:
         self._held: Counter[tuple[str, Circumstances]] = Counter()
-        self._failed: Counter[tuple[str, Circumstances]] = Counter()
+        self._failed: dict[str, list[Circumstances]] = {}
         self._doubted: dict[str, list[Circumstances]] = {}
 
     def __len__(self) -> int:
@@ -50,13 +50,17 @@ class Doubts:
 
     def failed(self, entry: Entry, schema: Schema, now: Features) -> bool:
         """The claim of a rule failed; returns whether it is doubted from here on."""
-        key = entry.id, circumstances(schema, now)
-        self._failed[key] += 1
-        if self._failed[key] < FAILURES or self._failed[key] <= self._held[key]:
-            return False
-        places = self._doubted.setdefault(entry.id, [])
-        places += [key[1]] if key[1] not in places else []
-        return True
+        here, failures = circumstances(schema, now), self._failed.setdefault(entry.id, [])
+        failures.append(here)
+        common = frozenset.intersection(*failures)
+        for place, enough in ((common, 2 * FAILURES), (here, FAILURES)):
+            failed = sum(place <= other for other in failures)
+            held = sum(n for (id, other), n in self._held.items() if id == entry.id and place <= other)
+            if failed >= enough and failed > held:
+                places = self._doubted.setdefault(entry.id, [])
+                places += [place] if place not in places else []
+                return True
+        return False
 
     def silenced(self, knowledge: KnowledgeBase) -> Compiled:
         """The corrections, compiled, without the doubted ones where they are doubted; in the same order."""
@@ -83,14 +87,14 @@ def circumstances(schema: Schema, now: Features) -> Circumstances:
     """What is so in one state `[1, ...]`: the categories and truths that are not the pose."""
     pose = {x for p in schema.grid.poses for x in (p.x, p.y, p.heading)} if schema.grid else set()
     acting = {a.name for a in schema.actions}
-    return tuple((f.name, int(schema.value(f.name, now)[0])) for f in schema.named.values()
-                 if f.kind in ("category", "boolean") and not f.shape and f.name not in pose | acting)
+    return frozenset((f.name, int(schema.value(f.name, now)[0])) for f in schema.named.values()
+                     if f.kind in ("category", "boolean") and not f.shape and f.name not in pose | acting)
 
 
 def _elsewhere(place: Circumstances, schema: Schema) -> Expression:
     """That the circumstances are others."""
     parts: list[Expression] = []
-    for name, code in place:
+    for name, code in sorted(place):
         feature = schema.named[name]
         value = Name(name=name)
         if feature.kind == "boolean":

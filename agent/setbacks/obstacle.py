@@ -27,7 +27,7 @@ from ..planning.plan import Budget, Plan
 from ..planning.search import Search, SearchConfig, Survey
 from ..remembered import Remembered
 from .chain import chain, told, unseen
-from .setback import refined_of
+from .setback import one_line, refined_of
 
 if TYPE_CHECKING:
     from ..agent import Agent
@@ -97,6 +97,12 @@ class _Question:
 
 def why_not(agent: Agent, budget: int = 20_000) -> Obstacle:
     """See `Agent.why_not`."""
+    found = _asked(agent, budget)
+    reasons = tuple(map(one_line, found.reasons))
+    return replace(found, goal=one_line(found.goal), text=one_line(found.text), reasons=reasons)
+
+
+def _asked(agent: Agent, budget: int) -> Obstacle:
     mind, pursuit = agent.mind, agent.mind.pursuit
     last = mind.recent.steps[-1] if mind.recent.steps else None
     goals = agent.goals()
@@ -220,10 +226,10 @@ def _impossible(agent: Agent, goal: str, question: _Question, survey: Survey) ->
     count = len(next(iter(survey.features.values())))
     wanted = _wanted(question.objective, question.carry)
     if survey.is_whole:
-        text = (f"the goal cannot be reached, as far as is imagined: nothing that can be done leads to it ({count} "
-                "states)")
+        text = (f"the goal cannot be reached, as far as is imagined: nothing that can be done leads to it (states: "
+                f"{count})")
     else:
-        text = (f"no way to the goal was found in {survey.plan.transitions:,} imagined steps ({count} states); there "
+        text = (f"no way to the goal was found in {survey.plan.transitions:,} imagined steps (states: {count}); there "
                 "may be one further away")
     reasons: list[str] = []
     for condition in wanted[:1]:

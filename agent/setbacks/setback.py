@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ...memory.text import clean
 from ...world.model import Outcome, WorldModel
 from ...world.refine import Refined, RefinedState
 from ...world.rulebook import Entry
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 MOST = 100
 """So many setbacks of an episode are kept, the first ones; further ones are counted."""
 _SAID = 4    # places that a setback names
+LONGEST = 1_000
+"""So many characters of what others wrote are told in one text."""
 REPEATED = 2
 """From so many setbacks of one kind on, an episode leaves a note."""
 
@@ -125,8 +126,14 @@ class Setbacks:
                 first = some[0]
                 text = (f"{len(some)} times in an episode {first.action} did not do what was imagined: imagined "
                         f"{', '.join(first.expected)}, came {', '.join(first.observed)}; {first.why}")
-                mind.memory.note(clean(text), kind="setback", importance=min(1.0, 0.3 + 0.1 * len(some)),
+                mind.memory.note(one_line(text), kind="setback", importance=min(1.0, 0.3 + 0.1 * len(some)),
                                  source="agent", tags=[rule] if rule else [], episode=episode)
+
+
+def one_line(text: str) -> str:
+    """A text that may hold what others wrote, as one printable line of bounded length: names of values, rules."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
 
 
 def explained(mind: Mind, now: Features, action: Tensor, after: Features, acting: Sequence[Entry]
@@ -150,8 +157,8 @@ def explained(mind: Mind, now: Features, action: Tensor, after: Features, acting
             why += f"; {other.id} (`{other.text}`) has it as it came, but for its condition `{to_text(missing)}`"
     certain = math.exp(sum(float(mind.predicted.features[k].log_prob(expected[k])[0]) for k in wrong))
     setback = Setback(
-        mind.recent.t - 1, action_text(schema, action[0].numpy()), *_told(schema, wrong, expected, after),
-        round(min(1.0, certain), 4), entry.id if entry else "", why)
+        mind.recent.t - 1, one_line(action_text(schema, action[0].numpy())), *_told(schema, wrong, expected, after),
+        round(min(1.0, certain), 4), entry.id if entry else "", one_line(why))
     return setback, list(dict.fromkeys(e for e, _ in failed))
 
 
@@ -239,4 +246,5 @@ def _told(schema: Schema, wrong: Sequence[str], expected: Features, after: Featu
         texts = [*texts[:_SAID], f"{len(texts) - _SAID} more places"]
     parts = [text.rpartition(": ")[::2] if " -> " in text else (text, "") for text in texts]
     sides = [(place, *change.split(" -> ", 1)) if change else (place, "", "") for place, change in parts]
-    return (tuple(f"{p}: {a}" if a else p for p, a, _ in sides), tuple(f"{p}: {b}" if b else p for p, _, b in sides))
+    return (tuple(one_line(f"{p}: {a}") if a else p for p, a, _ in sides),
+            tuple(one_line(f"{p}: {b}") if b else p for p, _, b in sides))
