@@ -17,7 +17,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..schema import Features, Schema
 from ..sight import Row, Sight, offsets
-from .minigrid import (ACTIONS, CARRIED, OBJECTS, STATES, STEPS, board_schema, carried_code, own_codes)
+from .minigrid import ACTIONS, OBJECTS, STATES, STEPS, board_schema, carried_code, own_codes
 
 if TYPE_CHECKING:
     import gymnasium
@@ -54,6 +54,13 @@ def minigrid_view(env: gymnasium.Env, size: tuple[int, int] | None = None) -> Sc
     sight = Sight(grid, "object", mapping.follow, int(shape[0]),
                   opaque=None if getattr(inner, "see_through_walls", False) else opaque)
     return replace(whole, perceive=mapping.begin, sight=sight)
+
+
+def _is_opaque(row: Row, cell: tuple[int, int]) -> bool:
+    """Whether one cell of one map is a wall or a door that is not open: nobody stands where light does not go."""
+    wall, door, is_open = _OPAQUE
+    what = int(row["object"][cell])
+    return what == wall or (what == door and int(row["state"][cell]) != is_open)
 
 
 def opaque(features: Features) -> Tensor:
@@ -105,7 +112,7 @@ class _Mapping:
         view, heading = _view(observation, self.window)
         step = STEPS[int(before["direction"])]
         ahead = old[0] + step[0], old[1] + step[1]
-        meant = step if ACTIONS[action] == "forward" else (0, 0)
+        meant = step if ACTIONS[action] == "forward" and not _is_opaque(before, ahead) else (0, 0)
         best, chosen = -np.inf, old
         for by in _AROUND:
             at = old[0] + by[0], old[1] + by[1]
