@@ -32,8 +32,10 @@ from ..world.training import exact
 from . import learn as learning
 from .act import within
 from .environment import Perceived, several
+from .planning.exploring import matters
 from .planning.objective import Carry
 from .reason import explore
+from .seeking import look
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -135,6 +137,10 @@ class Collector:
             nats = -torch.stack([d.log_prob(expected[k]) for k, d in predicted.features.items()]).sum(0)
         self._store(now, action, after, reward, terminated, truncated, nats)
         self._feel(now, action, expected, predicted, nats)
+        if sight:
+            for i, life in enumerate(self.lives):
+                if life.plan and matters(sight, *(tree.take(x, torch.tensor([i])) for x in (now, after))):
+                    life.plan, life.failed = [], 0
         self.features = after
         if self.belief is not None:
             paid, ended = torch.as_tensor(reward, dtype=torch.float32), torch.as_tensor(terminated)
@@ -176,7 +182,18 @@ class Collector:
             for k, i in enumerate(rows):
                 lives[i].plan = list(plan.sequence[: _length(plan.imagined, k), k])
                 lives[i].failed = 0 if bool(plan.reached[k]) else failed + 1
+                if self.schema.sight and not bool(plan.reached[k]):
+                    self._look(i)
         return torch.stack([life.plan.pop(0) for life in lives])
+
+    def _look(self, i: int) -> None:
+        """Let row i, whose goal is not in sight, look around instead, where there is more to see."""
+        row = torch.tensor([i])
+        objective = self.objective.resumed(tree.take(self.carry, row))
+        found = look(self.agent.mind, tree.take(self.belief, row), tree.take(self.features, row), objective,
+                     self.agent.config.budget)
+        if bool(found.reached[0]):
+            self.lives[i].plan = list(found.sequence[:, 0])
 
     def _store(self, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], reward: np.ndarray,
                terminated: np.ndarray, truncated: np.ndarray, nats: Tensor | None) -> None:

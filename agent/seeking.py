@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..world.model import State
+from ..world.schema import Features
 from ..world.unseen import Unseen
 from .mind import Mind
 from .planning.exploring import Exploring
@@ -26,7 +28,6 @@ def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> 
     pursuit, features = mind.pursuit, mind.features
     assert pursuit is not None
     assert features is not None
-    schema = mind.imagining.schema
     whole, fails = budget.transitions or 40_000, pursuit.failed_searches
     carry = pursuit.planner_carry if pursuit.planner_carry is not None else planner.initial(1)
     short = replace(budget, transitions=max(1_000, whole // TRY >> 2 * fails)) if planner.commits else budget
@@ -34,12 +35,11 @@ def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> 
     pursuit.planner_carry, spent = plan.carry, plan.transitions
     pursuit.looking = pursuit.at_a_loss = False
     if not bool(plan.reached[0]):
-        exploring = Exploring.on(mind.unseen or Unseen.of(schema), features)
-        look = Scout().plan(mind.imagining, mind.belief, objective, exploring, budget)
-        spent += look.transitions
-        pursuit.looking = bool(look.reached[0])
+        seen = look(mind, mind.belief, features, objective, budget)
+        spent += seen.transitions
+        pursuit.looking = bool(seen.reached[0])
         if pursuit.looking:
-            plan = look
+            plan = seen
         elif planner.commits:
             again = replace(budget, transitions=max(1_000, whole >> 2 * fails))
             plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng, again)
@@ -48,3 +48,9 @@ def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> 
     is_found = bool(plan.reached[0]) and not pursuit.looking
     pursuit.failed_searches = 0 if is_found else fails + 1
     return replace(plan, transitions=spent)
+
+
+def look(mind: Mind, belief: State, features: Features, objective: Objective, budget: Budget) -> Plan:
+    """The way to the best look from one state; its `reached` is False where no look tells more."""
+    exploring = Exploring.on(mind.unseen or Unseen.of(mind.imagining.schema), features)
+    return Scout().plan(mind.imagining, belief, objective, exploring, budget)

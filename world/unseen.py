@@ -1,9 +1,10 @@
 """What unseen cells may hold: a categorical distribution a cell, counted from what cells turned out to hold.
 
-p(v | c) = (n[c, v] + k p(v)) / (n[c] + k), where c is what was known to lie nearest the cell in the four directions when
-it was first seen, and whether it was 1, 2 or more cells away, whichever way they are turned; p(v) is the smoothed share
-of v among all cells that came into sight: a Dirichlet prior that many sights of a context outweigh. Without experience
-every value is as likely.
+p(v | c) = (n[c, v] + k p(v)) / (n[c] + k), where c is what was known to lie nearest the cell in the four directions
+when it was first seen, and whether it was 1, 2 or more cells away, whichever way they are turned; p(v) is the smoothed
+share of v among all cells that came into sight: a Dirichlet prior that many sights of a context outweigh. Without
+experience every value is as likely.
+
 V values, W x H cells.
 """
 
@@ -51,10 +52,15 @@ class Unseen:
         """The belief that forgets the contexts."""
         return replace(self, contexts=np.array([-1]), counts=self.counts.sum(0, keepdims=True))
 
+    def foretold(self, episodes: Iterable[Transitions]) -> tuple[np.ndarray, np.ndarray]:
+        """Of each cell that came into sight in these episodes the belief just before `[M, V]` and its value `[M]`."""
+        context, value = _sights(self.schema, episodes)
+        return self._p(context), value
+
     def surprise(self, episodes: Iterable[Transitions]) -> np.ndarray:
         """How surprising each cell of these episodes was when it came into sight: `[M]` bits."""
-        context, value = _sights(self.schema, episodes)
-        return -np.log2(self._p(context)[np.arange(len(value)), value])
+        p, value = self.foretold(episodes)
+        return -np.log2(p[np.arange(len(value)), value])
 
     def chances(self, features: Features) -> Tensor:
         """The distribution of what every cell of one map `[1, ...]` holds: `[W, H, V]`, certain where it was seen."""

@@ -1,4 +1,4 @@
-"""An agent that sees only MiniGrid's own view: it looks where it must, finds what it is after, and reads nothing else."""
+"""An agent that sees only MiniGrid's own view: it looks where it must, finds what it is after, reads nothing else."""
 
 from __future__ import annotations
 
@@ -205,6 +205,14 @@ def test_memory_holds_no_cells_that_appear() -> None:
     agent.learn(60, train=False, envs=2)
     lived = agent.mind.memory.transitions()
     assert not ((lived.features["object"] == 0) & (lived.next_features["object"] != 0)).any()
+
+
+def test_copies_that_act_as_planned_look_around_too() -> None:
+    agent = agent_for(Flat())
+    agent.learn(40, random=False, train=False, envs=2)
+    memory = agent.mind.memory
+    maps = [memory.transitions([e.id]).next_features["object"][-1] for e in memory.episodes()]
+    assert max(int((board != 0).sum()) for board in maps) > 40  # more than the first room and the next
 
 
 def test_only_what_is_rare_on_the_map_matters() -> None:

@@ -119,11 +119,15 @@ def test_what_is_first_seen_is_no_change() -> None:
 def test_a_world_larger_than_was_told_is_an_error_that_says_so() -> None:
     env = world("MiniGrid-FourRooms-v0")
     view = Schema.from_env(env, view="partial", size=(3, 3))
-    observation, _ = env.reset(seed=0)
-    seen = view.observe(observation)
-    with pytest.raises(UserError, match="larger than the size"):
+    seen = view.observe(env.reset(seed=0)[0])
+
+    def walk() -> None:
+        last = seen
         for action in (2, 2, 0, 2, 2, 0, 2, 2, 0, 2, 2, 2, 2):
-            seen = view.observe(env.step(action)[0], None, (seen, np.array([action])))
+            last = view.observe(env.step(action)[0], None, (last, np.array([action])))
+
+    with pytest.raises(UserError, match="larger than the size"):
+        walk()
 
 
 def test_no_partial_view_of_another_world() -> None:

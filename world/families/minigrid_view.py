@@ -56,6 +56,13 @@ def minigrid_view(env: gymnasium.Env, size: tuple[int, int] | None = None) -> Sc
     return replace(whole, perceive=mapping.begin, sight=sight)
 
 
+def _is_opaque(row: Row, cell: tuple[int, int]) -> bool:
+    """Whether one cell of one map is a wall or a door that is not open: nobody stands where light does not go."""
+    wall, door, is_open = _OPAQUE
+    what = int(row["object"][cell])
+    return what == wall or (what == door and int(row["state"][cell]) != is_open)
+
+
 def opaque(features: Features) -> Tensor:
     """Walls, and doors that are not open: `[N, W, H]`."""
     wall, door, is_open = _OPAQUE
@@ -105,7 +112,7 @@ class _Mapping:
         view, heading = _view(observation, self.window)
         step = STEPS[int(before["direction"])]
         ahead = old[0] + step[0], old[1] + step[1]
-        meant = step if ACTIONS[action] == "forward" else (0, 0)
+        meant = step if ACTIONS[action] == "forward" and not _is_opaque(before, ahead) else (0, 0)
         best, chosen = -np.inf, old
         for by in _AROUND:
             at = old[0] + by[0], old[1] + by[1]
