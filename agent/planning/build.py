@@ -10,6 +10,7 @@ from .plan import Planner
 
 PLANNERS = {
     "search": ("search", "Search"),
+    "waypoints": ("waypoints", "Waypoints"),
     "cem": ("cem", "CEM"),
     "mppi": ("mppi", "MPPI"),
     "random": ("random_shooting", "RandomShooting"),

@@ -1,0 +1,340 @@
+"""The planner: best-first over deeds, each reached by the shortest walk; a plan counts when it was imagined as a whole.
+
+Every action at every pose that can be walked to is scored by the objective in one batch, with the carry of the node:
+steps that are unacceptable are not walked, and a pose that is itself a milestone is a waypoint as a deed is. What opens
+a way or reaches what is wanted goes first; the other deeds are put off, not dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ....world import tree
+from ....world.model import State, WorldModel
+from ....world.schema import Features, Schema
+from ..objective import Carry, Objective, Transition
+from ..plan import Budget, Plan, joined
+from ..search import Search, SearchConfig
+from .asked import Asked
+from .nodes import KIND, PUT_OFF, Node, Open, Step
+from .places import Places, Scene
+from .walks import FAR, restricted, walks
+
+
+@dataclass(frozen=True)
+class WaypointsConfig:
+    """`transitions` is the default budget a plan; `deeds` the most nodes looked at; `depth` the longest plan. Where the
+    world does not keep to what is near, `Search` plans, within what is left of the budget."""
+
+    transitions: int = 40_000
+    deeds: int = 400
+    depth: int = 1_000
+
+
+class Waypoints:
+    """The planner; see the module's text."""
+
+    commits = True
+
+    def __init__(self, config: WaypointsConfig | None = None) -> None:
+        self.config = config or WaypointsConfig()
+
+    def unfit(self, schema: Schema) -> str | None:
+        grid = schema.grid
+        if grid is None or len(grid.poses) != 1:
+            return "waypoints need a grid with one pointer (`Schema.grid`); choose planner='search'"
+        pose = {grid.x, grid.y, grid.heading}
+        if not schema.discrete_actions or not all(f.is_discrete for f in schema.features):
+            return "waypoints need discrete features and actions; choose planner='cem'"
+        if odd := [f.name for f in schema.features if f.shape and f.name not in grid.arrays or
+                   f.name in pose and not f.cardinality]:
+            return f"waypoints know no place for {odd}; name them in the schema's grid, or choose planner='search'"
+        if any(schema.base[name].offset for name in pose if name):
+            return "waypoints need positions that count from 0; choose planner='search'"
+        return None
+
+    def initial(self, n: int) -> Any:
+        return None
+
+    @torch.no_grad()
+    def plan(self, model: WorldModel, state: State, objective: Objective, carry: Any, rng: torch.Generator,
+             budget: Budget | None = None) -> Plan:
+        """Plan for each of the B states; the budget's transitions are for each, its seconds for all."""
+        began, budget, b = time.perf_counter(), budget or Budget(), tree.size(state)
+        plans = []
+        for k in range(b):
+            own = objective.rows(slice(k, k + 1))
+            left = None
+            if budget.seconds:
+                left = max(1e-3, (budget.seconds - (time.perf_counter() - began)) / (b - k))
+            plans.append(self._one(model, tree.take(state, torch.tensor([k])), own, rng,
+                                   budget.transitions or self.config.transitions, left))
+        return replace(joined(plans), seconds=time.perf_counter() - began)
+
+    def _one(self, model: WorldModel, state: State, objective: Objective, rng: torch.Generator, limit: int,
+             seconds: float | None) -> Plan:
+        began = time.perf_counter()
+        until = began + seconds if seconds else float("inf")
+        task = Task(model, state, objective, limit, self.config)
+        goal = task.search(until)
+        if goal is None and not task.is_trusted and task.asked.left >= len(task.asked.actions):
+            left = None if seconds is None else max(1e-3, until - time.perf_counter())
+            plan = Search(SearchConfig(transitions=task.asked.left)).plan(
+                model, state, objective, None, rng, Budget(task.asked.left, left))
+            if bool(plan.reached) or task.best.parent is None:
+                names = ("nodes", "deeds", "places", "fallback")
+                numbers = (plan.statistics["nodes"], task.deeds, len(task.asked.row), 1.0)
+                return replace(plan, transitions=plan.transitions + task.asked.spent, carry=None,
+                               seconds=time.perf_counter() - began,
+                               statistics=dict(zip(names, map(float, numbers), strict=True)))
+        return task.told(goal or task.best, goal is not None, rng, began)
+
+
+class Task:
+    """One state to plan from, and what the search has come to."""
+
+    def __init__(self, model: WorldModel, state: State, objective: Objective, limit: int,
+                 config: WaypointsConfig) -> None:
+        self.model, self.objective, self.config = model, objective, config
+        self.places = Places(model.schema)
+        self.asked = Asked(model, self.places, state, limit)
+        self.open, self.deeds, self.is_trusted = Open(), 0, True
+        self.features = model.decode(state)
+        (scene,), poses = self.places.read(self.features)
+        carry = objective.start(self.features)
+        self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
+                         self._held(self.features)[0])
+        self.best = self.root
+        self.checked: dict[int, tuple[dict[str, Tensor], float]] = {}
+
+    def search(self, until: float) -> Node | None:
+        """The node that attains the objective, or None; `best` is then the nearest to it."""
+        if self.root.pose < 0:
+            self.is_trusted = False
+            return None
+        self.open.push(self.root, True, 0.0)
+        while self.open.heap and self.deeds < self.config.deeds and (time.perf_counter() < until or not self.deeds):
+            what, novel, cost = self.open.pop()
+            if isinstance(what, Step):
+                made = self._made(self._corrected(what))
+                if made is None or made.depth > self.config.depth:
+                    continue
+                if made.standing > self.best.standing or self.best is self.root:
+                    self.best = made
+                if made.reached:
+                    return made if self._is_true(made) else None
+                if self._is_idle(made, what):
+                    self.open.push(made, novel, cost + PUT_OFF)
+                    continue
+                what = made
+            self.deeds += 1
+            self._expand(what)
+            if not self.asked.is_local:
+                self.is_trusted = False
+                return None
+        return None
+
+    # --- looking around from a node -------------------------------------------------------------------------------
+
+    def _expand(self, node: Node) -> None:
+        """Score every action at every pose that can be walked to, and keep what brings something about."""
+        walked = node.walks or walks(self.asked, node.scene, node.pose)
+        if not len(walked.poses):
+            return
+        asked, a = self.asked, len(self.asked.actions)
+        gain, progress, reached = self._still(node, walked.poses, walked.rows, walked.leads, walked.steps)
+        bad = gain <= -self.objective.unacceptable * self.objective.discount ** (
+            node.depth + walked.steps[walked.poses, None])
+        if (bad & asked.walks[walked.rows]).any():
+            allowed = np.ones((len(walked.steps), a), bool)
+            allowed[walked.poses] = ~bad
+            rows = np.full(len(walked.steps), -1)
+            rows[walked.poses] = walked.rows
+            position = np.full(len(walked.steps), -1)
+            position[walked.poses] = np.arange(len(walked.poses))
+            walked = restricted(asked, rows, node.pose, allowed)
+            kept = position[walked.poses]
+            gain, progress, reached, bad = gain[kept], progress[kept], reached[kept], bad[kept]
+        node.walks = walked
+        ahead = ((progress > node.progress + 1e-6) | reached) & ~bad & ~asked.deeds[walked.rows]
+        steps = [Step(node, int(walked.poses[i]), int(k), node.scene, int(walked.leads[i, k]), float(progress[i, k]),
+                      node.marks, bool(reached[i, k]), node.broken) for i, k in zip(*np.nonzero(ahead), strict=True)]
+        for rank, step in enumerate(steps):  # the nearest first
+            self._push(step, rank, walked.steps[step.pose] + 1)
+        self._expand_deeds(node)
+
+    def _still(self, node: Node, poses: np.ndarray, rows: np.ndarray, leads: np.ndarray, steps: np.ndarray,
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What actions that change at most the pose gain, how much of the goal is then behind, and whether that is all
+        of it: `[R, A]` each."""
+        a = leads.shape[1]
+        use = np.flatnonzero((~self.asked.deeds[rows]).ravel() & (leads >= 0).ravel())
+        i, k = np.divmod(use, a)
+        now = self.places.features(node.scene, poses[i])
+        after = self.places.features(node.scene, leads[i, k])
+        scored = self._scored(node.carry, now, after, rows[i], k, node.depth + steps[poses[i]])
+        gain, progress, reached = np.zeros(a * len(rows)), np.full(a * len(rows), node.progress), np.zeros(
+            a * len(rows), bool)
+        gain[use], progress[use], reached[use] = scored
+        return gain.reshape(-1, a), progress.reshape(-1, a), reached.reshape(-1, a)
+
+    def _scored(self, carry: Carry, now: Features, after: Features, rows: np.ndarray, actions: np.ndarray,
+                t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Gain, progress and whether the objective is reached of N imagined transitions from one carry."""
+        n = len(rows)
+        numbers = torch.from_numpy(self.asked.numbers[rows, actions])
+        step = Transition(now, self.asked.actions[torch.from_numpy(actions)], after, numbers[:, 0], numbers[:, 1],
+                          numbers[:, 2] > 0.5, numbers[:, 3], torch.ones(n), torch.from_numpy(t.astype(np.int64)))
+        own = tuple(c.expand(n, *c.shape[1:]) for c in carry)
+        new, gain, reached = self.objective.advance(own, step)
+        return gain.double().numpy(), self.objective.progress(new).expand(n).double().numpy(), reached.numpy()
+
+    def _expand_deeds(self, node: Node) -> None:
+        walked, asked = node.walks, self.asked
+        assert walked is not None
+        i, k = np.nonzero(asked.deeds[walked.rows])
+        if not len(i):
+            return
+        poses, rows, to = walked.poses[i], walked.rows[i], walked.leads[i, k]
+        cells, scalars = asked.done(node.scene, rows, poses, k)
+        now, after = self.places.features(node.scene, poses), self.places.features(node.scene, to, cells, scalars)
+        t = node.depth + walked.steps[poses]
+        gain, progress, reached = self._scored(node.carry, now, after, rows, k, t)
+        marks = node.marks | self._held(now) | self._held(after)
+        bad = gain <= -self.objective.unacceptable * self.objective.discount ** t
+        lasting = (asked.numbers[rows, k, 1] > 0.5) | reached
+        kinds: dict[bytes, int] = {}
+        for n in np.flatnonzero(lasting):
+            changed = (cells[n] != node.scene.cells).any(-1)
+            kind = (k[n].tobytes() + node.scene.cells[changed].tobytes() + cells[n][changed].tobytes()
+                    + scalars[n].tobytes())
+            kinds[kind] = kinds.get(kind, -1) + 1
+            step = Step(node, int(poses[n]), int(k[n]), Scene(cells[n], scalars[n]), int(to[n]), float(progress[n]),
+                        marks[n], bool(reached[n]), node.broken or bool(bad[n]))
+            self._push(step, kinds[kind], walked.steps[step.pose] + 1)
+
+    def _push(self, step: Step, rank: int, steps: int) -> None:
+        key = (step.scene.key, step.to, step.progress)
+        if key in self.open.seen and not step.reached:
+            return
+        self.open.seen.add(key)
+        novel = self.open.is_novel(step) or step.reached
+        cost = step.node.depth + steps + KIND * rank
+        self.open.push(step, novel, float(cost) - (1e6 if step.reached else 0.0))
+
+    def _is_idle(self, made: Node, step: Step) -> bool:
+        """Whether a deed has neither brought the goal nearer nor opened a way."""
+        if made.progress > step.node.progress or made.marks.sum() > step.node.marks.sum():
+            return False
+        made.walks = walks(self.asked, made.scene, made.pose)
+        before = step.node.walks
+        assert before is not None
+        headings = self.places.headings
+        new = np.unique(made.walks.poses // headings)
+        old = np.unique(before.poses // headings)
+        changed = np.flatnonzero((made.scene.cells != step.node.scene.cells).any(-1))
+        return not len(np.setdiff1d(np.setdiff1d(new, old), changed))
+
+    def _held(self, features: Features) -> np.ndarray:
+        """Which subgoals hold, `[N, L]`."""
+        hints = self.objective.subgoals
+        n = len(next(iter(features.values())))
+        return np.zeros((n, 0), bool) if hints is None else hints(features).numpy()
+
+    # --- the way there ----------------------------------------------------------------------------------------------
+
+    def _corrected(self, step: Step) -> Step:
+        """A deed with the scene that it brings about there, whatever far away that hangs on."""
+        asked, node = self.asked, step.node
+        if step.scene is node.scene or asked.left < 1:
+            return step
+        features, _ = asked.imagine(node.scene, np.array([step.pose]), asked.actions[step.action : step.action + 1])
+        asked.spent, asked.left = asked.spent + 1, asked.left - 1
+        (scene,), to = self.places.read(features)
+        if scene.key == step.scene.key and to[0] == step.to:
+            return step
+        return replace(step, scene=scene, to=int(to[0]), reached=False)
+
+    def _made(self, step: Step) -> Node | None:
+        """The node that a step leads to, with the carry as it is after the whole way; None where the way is no more."""
+        node, walked = step.node, step.node.walks
+        assert walked is not None
+        if walked.steps[step.pose] == FAR:
+            return None
+        poses, actions = walked.to(step.pose)
+        poses, actions = [*poses, step.pose], [*actions, step.action]
+        rows = self.asked.find(self.places.keys(node.scene)[poses])
+        now = self.places.features(node.scene, np.array(poses))
+        last = self.places.features(step.scene, np.array([step.to]))
+        carry, value, reached = node.carry, node.value, False
+        for t in range(len(poses)):
+            here = {name: v[t : t + 1] for name, v in now.items()}
+            after = last if t == len(poses) - 1 else {name: v[t + 1 : t + 2] for name, v in now.items()}
+            numbers = torch.from_numpy(self.asked.numbers[rows[t : t + 1], actions[t]])
+            carry, gain, done = self.objective.advance(carry, Transition(
+                here, self.asked.actions[actions[t] : actions[t] + 1], after, numbers[:, 0], numbers[:, 1],
+                numbers[:, 2] > 0.5, numbers[:, 3], torch.ones(1), node.depth + t))
+            value += float(gain)
+            reached |= bool(done)
+        return Node(step.scene, step.to, carry, node.depth + len(poses), value, node, actions, poses,
+                    float(self.objective.progress(carry).sum()), step.marks, None, step.broken, reached)
+
+    def _imagined(self, node: Node) -> tuple[bool, dict[str, Tensor], float, bool]:
+        """Every step of the way to `node` imagined once more from what the step before led to, in one batch: whether
+        each does what was said of its kind of place, the features `[H + 1, 1, ...]`, the value, and whether the
+        objective is reached."""
+        parts, actions = [], []
+        for one in node.path()[1:]:
+            assert one.parent is not None
+            parts.append(self.places.features(one.parent.scene, np.array(one.poses)))
+            actions += one.actions
+        last = self.places.features(node.scene, np.array([node.pose]))
+        said = {name: torch.cat([*(p[name] for p in parts), last[name]]) for name in last}
+        h, asked = len(actions), self.asked
+        now = {name: v[:h] for name, v in said.items()}
+        state = self.model.assimilate(tree.repeat(asked.state, h), now, torch.ones(h, dtype=torch.bool))
+        taken = asked.actions[torch.tensor(actions)]
+        _, out = self.model.step(state, taken)
+        asked.spent, asked.left = asked.spent + h, asked.left - h
+        is_so = all(bool((out.mode[name] == v[1:]).all()) for name, v in said.items())
+        carry, value, reached = self.objective.start(self.features), 0.0, False
+        for t in range(h):
+            one = slice(t, t + 1)
+            carry, gain, done = self.objective.advance(carry, Transition(
+                {k: v[one] for k, v in now.items()}, taken[one], {k: v[one] for k, v in out.mode.items()},
+                out.reward[one], out.cont[one], out.feasible[one], out.uncertainty[one], torch.ones(1), t))
+            value, reached = value + float(gain), reached or bool(done)
+        return is_so, {k: v[:, None] for k, v in said.items()}, value, reached
+
+    def _is_true(self, node: Node) -> bool:
+        if len(node.path()) < 2 or self.asked.left < node.depth:
+            return False
+        is_so, imagined, value, reached = self._imagined(node)
+        self.is_trusted &= is_so
+        self.checked[id(node)] = imagined, value
+        return is_so and reached
+
+    def told(self, node: Node, reached: bool, rng: torch.Generator, began: float) -> Plan:
+        """The plan that ends in `node`."""
+        actions = [a for one in node.path() for a in one.actions]
+        if not actions:  # nothing can be done that changes anything: any action will do
+            actions = [int(torch.randint(len(self.asked.actions), (1,), generator=rng))]
+            imagined, value = {k: torch.stack([v, v]) for k, v in self.features.items()}, 0.0
+        elif id(node) in self.checked:
+            imagined, value = self.checked[id(node)]
+        else:
+            parts = [self.places.features(one.parent.scene, np.array(one.poses)) for one in node.path()[1:]
+                     if one.parent is not None]
+            parts.append(self.places.features(node.scene, np.array([node.pose])))
+            imagined, value = {k: torch.cat([p[k] for p in parts])[:, None] for k in parts[0]}, node.value
+        sequence = self.asked.actions[torch.tensor(actions)][:, None]
+        numbers = {"nodes": self.open.count, "deeds": self.deeds, "places": len(self.asked.row), "fallback": 0}
+        return Plan(sequence[0], sequence, torch.tensor([value], dtype=torch.float32), torch.tensor([reached]),
+                    imagined, self.asked.spent, time.perf_counter() - began, None,
+                    {k: float(v) for k, v in numbers.items()})
