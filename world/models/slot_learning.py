@@ -17,7 +17,7 @@ from ..distributions import encode
 from ..model import Batch
 from .elimination import eliminate
 from .field import Moving
-from .pointer import beside, once, scatter
+from .pointer import beside, gather, once, scatter
 
 if TYPE_CHECKING:
     from .slots import Slots
@@ -73,7 +73,7 @@ def unrolled(model: Slots, batch: Batch, rng: torch.Generator | None) -> dict[st
     of_field = inner.gates(rng) if model.field.is_on else None
     board = len(model.field.near)
     state = model.encode(batch.features_at(0))
-    cells, scalars = state.cells, state.scalars
+    cells, scalars = model.cells(state), state.scalars
     names = ["cells"] * model.pointer.count + ["scalars"] * len(model.scalars)
     names += ["move"] * len(model.pointer.poses) + ["reward", "end"]
     total = dict.fromkeys([*names, "closeness"], torch.zeros(()))
@@ -103,7 +103,8 @@ def step_errors(model: Slots, cells: Tensor, scalars: Tensor, lived: Transitions
     code, now, after = model.code, lived.now, lived.after
     x, y, headings = model.pointer.read(now)
     index, dx, dy = model.pointer.around(x, y, headings)
-    wrote = model.advance(cells, scalars, x, y, index, model.joint(lived.action), gates, moving)
+    around = gather(cells, index, model.outside)
+    wrote = model.advance(around, scalars, x, y, index, model.joint(lived.action), gates, moving, cells)
     distance = (wrote.scalars - code.of_scalars(after).detach()).square().sum((-1, -2))
     errors, field = [], torch.zeros(len(x))
     if model.arrays:
@@ -149,16 +150,17 @@ def close_gates(model: Slots, everything: Batch) -> None:
     state, mechanisms = model.encode(lived.now), model.mechanisms
     index = model.pointer.around(*model.pointer.read(lived.now))[0]
     joint = model.joint(lived.action)
-    mechanisms.average.copy_(model.reads_of(state.cells, state.scalars, index).mean(0))
+    cells = model.cells(state)
+    mechanisms.average.copy_(torch.cat([gather(cells, index, model.outside), state.scalars], 1).mean(0))
     board = None
     if model.field.is_on:
         rows = torch.linspace(0, len(joint) - 1, min(len(joint), _FIELD_ROWS)).long()
         _close_field(model, tree.take(lived, rows))
         inner = model.field.mechanisms
-        board = model.field(state.cells, state.scalars, model.standing(state.x, state.y), inner.gates(), inner.average)
+        board = model.field(cells, state.scalars, model.standing(state.x, state.y), inner.gates(), inner.average)
 
     def cost(gates: Tensor) -> Tensor:
-        errors = step_errors(model, state.cells, state.scalars, lived, gates, Moving(board=board)).outputs
+        errors = step_errors(model, cells, state.scalars, lived, gates, Moving(board=board)).outputs
         return errors.new_zeros(gates.shape[:2]).index_add_(0, joint, errors)
 
     count = torch.bincount(joint, minlength=len(mechanisms.bias))[:, None]
@@ -169,11 +171,11 @@ def _close_field(model: Slots, lived: Transitions) -> None:
     """The same for the rule of all cells; these are so many that a part of the transitions is enough."""
     state, inner = model.encode(lived.now), model.field.mechanisms
     gates = model.mechanisms.gates()
-    at = model.standing(state.x, state.y)
-    inner.average.copy_(model.field.reads(state.cells, state.scalars, at).flatten(0, 1).mean(0))
+    cells, at = model.cells(state), model.standing(state.x, state.y)
+    inner.average.copy_(model.field.reads(cells, state.scalars, at).flatten(0, 1).mean(0))
 
     def cost(of_field: Tensor) -> Tensor:
-        return step_errors(model, state.cells, state.scalars, lived, gates, Moving(of_field)).field.sum().view(1, 1)
+        return step_errors(model, cells, state.scalars, lived, gates, Moving(of_field)).field.sum().view(1, 1)
 
     inner.close(eliminate(inner.gates(), cost, _price(model, cost(inner.gates()), torch.tensor(len(lived.reward)))))
 

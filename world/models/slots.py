@@ -14,7 +14,7 @@ N rows, C cells, S scalars, P pointers, K = 5 P cells around them, R = K + S rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from ..distributions import Board, Categorical, Distribution, decode
 from ..model import Batch, Outcome
 from ..schema import Feature, Features, Schema
 from ..training import TrainingConfig
+from ..tree import choose
 from .field import Field, Moving
 from .mechanisms import Mechanism, Mechanisms, joint_names, joint_strides, parameter_groups
 from .pointer import Pointer, gather, once, scatter
@@ -50,15 +51,16 @@ class SlotsConfig:
 
 @dataclass(frozen=True)
 class SlotState:
-    """`cells [N, C, D]` and `scalars [N, S, D]` are latent; `codes [N, C, arrays]` is what the cells decode to,
-    carried because a step touches few of them; `x`, `y [N, P]` are the pointers; `touched [N, K]` was last written."""
+    """`codes [N, C, arrays]` is what the cells decode to, and all there is of most: their latents are made where they
+    are read. Those that the last step wrote are carried: `written [N, K, D]`, of the cells `touched [N, K]`. `scalars
+    [N, S, D]` are latent; `x`, `y [N, P]` are the pointers."""
 
-    cells: Tensor
     codes: Tensor
     scalars: Tensor
     x: Tensor
     y: Tensor
     touched: Tensor
+    written: Tensor
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,9 @@ class Slots(nn.Module):
         """One imagined step; the state carries the most likely values (or a draw, with `rng`)."""
         around, dx, dy = self.pointer.around(state.x, state.y, self._headings(state))
         index = once(around)
-        wrote = self.advance(state.cells, state.scalars, state.x, state.y, around, self.joint(action))
+        cells = self.cells(state) if self.field.is_on else None
+        wrote = self.advance(self._read(state, around), state.scalars, state.x, state.y, around, self.joint(action),
+                             cells=cells)
         place = state.x, state.y, dx, dy
         predicted = self.pointer.after(wrote.moves, *place)
         for i, f in enumerate(self.arrays):
@@ -157,8 +161,9 @@ class Slots(nn.Module):
             boards = [d for d in predicted.values() if isinstance(d, Board)]
             codes = torch.stack([d.codes for d in boards], -1) if boards and rng is None else self.code.codes(values)
         x, y, _ = self.pointer.read(values)
-        cells = self.code.of_cells(codes) if self.field.is_on else scatter(state.cells, index, wrote.cells)
-        after = SlotState(cells, codes, wrote.scalars, x, y, index)
+        after = SlotState(codes, wrote.scalars, x, y, index, wrote.cells)
+        if self.field.is_on:  # everything may have been written: what it decoded to is what goes on
+            after = replace(after, touched=torch.full_like(index, -1))
         ok = torch.ones(len(action), dtype=torch.bool)
         if rng is not None:  # the latents follow the draw, or the next step would go on from the most likely values
             after = self.assimilate(after, values, ok)
@@ -170,19 +175,9 @@ class Slots(nn.Module):
     def assimilate(
         self, state: SlotState, features: Features, rows: Tensor, rng: torch.Generator | None = None
     ) -> SlotState:
-        """Encode corrected features where `rows` hold: the cells just touched, whatever differs, all scalars."""
-        scalars = torch.where(rows[:, None, None], self.code.of_scalars(features), state.scalars)
-        if self.schema.grid is None:
-            return SlotState(state.cells, state.codes, scalars, state.x, state.y, state.touched)
-        codes = torch.where(rows[:, None, None], self.code.codes(features), state.codes)
-        differ = (codes != state.codes).any(-1)
-        differ.scatter_(1, state.touched.clamp_min(0), True)
-        differ &= rows[:, None]
-        n, c = differ.nonzero(as_tuple=True)
-        cells = state.cells.index_put((n, c), self.code.of_cells(codes[n, c]))
-        seen = self.pointer.read(features)
-        x, y = (torch.where(rows[:, None], new, old) for new, old in zip(seen[:2], (state.x, state.y), strict=True))
-        return SlotState(cells, codes, scalars, x, y, state.touched)
+        """Encode corrected features where `rows` hold: the cells, those just written too, and all scalars."""
+        told = self.encode(features)
+        return told if bool(rows.all()) else choose(rows, told, state)
 
     def decode(self, state: SlotState) -> dict[str, Tensor]:
         """The most likely features."""
@@ -222,16 +217,18 @@ class Slots(nn.Module):
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def advance(self, cells: Tensor, scalars: Tensor, x: Tensor, y: Tensor, index: Tensor, action: Tensor,
-                gates: Tensor | None = None, moving: Moving | None = None) -> Written:
-        """Read, gate, compute, from latents, pointers `x`, `y [N, P]`, the cells around them `index [N, K]` and the
-        joint action `[N]`. While learning, `gates` are given, and averages are the batch's own."""
+    def advance(self, around: Tensor, scalars: Tensor, x: Tensor, y: Tensor, index: Tensor, action: Tensor,
+                gates: Tensor | None = None, moving: Moving | None = None, cells: Tensor | None = None) -> Written:
+        """Read, gate, compute, from the latents of the cells `around [N, K, D]`, which are `index [N, K]`, of the
+        scalars, the pointers `x`, `y [N, P]` and the joint action `[N]`; where things move by themselves from all
+        `cells [N, C, D]`. While learning, `gates` are given, and averages are the batch's own."""
         mechanisms = self.mechanisms
-        reads = self.reads_of(cells, scalars, index)
+        reads = torch.cat([around, scalars], 1)
         k, r, p = index.shape[1], reads.shape[1], x.shape[1]
         out = mechanisms(reads, action, *((mechanisms.gates(), mechanisms.average) if gates is None else (gates,)))
         board = None
         if self.field.is_on:
+            assert cells is not None
             around, board = self._moved(cells, scalars, x, y, index, moving or Moving())
             reads = torch.cat([around, scalars], 1)
         wrote = reads + out[:, :r]
@@ -249,9 +246,22 @@ class Slots(nn.Module):
         both = self.field(cells, scalars, at, *by, which=torch.cat([index.clamp_min(0), moving.which], 1))
         return torch.where((index >= 0)[..., None], both[:, :k], self.outside), both[:, k:]
 
-    def reads_of(self, cells: Tensor, scalars: Tensor, index: Tensor) -> Tensor:
-        """The latents of the cells `index [N, K]` and the scalars: `[N, R, D]`."""
-        return torch.cat([gather(cells, index, self.outside), scalars], 1) if index.shape[1] else scalars
+    def cells(self, state: SlotState) -> Tensor:
+        """The latents of all cells, `[N, C, D]`."""
+        if self.schema.grid is None:
+            return state.written
+        return scatter(self.code.of_cells(state.codes), state.touched, state.written)
+
+    def _read(self, state: SlotState, index: Tensor) -> Tensor:
+        """The latents of the cells `index [N, K]`: as they were last written, else what their codes stand for."""
+        if self.schema.grid is None:
+            return state.written
+        at = index.clamp_min(0)[..., None]
+        found = self.code.of_cells(state.codes.gather(1, at.expand(-1, -1, len(self.arrays))))
+        same = index[:, :, None] == state.touched[:, None, :]
+        carried = state.written.gather(1, same.byte().argmax(-1, keepdim=True).expand_as(found))
+        found = torch.where(same.any(-1, keepdim=True), carried, found)
+        return torch.where((index >= 0)[..., None], found, self.outside)
 
     def standing(self, x: Tensor, y: Tensor) -> Tensor:
         """The flat indices of the cells `[N, P]` that the pointers stand on."""
@@ -267,10 +277,11 @@ class Slots(nn.Module):
         x, y, _ = self.pointer.read(features)
         scalars = self.code.of_scalars(features)
         if self.schema.grid is None:
-            empty = scalars.new_zeros(len(x), 0)
-            return SlotState(empty[..., None], empty.long()[..., None], scalars, x, y, empty.long())
-        codes = self.code.codes(features)
-        return SlotState(self.code.of_cells(codes), codes, scalars, x, y, torch.full((len(x), self.pointer.count), -1))
+            empty = x.new_zeros(len(x), 0)
+            return SlotState(empty[..., None], scalars, x, y, empty, scalars[:, :0])
+        touched = torch.full((len(x), self.pointer.count), -1)
+        return SlotState(self.code.codes(features), scalars, x, y, touched,
+                         scalars.new_zeros(*touched.shape, self.config.width))
 
     def _array(self, i: int, f: Feature, state: SlotState, index: Tensor, wrote: Written) -> Distribution:
         """The distribution of the i-th array: known but around the pointers, or open everywhere if things move."""

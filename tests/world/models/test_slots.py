@@ -126,7 +126,7 @@ def test_rows_are_independent() -> None:
         alone_state, alone = model.step(begin(model, {k: v[i:i + 1] for k, v in now.items()}), action[i:i + 1])
         assert all(torch.equal(together.mode[k][i], alone.mode[k][0]) for k in now)
         assert torch.allclose(together.reward[i], alone.reward[0], atol=1e-5)
-        assert torch.allclose(state.cells[i], alone_state.cells[0], atol=1e-5)
+        assert torch.allclose(model.cells(state)[i], model.cells(alone_state)[0], atol=1e-5)
 
 
 def test_a_step_leaves_the_state_it_began_from_alone() -> None:
@@ -195,7 +195,7 @@ def test_a_drawn_step_is_carried_by_the_latent() -> None:
     state, _ = model.step(begin(model, now), torch.full((256, 1), 3), rng)
     drawn = model.decode(state)
     assert len({tuple(row) for row in torch.stack([drawn["holds"], drawn["mood"]], 1).tolist()}) > 1
-    assert torch.equal(model.code.cell_logits(state.cells)[0].argmax(-1).view(-1, 6, 6), drawn["thing"].long())
+    assert torch.equal(model.code.cell_logits(model.cells(state))[0].argmax(-1).view(-1, 6, 6), drawn["thing"].long())
     future = rollout(model, begin(model, now), torch.full((1, 256, 1), 3), rng=torch.Generator().manual_seed(1))
     again, _ = model.step(begin(model, now), torch.full((256, 1), 3), torch.Generator().manual_seed(1))
     assert all(torch.equal(future.features[k][1], v) for k, v in model.decode(again).items())
