@@ -6,6 +6,7 @@
     hybrid            1,000 random interactions and the manual
     no assimilation   rules correct what is imagined, not the latent state it is imagined from
     no subgoals       rules are not chained backwards
+    no milestones     nor does a search go first where more of them have fired
     no memory         no past transitions beside the model, and what failed is tried again
     exact simulator   clones of the world instead of a learned model: the ceiling
     planner NAME      another planner
@@ -38,10 +39,12 @@ from harness import choices, run
 from intervals import interval, share
 
 import gedanken
-from gedanken.agent.planning.build import PLANNERS, planner_for
+from gedanken.agent.planning.build import PLANNERS
 from gedanken.agent.planning.plan import Budget
+from gedanken.agent.planning.search import Search
 from gedanken.agent.remembered import Failures, Remembered
 from gedanken.memory import Step, Transitions
+from gedanken.world.around import Around
 from gedanken.world.knowledge import KnowledgeBase
 from gedanken.world.refine import Refined
 
@@ -57,7 +60,11 @@ HYBRID = 1_000
 LONG = 200
 CURVE = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 SHOWN = (1_000, 2_000, 5_000)
+GIVEN_UP = 100
+"""Steps after which an episode is lost; the hybrid takes a dozen or two."""
 BUDGET = Budget(transitions=40_000, seconds=10.0)
+OFTEN = Budget(transitions=2_000, seconds=1.0)
+"""Of planners that plan anew at every step: many times what the search imagines for each."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def ablation(job: Job) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as aside:
         agent, facts = arms()[job.arm](job, Path(aside))
         first = TEST_SEED + 1_000 * job.seed
-        played = agent.run(job.episodes, seed=first).episodes
+        played = agent.run(job.episodes, seed=first, max_steps=GIVEN_UP).episodes
         agent.close()
     steps = sum(e.steps for e in played)
     return {
@@ -94,11 +101,16 @@ Made = tuple[gedanken.Agent, dict[str, Any]]
 
 def arms() -> dict[str, Callable[[Job, Path], Made]]:
     plain: dict[str, Callable[[Job, Path], Made]] = {
-        "hybrid": hybrid, "no assimilation": no_assimilation, "no subgoals": no_subgoals, "no memory": no_memory,
+        "hybrid": hybrid, "no assimilation": no_assimilation, "no subgoals": no_subgoals,
+        "no milestones": no_milestones, "no memory": no_memory,
         "exact simulator": exact_simulator, "rules": rules, "learned": learned, "shown": shown,
     }
     others = [name for name in ("random", "mcts", "waypoints") if name in PLANNERS]
-    return plain | {f"planner {name}": partial(hybrid, planner=name) for name in others}
+    return plain | {f"planner {name}": partial(other_planner, planner=name) for name in others}
+
+
+def other_planner(job: Job, aside: Path, planner: str) -> Made:
+    return hybrid(job, aside, planner, budget=BUDGET if planner == "waypoints" else OFTEN)
 
 
 def hybrid(job: Job, aside: Path, planner: Any = "auto", **more: Any) -> Made:
@@ -119,6 +131,10 @@ def no_assimilation(job: Job, aside: Path) -> Made:
 
 def no_subgoals(job: Job, aside: Path) -> Made:
     return hybrid(job, aside, planner=Blind())
+
+
+def no_milestones(job: Job, aside: Path) -> Made:
+    return hybrid(job, aside, planner=Blind(Silent))
 
 
 def no_memory(job: Job, aside: Path) -> Made:
@@ -150,21 +166,23 @@ def shown(job: Job, aside: Path) -> Made:
     return agent, {"interactions": job.amount, "sentences": 0, "rarest": rarest(agent, job)}
 
 
-class Blind:
-    """Best-first search that is given no subgoals."""
+class Silent(Around):
+    """A model that does not say which rules have fired."""
 
-    def __init__(self) -> None:
-        self.inner = planner_for("search", gedanken.Schema.from_env(gym.make("MiniGrid-DoorKey-6x6-v0")))
-        self.commits = self.inner.commits
+    def step(self, state: Any, action: Any, rng: Any = None) -> Any:
+        after, out = self.inner.step(state, action, rng)
+        return after, replace(out, fired=None)
 
-    def unfit(self, schema: Any) -> str | None:
-        return self.inner.unfit(schema)
 
-    def initial(self, n: int) -> Any:
-        return self.inner.initial(n)
+class Blind(Search):
+    """Best-first search that is given no subgoals, of a model as `seen`."""
+
+    def __init__(self, seen: Callable[[Any], Any] = lambda model: model) -> None:
+        super().__init__()
+        self.seen = seen
 
     def plan(self, model: Any, state: Any, objective: Any, *rest: Any) -> Any:
-        return self.inner.plan(model, state, replace(objective, subgoals=None), *rest)
+        return super().plan(self.seen(model), state, replace(objective, subgoals=None), *rest)
 
 
 class Forgetful(Failures):
@@ -181,7 +199,7 @@ def env(job: Job) -> gym.Env:
 
 
 def config(**more: Any) -> gedanken.AgentConfig:
-    return gedanken.AgentConfig(budget=BUDGET, **more)
+    return gedanken.AgentConfig(**{"budget": BUDGET, **more})
 
 
 def told(job: Job) -> int:

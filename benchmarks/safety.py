@@ -115,16 +115,21 @@ def trained(job: Trial, world: World) -> tuple[Path, float | None]:
     with FileLock(f"{folder}.lock"):
         if folder.exists():
             return folder, None
-        began = time.perf_counter()
-        agent = gedanken.Agent(world.env(job.noise), model="ensemble", seed=job.seed, **given(world))
-        if world.task:
-            agent.tell(world.task)
-        agent.learn(world.random)
-        for _ in range(0, world.planned, world.every):
-            several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
-            agent.learn(world.every, envs=several, random=False)
-        agent.save(folder)
+        began, part = time.perf_counter(), Path(f"{folder}.part")  # what a killed run goes on from
+        if part.exists():
+            agent = gedanken.Agent.load(part, world.env(job.noise), **given(world))
+        else:
+            agent = gedanken.Agent(world.env(job.noise), model="ensemble", seed=job.seed, **given(world))
+            if world.task:
+                agent.tell(world.task)
+        while len(agent.mind.memory) < world.random + world.planned:
+            if not len(agent.mind.memory):
+                agent.learn(world.random, save_to=part)
+            else:
+                several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
+                agent.learn(world.every, envs=several, random=False, save_to=part)
         agent.close()
+        part.rename(folder)
         return folder, round(time.perf_counter() - began, 1)
 
 
