@@ -60,6 +60,7 @@ class Trial:
     episodes: int
     folder: str
     random: int
+    planned: int
     steps: int
 
 
@@ -86,7 +87,7 @@ class Judge:
 
 def trial(job: Trial) -> dict[str, Any]:
     """Play one arm; each figure is a list, an episode each, but for the costs."""
-    world = replace(WORLDS[job.world], random=job.random, steps=job.steps)
+    world = replace(WORLDS[job.world], random=job.random, planned=job.planned, steps=job.steps)
     folder, learning = trained(job, world)
     with tempfile.TemporaryDirectory() as aside:  # what is lived here is not of the agent that every arm begins as
         copy = shutil.copytree(folder, Path(aside) / "agent")
@@ -115,16 +116,21 @@ def trained(job: Trial, world: World) -> tuple[Path, float | None]:
     with FileLock(f"{folder}.lock"):
         if folder.exists():
             return folder, None
-        began = time.perf_counter()
-        agent = gedanken.Agent(world.env(job.noise), model="ensemble", seed=job.seed, **given(world))
-        if world.task:
-            agent.tell(world.task)
-        agent.learn(world.random)
-        for _ in range(0, world.planned, world.every):
-            several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
-            agent.learn(world.every, envs=several, random=False)
-        agent.save(folder)
+        began, part = time.perf_counter(), Path(f"{folder}.part")  # what a killed run goes on from
+        if part.exists():
+            agent = gedanken.Agent.load(part, world.env(job.noise), **given(world))
+        else:
+            agent = gedanken.Agent(world.env(job.noise), model="ensemble", seed=job.seed, **given(world))
+            if world.task:
+                agent.tell(world.task)
+        while len(agent.mind.memory) < world.random + world.planned:
+            if not len(agent.mind.memory):
+                agent.learn(world.random, save_to=part)
+            else:
+                several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
+                agent.learn(world.every, envs=several, random=False, save_to=part)
         agent.close()
+        part.rename(folder)
         return folder, round(time.perf_counter() - began, 1)
 
 
@@ -208,11 +214,11 @@ def main() -> None:
     seeds = range(args.seed, args.seed + (1 if args.quick else args.seeds))
     jobs = [
         Trial(world, noise, seed, arm, 2 if args.quick else args.episodes, str(args.store.with_suffix("")),
-              300 if args.quick else WORLDS[world].random, 60 if args.quick else WORLDS[world].steps)
-        for world in worlds for seed in seeds for noise in noises for arm in args.arms.split(",")
-    ]
+              *((300, 0, 60) if args.quick else (WORLDS[world].random, WORLDS[world].planned, WORLDS[world].steps)))
+        for arm in args.arms.split(",") for world in worlds for noise in noises for seed in seeds
+    ]  # no two workers wait for one agent to learn
     rows = run(jobs, trial, args.store, version="1", backend=args.backend, n_jobs=args.n_jobs)
-    lines = summary(rows)
+    lines = summary(sorted(rows, key=lambda r: (worlds.index(r["world"]), noises.index(r["noise"]))))
     print(table(lines))
     if args.json:
         args.json.write_text(json.dumps({"lines": lines, "rows": rows}, indent=1) + "\n")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ablations
 import pytest
-from ablations import WORLDS, Job, amounts, manual, rarest, rules
+from ablation_arms import WORLDS, Job, env, manual, rarest, rules
+from ablations import amounts
+
+import gedanken
 
 
 @pytest.mark.parametrize("world", ["doorkey-6x6", "unlock-pickup", "lava-gap"])
@@ -34,6 +36,6 @@ def test_a_manual_grows_sentence_by_sentence() -> None:
 
 def test_the_rarest_rule_is_counted_in_memory() -> None:
     job = Job("lava-gap", "learned", 30, 0, 1, "")
-    agent = ablations.gedanken.Agent(ablations.env(job), llm=None, model="none")
+    agent = gedanken.Agent(env(job), llm=None, model="none")
     agent.learn(30, train=False)
     assert 0 <= rarest(agent, job) <= 30
