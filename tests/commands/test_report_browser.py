@@ -118,7 +118,8 @@ def test_texts_stand_out(visit: Callable[..., Any], scheme: str) -> None:
     low = page.evaluate("""() => {
       const parts = (c) => c.match(/[\\d.]+/g).map(Number);
       const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) =>
-        v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+        v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
       const behind = (e) => { for (; e; e = e.parentElement) {
         const c = parts(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] === 1) return c; }
         return [255, 255, 255]; };
@@ -126,7 +127,8 @@ def test_texts_stand_out(visit: Callable[..., Any], scheme: str) -> None:
       const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       while (walker.nextNode()) {
         const e = walker.currentNode.parentElement;
-        if (!walker.currentNode.data.trim() || !e.checkVisibility() || e.closest("svg, [aria-hidden=true], script")) continue;
+        if (!walker.currentNode.data.trim() || !e.checkVisibility()) continue;
+        if (e.closest("svg, [aria-hidden=true], script")) continue;
         const [a, b] = [light(parts(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
         if ((a + 0.05) / (b + 0.05) < 4.5) found.push(walker.currentNode.data.trim());
       }
