@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-EXTRAS  = minigrid,classic,plots,local,embeddings
+EXTRAS  = minigrid,classic,plots,video,local,embeddings
 
 .PHONY: demo test lint docs install dev clean
 

@@ -25,8 +25,8 @@ MOST = 400
 class Frame:
     """One moment: what was observed, what had been imagined for it (None at the start), the action that led here and
     the rules that fired on it; `ahead`, name -> `[H + 1, ...]`, is the future imagined from here if a plan was made.
-    `shielded` is the rule that replaced the planned action, if one did; `surprise` is in nats; `changed` says whether the rules that fired made the
-    prediction another than what was learned alone."""
+    `shielded` is the rule that replaced the planned action, if one did; `surprise` is in nats; `changed` says whether
+    the rules made the prediction another than what was learned alone."""
 
     observed: Row
     imagined: Row | None

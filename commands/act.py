@@ -29,7 +29,7 @@ def act(
     ] = None,
     render: Annotated[
         Literal["none", "ansi", "window"],
-        typer.Option(help="'ansi' draws every step in the terminal, 'window' in a window of the environment's own, too."),
+        typer.Option(help="'ansi' draws every step in the terminal, 'window' in the environment's own window, too."),
     ] = "none",
     video: Annotated[
         Path | None,

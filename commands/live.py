@@ -1,5 +1,5 @@
-"""An episode live in the terminal: the board with the plan's path, and beside it the plan, the rules that fire, what was
-expected, and the goal's progress."""
+"""An episode live in the terminal: the board with the plan's path, and beside it the plan, the rules that fire, what
+was expected, and the goal's progress."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def view(scene: Scene) -> RenderableType:
     facts.add_row("plan", Text(" → ".join(scene.coming) or "none beyond this step", "cyan" if scene.coming else "dim"))
     if scene.shielded:
         facts.add_row("shield", Text(scene.shielded, "red"))
-    rules = Text("\n").join(Text(rule, "yellow") for rule in scene.active) if scene.active else Text("none fires", "dim")
+    rules = Text("\n").join(Text(rule, "yellow") for rule in scene.active) or Text("none fires", "dim")
     facts.add_row("active rules", rules)
     facts.add_row("expected", _expected(scene))
     for i, (done, text) in enumerate(scene.ticks()):

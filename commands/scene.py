@@ -75,11 +75,12 @@ class Watcher:
         if pursuit and pursuit.plan is not None and pending is not None:
             coming = tuple(action_text(agent.schema, a[0]) for a in pursuit.plan.sequence[pursuit.at :][:COMING])
             path = _path(agent.schema, {k: np.asarray(v[pursuit.at :, 0]) for k, v in pursuit.plan.imagined.items()})
-        otherwise = changes(agent.schema, frame.observed, frame.imagined, LEAST) if frame.imagined is not None else []
+        otherwise = changes(agent.schema, frame.observed, frame.imagined, LEAST) if frame.imagined else []
         doing = action_text(agent.schema, pending[0]) if pending is not None else ""
         shielded = mind.decisions[-1].rule if doing and mind.decisions and pursuit and pursuit.plan is None else ""
-        return Scene(agent.schema, self.episode, mind.recent.t, frame, tuple(self.recording.frames), doing, coming, path,
-                     fired(mind) if doing else (), shielded, tuple(otherwise), tuple(milestones(agent)), self.total)
+        return Scene(agent.schema, self.episode, mind.recent.t, frame, tuple(self.recording.frames), doing, coming,
+                     path, fired(mind) if doing else (), shielded, tuple(otherwise), tuple(milestones(agent)),
+                     self.total)
 
 
 def _path(schema: Schema, imagined: dict[str, np.ndarray]) -> tuple[tuple[int, int], ...]:

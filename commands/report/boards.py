@@ -92,11 +92,11 @@ def _item(cell: Cell, u: int, v: int) -> Markup:
     if cell.mark in _DOORS:
         fill = "none" if cell.mark == "open" else ink
         lock = {
-            "locked": Markup('<circle cx=".5" cy=".42" r=".12" fill="#fff"/><path fill="#fff" d="M.45.45h.1v.25h-.1z"/>'),
+            "locked": Markup('<g fill="#fff"><circle cx=".5" cy=".42" r=".12"/><path d="M.45.45h.1v.25h-.1z"/></g>'),
             "closed": Markup('<circle cx=".74" cy=".5" r=".07" fill="#fff"/>'),
         }.get(cell.mark, "")
-        shapes = Markup('<rect x=".1" y=".1" width=".8" height=".8" fill="{}" stroke="{}" stroke-width=".1"/>{}').format(
-            fill, ink, lock)
+        shapes = Markup('<rect x=".1" y=".1" width=".8" height=".8" fill="{}" stroke="{}" stroke-width=".1"/>{}')
+        shapes = shapes.format(fill, ink, lock)
     elif cell.value == "key":
         shapes = Markup('<g fill="none" stroke="{}" stroke-width=".1"><circle cx=".5" cy=".3" r=".15"/>'
                         '<path d="M.5.45v.38h.19M.5.66h.15"/></g>').format(ink)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 32
@@ -60,7 +61,7 @@ class Chart:
 def chart(title: str, x_label: str, series: Sequence[Series], alt: str, *, log: bool = False, note: str = "",
           y_range: tuple[float, float] | None = None, marks: Sequence[float] = (),
           y_names: Sequence[str] = ()) -> Chart | None:
-    """A chart of these series; None where none has a finite point. `log`: logarithmic y; `y_names` name y = 0, 1, ..."""
+    """A chart of these series; None where none has a finite point. `log`: logarithmic y; `y_names` name 0, 1, ..."""
     clean = [_clean(s, log) for s in series]
     xs = [x for s in clean for x, _ in s.points]
     ys = [y for s in clean for _, y in s.points] + [y for s in clean for _, a, b in s.band for y in (a, b)]
@@ -153,6 +154,6 @@ def _clean(s: Series, log: bool) -> Series:
 
 def _stepped(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     out = list(points[:1])
-    for (_, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (_, y0), (x1, y1) in pairwise(points):
         out += [(x1, y0), (x1, y1)]
     return out

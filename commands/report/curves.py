@@ -19,7 +19,8 @@ def curves(runs: Sequence[Run]) -> list[Chart]:
     found = [
         _over(runs, held_out, "Held-out error of the world model", "training steps",
               "nats, on layouts it was not trained on; lower is better"),
-        _losses(runs[0]) if len(runs) == 1 else _over(runs, loss, "Training loss", "training steps", "sum of all losses"),
+        _losses(runs[0]) if len(runs) == 1 else _over(runs, loss, "Training loss", "training steps",
+                                                      "sum of all losses"),
         _success(runs[0]) if len(runs) == 1 else _over(runs, success, "Episodes solved", "episodes played as planned",
                                                        "share of the episodes so far", (0.0, 1.0)),
         _returns(runs[0]) if len(runs) == 1 else _over(runs, returns, "Return", "interactions",
@@ -106,13 +107,14 @@ def _over(runs: Sequence[Run], read: Callable[[Run], Points], title: str, x_labe
         return None
     if len(each) == 1:
         name, points = each[0]
-        return chart(title, x_label, [Series(name, thinned(points))], _from_to(title, points), note=note, y_range=y_range)
+        return chart(title, x_label, [Series(name, thinned(points))], _from_to(title, points), note=note,
+                     y_range=y_range)
     first, last = max(p[0][0] for _, p in each), min(p[-1][0] for _, p in each)
     thin = [Series(name, thinned(p), "c4", thin=True) for name, p in each]
     if last <= first:
         return chart(title, x_label, thin, f"{len(each)} runs without a stretch in common.", note=note, y_range=y_range)
     at = np.linspace(first, last, 60)
-    values = np.stack([np.interp(at, *zip(*p, strict=True)) for _, p in each])    # [runs, 60]
+    values = np.stack([np.interp(at, [x for x, _ in p], [y for _, y in p]) for _, p in each])    # [runs, 60]
     mean = list(zip(at.tolist(), values.mean(0).tolist(), strict=True))
     band = list(zip(at.tolist(), values.min(0).tolist(), values.max(0).tolist(), strict=True))
     return chart(title, x_label, [Series(f"mean of {len(each)} runs", mean, "c1", band), *thin],

@@ -1,4 +1,5 @@
-"""Where and why it failed: episodes not solved, where the world departed from what was imagined, and which rule said so."""
+"""Where and why it failed: episodes not solved, where the world departed from what was imagined, and which rule had a
+say in it."""
 
 from __future__ import annotations
 
@@ -63,14 +64,21 @@ def failures(run: Run) -> Failures:
 
 
 def _failure(schema: Schema | None, event: dict[str, Any], film: Film | None) -> Failure:
-    frames = film.frames if film is not None else ()
-    departures = _departures(schema, film.frames, film.dropped) if schema is not None and film is not None else []
+    frames, dropped = (film.frames, film.dropped) if film is not None else ((), 0)
+    departures = _departures(schema, frames, dropped) if schema is not None else []
     milestones = tuple((str(text), bool(done)) for text, done in event.get("milestones") or [])
     shielded = Counter(str(s.get("rule")) for s in event.get("shielded_actions") or [] if isinstance(s, dict))
-    setbacks = tuple(tuple((str(k), _words(v)) for k, v in s.items() if v not in (None, "", [])) if isinstance(s, dict)
-                     else (("", str(s)),) for s in event.get("setbacks") or [])
-    return Failure(name_of(event), _why(event, departures, milestones, _surprising(schema, frames, film.dropped if film else 0)), milestones, tuple(departures[:DEPARTURES]),
+    setbacks = tuple(_setback(s) for s in event.get("setbacks") or [])
+    why = _why(event, departures, milestones, _surprising(schema, frames, dropped))
+    return Failure(name_of(event), why, milestones, tuple(departures[:DEPARTURES]),
                    max(0, len(departures) - DEPARTURES), tuple(shielded.most_common()), setbacks[-DEPARTURES:])
+
+
+def _setback(noted: Any) -> tuple[tuple[str, str], ...]:
+    """A setback as names and words, whatever fields it has."""
+    if not isinstance(noted, dict):
+        return (("", str(noted)),)
+    return tuple((str(k).replace("_", " "), _words(v)) for k, v in noted.items() if v not in (None, "", []))
 
 
 def _why(event: dict[str, Any], departures: list[Departure], milestones: tuple[tuple[str, bool], ...],
@@ -133,4 +141,6 @@ def _listed(texts: list[str]) -> str:
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k}: {_words(v)}" for k, v in value.items())
-    return ", ".join(map(_words, value)) if isinstance(value, list) else f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -76,7 +76,8 @@ def _view(schema: Schema, film: Film, boards: Boards) -> FilmView | None:
     steps = int(event.get("steps") or 0)
     corrected = sum(f.changed for f in frames)
     came = "solved" if solved else "broken off" if event.get("cut") else "not solved"
-    summary = (f"{came} after {steps} step{'s' * (steps != 1)}, return {float(event.get('total_reward') or 0):.3g}; rules "
+    total = float(event.get("total_reward") or 0)
+    summary = (f"{came} after {steps} step{'s' * (steps != 1)}, return {total:.3g}; rules "
                f"changed what was imagined on {corrected} of them")
     if is_drawable(schema):
         picks = chosen(frames, PANELS)
@@ -101,8 +102,8 @@ def _panel(schema: Schema, frames: Sequence[Frame], i: int, dropped: int, boards
     if frame.imagined is not None:
         otherwise = happened(schema, frame.observed, frame.imagined)
         alt += ". Imagined as it came" if not otherwise else f". Imagined otherwise: {'; '.join(otherwise)}"
-    return Panel(step, frame.action or "start", imagined, observed, tuple(wrong), frame.fired, frame.changed, frame.shielded,
-                 caption(schema, frame.observed), alt)
+    return Panel(step, frame.action or "start", imagined, observed, tuple(wrong), frame.fired, frame.changed,
+                 frame.shielded, caption(schema, frame.observed), alt)
 
 
 def _line(feature: Feature, frames: Sequence[Frame], dropped: int) -> Chart | None:
@@ -116,7 +117,7 @@ def _line(feature: Feature, frames: Sequence[Frame], dropped: int) -> Chart | No
             ahead = [(float(t + k + dropped), float(v)) for k, v in enumerate(future)]
             series.append(Series("imagined from here on", ahead, "c1"))
             free = t + max(len(future), len(frames) // 12)
-    before = [(float(t + dropped), float(f.imagined[feature.name])) for t, f in enumerate(frames) if f.imagined is not None]
+    before = [(float(t + dropped), float(f.imagined[feature.name])) for t, f in enumerate(frames) if f.imagined]
     if not series and before:
         series.append(Series("imagined a step ahead", before, "c1"))
     series.append(Series("observed", values, "ink", steps=feature.is_discrete))

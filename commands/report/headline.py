@@ -95,8 +95,8 @@ def headline(run: Run, told: Told) -> Headline:
 def _sentence(run: Run, played: Sequence[dict[str, object]], bars: Sequence[Bar]) -> str:
     by_name = {bar.name: bar for bar in bars}
     if (hybrid := by_name.get("hybrid (both)")) and (alone := by_name.get("learned only")):
-        return (f"With what it learned and what it was told it solved {hybrid.solved} of {hybrid.episodes} layouts; with what it "
-                f"learned alone, {alone.solved} of {alone.episodes}.")
+        return (f"With what it learned and what it was told it solved {hybrid.solved} of {hybrid.episodes} layouts; "
+                f"with what it learned alone, {alone.solved} of {alone.episodes}.")
     if played:
         solved = sum(bool(e.get("solved")) for e in played)
         return f"It solved {solved} of the {len(played)} episodes that it played as planned."
@@ -146,8 +146,8 @@ def costs(run: Run) -> Costs:
                 sum(c.tokens for c in calls), sum(c.seconds for c in calls),
                 None if any(c.money is None for c in calls) else sum(c.money or 0.0 for c in calls))
         for name, calls in groups.items())
-    tiles.append(Tile("language model calls", f"{len(run.calls):,}",
-                      f"{sum(c.tokens for c in run.calls):,} tokens" if run.calls else "none: no text was sent anywhere"))
+    tokens = f"{sum(c.tokens for c in run.calls):,} tokens" if run.calls else "none: no text was sent anywhere"
+    tiles.append(Tile("language model calls", f"{len(run.calls):,}", tokens))
     return Costs(tuple(tiles), purposes)
 
 

@@ -24,9 +24,9 @@ FOUND = 24
 
 @dataclass(frozen=True)
 class RuleView:
-    """A rule as the page shows it. `hits` of `support` transitions agree, `low` to `high` is the interval of that share;
-    `line` and `band` draw it over the interactions, from none to `until`. `effect` is by how many nats a transition it
-    lowers the model's held-out error, with its standard error `spread` (None: not measured)."""
+    """A rule as the page shows it. `hits` of `support` transitions agree, `low` to `high` is the interval of that
+    share; `line` and `band` draw it over the interactions, from none to `until`. `effect` is by how many nats a
+    transition it lowers the model's held-out error, with its standard error `spread` (None: not measured)."""
 
     id: str
     text: str
@@ -127,7 +127,8 @@ def _from_agent(run: Run) -> dict[str, RuleView]:
             e.id, e.text, to_words(e.rule, agent.mind.knowledge.schema), e.source, e.status, e.evidence.hits,
             e.evidence.support, low, high, isinstance(e.rule.statement, BEHAVIOUR),
             effect[0] if effect else e.effect, effect[1] if effect else 0.0, effect[2] if effect else e.is_harmful,
-            _note(e), line, band, course[-1][0] if course else 0, course, _turns(run.history.get(e.id, ()), e.status, len(run.transitions or ())))
+            _note(e), line, band, course[-1][0] if course else 0, course,
+            _turns(run.history.get(e.id, ()), e.status, len(run.transitions or ())))
     return views
 
 

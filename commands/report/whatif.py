@@ -79,11 +79,12 @@ class WhatIf:
     def data(self) -> dict[str, Any]:
         """What the page's script reads: outcomes by the sequence's indices, joined by dots."""
         rules = list(dict.fromkeys(text for s in self.states for c in s.cases for text in c.fired))
-        return {"actions": list(self.actions), "depth": self.depth, "rules": rules, "states": [
-            {"title": s.title, "label": s.label, "board": s.board, "scalars": [list(pair) for pair in s.scalars], "cases": {
-                ".".join(map(str, c.sequence)): {"l": c.learned.data(), "r": c.refined.data(),
-                                                 "f": [rules.index(text) for text in c.fired]} for c in s.cases}}
-            for s in self.states]}
+        states = [
+            {"title": s.title, "label": s.label, "board": s.board, "scalars": [list(pair) for pair in s.scalars],
+             "cases": {".".join(map(str, c.sequence)): {"l": c.learned.data(), "r": c.refined.data(),
+                                                        "f": [rules.index(text) for text in c.fired]}
+                       for c in s.cases}} for s in self.states]
+        return {"actions": list(self.actions), "depth": self.depth, "rules": rules, "states": states}
 
 
 @torch.no_grad()
@@ -174,8 +175,8 @@ def _imagined(schema: Schema, learned: WorldModel, refined: WorldModel, states: 
             paid[name] = paid[name].repeat_interleave(m) + torch.where(was_over, 0.0, out.reward)
             over[name] = was_over | (out.cont < 0.5)
             sides[name] = [
-                _side(schema, starts[i // len(sequences)], row_of(out.mode, i), float(paid[name][i]), bool(over[name][i]),
-                      bool(out.feasible[i]), boards) for i in range(len(action))]
+                _side(schema, starts[i // len(sequences)], row_of(out.mode, i), float(paid[name][i]),
+                      bool(over[name][i]), bool(out.feasible[i]), boards) for i in range(len(action))]
             if name == "refined":
                 fired = out.fired if out.fired is not None else torch.zeros(len(action), 0, dtype=torch.bool)
                 texts = [tuple(entries[j].text for j in row.nonzero()[:, 0].tolist()) for row in fired]

@@ -50,3 +50,20 @@ def learned(tmp_path_factory: pytest.TempPathFactory, gedanken: Callable[..., An
 def saved(learned: Path, tmp_path: Path) -> Path:
     """A copy of the saved agent that the test may change."""
     return Path(shutil.copytree(learned, tmp_path / "agent"))
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, gedanken: Callable[..., Any], tiny: str) -> Path:
+    """A run with all there is to report: told rules, a refused and a hostile sentence, a training, two episodes."""
+    home = tmp_path_factory.mktemp("run")
+    folder, told = home / "run", home / "manual.txt"
+    manual = (Path(__file__).parents[2] / "examples/doorkey/manual.txt").read_text()
+    told.write_text(manual + "\n<script>alert('told')</script> & \"quotes\"\n    forbid done\n")
+    words = ("learn", "--env", tiny, "--steps", 80, "--train-steps", 8, "--llm", "none", "--out", folder)
+    result = gedanken(*words, "--rules", told)
+    assert result.exit_code == 0, result.output
+    refused = gedanken("rules", "tell", folder, "Keys are shiny.", "--llm", "none")
+    assert "refused" in refused.output
+    played = gedanken("act", folder, "--episodes", 2, "--steps", 4, "--budget", 60)
+    assert played.exit_code == 0, played.output
+    return folder
