@@ -87,8 +87,8 @@ class Telling(Reflecting):
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
         mind = self.mind
         version = self.trainer.steps_done if self.trainer else 0
-        imagined = self.recalling.beside(mind.learned, self.experience, version)
-        mind.imagining = Remembered(mind.knowledge.refine(imagined), mind.failures)
+        mind.recalled = self.recalling.beside(mind.learned, self.experience, version)
+        mind.imagining = Remembered(mind.knowledge.refine(mind.recalled), mind.failures)
         mind.limits = [
             Limit.of(mind.knowledge.schema, e.rule.statement, e.text)
             for e in mind.knowledge.limits()
