@@ -110,6 +110,7 @@ class Agent(Telling, Instructed):
             recent=recent,
             learned=learned,
             knowledge=knowledge,
+            recalled=learned,
             imagining=learned,
             shield=Shield(self.schema, rules, config=self.config.shield),
             limits=[],

@@ -61,13 +61,15 @@ class Pursuit:
 
 @dataclass
 class Mind:
-    """Everything the agent knows and is after. `imagining` is the refined model that also remembers what failed."""
+    """Everything the agent knows and is after. `recalled` is the learned model with the past beside it, `imagining` that
+    one refined by the rules, which also remembers what failed; `doubts` counts the rules that were put to the test."""
 
     memory: LongTerm
     replay: Replay
     recent: ShortTerm
     learned: WorldModel
     knowledge: KnowledgeBase
+    recalled: WorldModel
     imagining: WorldModel
     shield: Shield
     limits: list[Limit]
@@ -81,6 +83,7 @@ class Mind:
     features: dict[str, Tensor] | None = None  # [1, ...]
     predicted: Outcome | None = None
     reward: float = 0.0
+    doubts: int = 0
     decisions: list[Decision] = field(default_factory=list)
     imagined_steps: int = 0
     departures: int = 0

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..world.schema import Schema
+from .doubt import doubted
 from .mind import Mind
 from .planning.plan import Budget, Planner
 from .seeking import seek
@@ -35,6 +36,8 @@ def reason(mind: Mind, planner: Planner, budget: Budget) -> Tensor:
         if pursuit.failed_searches and budget.transitions:
             budget = replace(budget, transitions=max(1_000, budget.transitions >> (2 * pursuit.failed_searches)))
         plan = planner.plan(mind.imagining, mind.belief, objective, None, mind.rng, budget)
+        if not bool(plan.reached[0]) and (hopeful := doubted(mind, planner, objective, budget)) is not None:
+            plan = replace(hopeful, transitions=plan.transitions)
         pursuit.failed_searches = 0 if bool(plan.reached[0]) else pursuit.failed_searches + 1
     else:
         carry = pursuit.planner_carry if pursuit.planner_carry is not None else planner.initial(1)

@@ -91,8 +91,8 @@ class Telling(Reflecting):
         """Compile the active rules anew into the imagining model, the shield, the limits and the objective."""
         mind = self.mind
         version = self.trainer.steps_done if self.trainer else 0
-        imagined = self.recalling.beside(mind.learned, self.experience, version)
-        refined = mind.knowledge.refine(imagined)
+        mind.recalled = self.recalling.beside(mind.learned, self.experience, version)
+        refined = mind.knowledge.refine(mind.recalled)
         charted = Charted(refined, self.schema.sight) if self.schema.sight else refined
         mind.imagining = Remembered(charted, mind.failures)
         mind.setbacks.apply(mind)

@@ -296,9 +296,17 @@ class KnowledgeBase:
             self._compiled = key, Compiled(self.schema, acting, [priority for _, priority in key])
         return self._compiled[1]
 
-    def refine(self, model: WorldModel, assimilate: Assimilate = "always") -> Refined:
-        """The model corrected by the active rules."""
-        return Refined(model, self.compiled(), assimilate)
+    def refine(self, model: WorldModel, assimilate: Assimilate = "always", without: str = "") -> Refined:
+        """The model corrected by the active rules, or by all of them but the one with the id `without`."""
+        return Refined(model, self._except(without) if without else self.compiled(), assimilate)
+
+    def _except(self, id: str) -> Compiled:
+        entries = [e for e in self.corrections() if e.id != id]
+        return Compiled(self.schema, [rule for e in entries if (rule := e.acting) is not None], [*map(_priority, entries)])
+
+    def doubtful(self) -> list[Entry]:
+        """What a person said of the next state, is taken on trust, and never came true where it applied."""
+        return [e for e in self._of(s.Expect, s.Always) if e.is_told and not e.evidence.hits]
 
     def goals(self) -> list[Entry]:
         """The active `achieve` rules."""

@@ -1,4 +1,4 @@
-"""The agent before anything is shifted: some random interactions on all boards, and the manual of the world as it was."""
+"""The agent before anything is shifted: random interactions on all boards, begun anywhere, and the manual of the world as it was."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gedanken.agent.config import AgentConfig
 from gedanken.agent.planning.plan import Budget
 
 from .boards import Boards
+from .play import Anywhere
 
 MANUAL = """\
 Picking up a key puts it in your hand and leaves the cell ahead empty.
@@ -25,12 +26,22 @@ A locked door opens only to the key of its color; without that key nothing happe
 You can walk through an open door.
     expect agent_x' == front_x and agent_y' == front_y if action == forward and front_state == open
 
+You can step onto the goal.
+    expect agent_x' == front_x and agent_y' == front_y if action == forward and front_object == goal
+
 Being on the goal pays 1 and ends the episode.
     reward +1 if object'[agent_x', agent_y'] == goal
     end if object'[agent_x', agent_y'] == goal
 
 Lava ends the episode.
     end if object'[agent_x', agent_y'] == lava
+
+Nothing else pays or ends it.
+    reward 0 if object'[agent_x', agent_y'] != goal
+    end with probability 0 if not (object'[agent_x', agent_y'] in {goal, lava})
+
+You can carry only one thing.
+    expect same if action == pickup and carrying_object != none
 """
 BUDGET = Budget(transitions=8_000, seconds=4.0)
 FROZEN = AgentConfig(budget=BUDGET, train_every=10**9, layout_steps=12)
@@ -43,7 +54,7 @@ def base(folder: Path, seed: int, interactions: int) -> Path:
     if not (home / "agent.safetensors").exists():
         aside = folder / f"making-{seed}-{interactions}"
         shutil.rmtree(aside, ignore_errors=True)
-        agent = gedanken.Agent(Boards(), llm=None, seed=seed, config=FROZEN)
+        agent = gedanken.Agent(Anywhere(Boards(), seed), llm=None, seed=seed, config=FROZEN)
         agent.tell(MANUAL, source="manual")
         agent.learn(steps=interactions)
         agent.save(aside)

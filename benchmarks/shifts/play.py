@@ -3,6 +3,8 @@ random, but likes to walk and to try its hands on what is ahead. Nobody learns f
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 from minigrid.core.world_object import Ball, Key
@@ -18,7 +20,8 @@ LIKES = (1.0, 1.0, 4.0, 2.0, 1.0, 2.0, 1.0)
 
 def play(env: gym.Env, steps: int, seed: int, episode_steps: int = 12) -> Transitions:
     """`steps` transitions of `env` as its fully observed schema has them."""
-    schema, rng = Schema.from_env(env), np.random.default_rng(seed)
+    env, rng = Anywhere(env, seed), np.random.default_rng(seed)
+    schema = Schema.from_env(env)
     likes = np.array(LIKES) / sum(LIKES)
     rows: list[tuple[dict[str, np.ndarray], int, float, bool, dict[str, np.ndarray], int, int]] = []
     episode, t, now = -1, episode_steps, {}
@@ -26,7 +29,6 @@ def play(env: gym.Env, steps: int, seed: int, episode_steps: int = 12) -> Transi
         if t >= episode_steps:
             episode, t = episode + 1, 0
             seen, _ = env.reset(seed=seed + episode)
-            begin_anywhere(env, rng)
             now = schema.observe(seen, env)
         action = int(rng.choice(len(likes), p=likes))
         seen, reward, terminated, truncated, _ = env.step(action)
@@ -41,9 +43,21 @@ def play(env: gym.Env, steps: int, seed: int, episode_steps: int = 12) -> Transi
     )
 
 
-def begin_anywhere(env: gym.Env, rng: np.random.Generator) -> None:
-    """Put the agent on some empty cell, before a thing two times in three, and something or nothing into its hands."""
-    board = env.unwrapped
+class Anywhere(gym.Wrapper):
+    """Episodes that begin on some empty cell, before a thing two times in three, with something or nothing in hand."""
+
+    def __init__(self, env: gym.Env, seed: int) -> None:
+        super().__init__(env)
+        self.rng = np.random.default_rng(seed)
+
+    def reset(self, **options: Any) -> Any:
+        _, info = self.env.reset(**options)
+        begin_anywhere(self.unwrapped, self.rng)
+        return self.unwrapped.gen_obs(), info
+
+
+def begin_anywhere(board: Any, rng: np.random.Generator) -> None:
+    """Put the agent and what it holds there."""
     cells = [(x, y) for x in range(1, board.width - 1) for y in range(1, board.height - 1)]
     empty = [c for c in cells if board.grid.get(*c) is None]
     met = [((x - dx, y - dy), k) for x, y in cells if getattr(board.grid.get(x, y), "type", "wall") != "wall"
