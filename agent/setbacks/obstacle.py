@@ -245,13 +245,8 @@ def _impossible(agent: Agent, goal: str, question: _Question, survey: Survey) ->
 
 def _wanted(objective: Objective, carry: Carry) -> list[Expression]:
     """The conditions that would advance the goals now."""
-    found: list[Expression] = []
-    for term, own in zip(objective.terms, carry, strict=True):
-        if hasattr(term, "wanted"):
-            found += term.wanted(own)
-        elif isinstance(term, Goal) and not bool(term.done(own)[0]):
-            found.append(term.statement.milestones[int(term.progress(own)[0])])
-    return found
+    terms = zip(objective.terms, carry, strict=True)
+    return [condition for term, own in terms if isinstance(term, Goal) for condition in term.wanted(own)]
 
 
 def _reached(survey: Survey) -> bool:

@@ -287,7 +287,7 @@ class Bounded(Node):
 
 
 Milestone = Annotated[
-    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Near | Compare
+    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Relation | Compare
     | Member | Not | Logical | Quantified | Same | Changed | Combined | Bounded,
     Field(discriminator="kind"),
 ]
