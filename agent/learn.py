@@ -45,7 +45,7 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
         if surprise > surprising:
             note_surprise(mind, schema, surprise, step)
-    mind.setbacks.witness(mind, now, action, after, came_true)
+    mind.setbacks.witness(mind, now, action, expected, came_true)
     if not came_true:
         # The world departed from what was imagined: remember the step that failed, and plan anew.
         mind.failures.add(now, action)
