@@ -138,8 +138,8 @@ class Collector:
         self._store(now, action, after, reward, terminated, truncated, nats)
         self._feel(now, action, expected, predicted, nats)
         if sight:
-            for i, life in enumerate(self.lives):
-                if life.plan and matters(sight, *(tree.take(x, torch.tensor([i])) for x in (now, after))):
+            for row, life in zip(torch.arange(len(self.lives)).split(1), self.lives, strict=True):
+                if life.plan and matters(sight, tree.take(now, row), tree.take(after, row)):
                     life.plan, life.failed = [], 0
         self.features = after
         if self.belief is not None:

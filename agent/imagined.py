@@ -225,21 +225,24 @@ class Perceived(gymnasium.Wrapper, RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, schema=schema)
         gymnasium.Wrapper.__init__(self, env)
         self.schema = schema or Schema.from_env(env)
+        self.last: dict[str, np.ndarray] = {}  # what was perceived last
         self.observation_space = observation_space(self.schema)
         self.action_space = action_space(self.schema)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Arrays, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        return self._seen(observation), info
+        self.last = self.schema.observe(observation, self.env)
+        return self._seen(), info
 
     def step(self, action: Any) -> tuple[Arrays, float, bool, bool, dict[str, Any]]:
         one = action if isinstance(action, Mapping) else np.asarray(action)[None]
-        observation, reward, terminated, truncated, info = self.env.step(
-            self.schema.act(rows_of(self.schema, one, 1)[0].numpy()))
-        return self._seen(observation), float(reward), terminated, truncated, info
+        row = rows_of(self.schema, one, 1)[0].numpy()
+        observation, reward, terminated, truncated, info = self.env.step(self.schema.act(row))
+        self.last = self.schema.observe(observation, self.env, (self.last, row))
+        return self._seen(), float(reward), terminated, truncated, info
 
-    def _seen(self, observation: Any) -> Arrays:
-        seen, spaced = self.schema.batch([self.schema.observe(observation, self.env)]), self.observation_space
+    def _seen(self) -> Arrays:
+        seen, spaced = self.schema.batch([self.last]), self.observation_space
         assert isinstance(spaced, spaces.Dict)
         fit = {name: fitted(value, spaced[name]) for name, value in seen.items()}
         return {k: v[0] if isinstance(spaced[k], spaces.Discrete) else np.asarray(v[0]) for k, v in fit.items()}

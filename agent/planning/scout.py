@@ -39,11 +39,13 @@ class ScoutConfig:
 
 @dataclass
 class _Sweep:
-    """The nodes so far: which came from which (`parent`, `action`), at what depth, and the best of them."""
+    """The nodes so far: which came from which (`parent`, `action`), at what depth, and the best of them; none is added
+    after the time `until`."""
 
     parent: list[np.ndarray]
     action: list[np.ndarray]
     depth: list[np.ndarray]
+    until: float = float("inf")
     count: int = 0
     spent: int = 0
     best: int = -1
@@ -72,7 +74,7 @@ class Scout:
         `Plan.reached` is False where nothing that can be reached shows `exploring.least` bits."""
         began, budget = time.perf_counter(), budget or Budget()
         limit = min(budget.transitions or self.config.transitions, self.config.transitions)
-        sweep, seen = _Sweep([], [], []), KeySet()
+        sweep, seen = _Sweep([], [], [], began + budget.seconds if budget.seconds else float("inf")), KeySet()
         features = model.decode(state)
         root = sweep.add(np.array([-1]), np.array([0]), 0)
         seen.add(_keys(features), np.zeros(1, np.int64))
@@ -94,7 +96,7 @@ class Scout:
             if sweep.score >= cap * self.config.discount ** (depth + 1) and sweep.best >= 0:
                 break  # nothing further away could be worth more
             for ids, states in _chunks(stage.pop(depth, [])):
-                if sweep.spent >= limit:
+                if sweep.spent >= limit or time.perf_counter() > sweep.until:
                     return {}
                 same, changed = self._expanded(model, objective, exploring, sweep, seen, ids, states, depth)
                 if len(same[0]):

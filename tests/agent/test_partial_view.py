@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from gedanken import Agent, AgentConfig, Schema
+from gedanken import Agent, AgentConfig, Schema, UserError
 from gedanken.agent.planning.exploring import Exploring, matters
 from gedanken.agent.planning.plan import Budget
 from gedanken.agent.planning.scout import Scout
@@ -213,6 +213,12 @@ def test_copies_that_act_as_planned_look_around_too() -> None:
     memory = agent.mind.memory
     maps = [memory.transitions([e.id]).next_features["object"][-1] for e in memory.episodes()]
     assert max(int((board != 0).sum()) for board in maps) > 40  # more than the first room and the next
+
+
+def test_clones_of_the_environment_would_show_what_the_view_does_not() -> None:
+    env = Flat()
+    with pytest.raises(UserError, match="partial view"):
+        Agent(env, schema=Schema.from_env(env, view="partial"), llm=None, model="simulator")
 
 
 def test_only_what_is_rare_on_the_map_matters() -> None:

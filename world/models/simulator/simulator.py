@@ -107,6 +107,9 @@ class Simulator:
     ) -> None:
         self.env, self.cloning, self.peek, self.redraws = env, cloning or cloning_of(env), peek, redraws
         self._world = schema or Schema.from_env(env)
+        if self._world.sight is not None:
+            raise UserError("clones of the environment show what a partial view does not: with view='partial' choose "
+                            "another model than 'simulator'")
         self.schema = replace(self._world, perceive=self._perceive)
         self._seen: _Seen | None = None
         self.provides = frozenset({"reward", "end", "exact"}) | ({"stochastic"} if self._is_random() else set())
