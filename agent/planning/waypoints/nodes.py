@@ -63,6 +63,7 @@ class Step:
     marks: np.ndarray
     reached: bool
     broken: bool
+    put_off: bool = False
 
 
 @dataclass
@@ -70,17 +71,17 @@ class Open:
     """What is still to be looked at, the most promising first: what breaks no limit, has most milestones behind it, is
     novel, and takes the fewest steps (of which deeds of little promise count for more)."""
 
-    heap: list[tuple[bool, float, bool, float, int, Step | Node]] = field(default_factory=list)
+    heap: list[tuple[bool, float, bool, float, int, Step]] = field(default_factory=list)
     seen: set[tuple[bytes, int, float]] = field(default_factory=set)
     shown: set[tuple[int, ...]] = field(default_factory=set)
     count: int = 0
 
-    def push(self, what: Step | Node, novel: bool, cost: float) -> None:
+    def push(self, what: Step, novel: bool, cost: float) -> None:
         score = what.progress * 100 + int(what.marks.sum())
         self.count += 1
         heapq.heappush(self.heap, (what.broken, -score, not novel, cost, self.count, what))
 
-    def pop(self) -> tuple[Step | Node, bool, float]:
+    def pop(self) -> tuple[Step, bool, float]:
         _, _, stale, cost, _, what = heapq.heappop(self.heap)
         return what, not stale, cost
 

@@ -7,6 +7,7 @@ a way or reaches what is wanted goes first; the other deeds are put off, not dro
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from ....world import tree
 from ....world.model import State, WorldModel
+from ....world.rules.text import to_text
 from ....world.schema import Features, Schema
 from ..objective import Carry, Objective, Transition
 from ..plan import Budget, Plan, joined
@@ -96,6 +98,14 @@ class Waypoints:
         return task.told(goal or task.best, goal is not None, rng, began)
 
 
+def spoken(objective: Objective) -> set[str]:
+    """The words in which the objective says what it is after: the values that its conditions name."""
+    conditions = list(objective.subgoals.conditions) if objective.subgoals else []
+    for term in objective.terms:
+        conditions += getattr(getattr(term, "statement", None), "milestones", ())
+    return {word for c in conditions for word in re.findall(r"\w+", to_text(c))}
+
+
 class Task:
     """One state to plan from, and what the search has come to."""
 
@@ -111,6 +121,7 @@ class Task:
         self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
                          self._held(self.features)[0])
         self.best = self.root
+        self.spoken = spoken(objective)
         self.checked: dict[int, tuple[dict[str, Tensor], float]] = {}
 
     def search(self, until: float) -> Node | None:
@@ -118,33 +129,39 @@ class Task:
         if self.root.pose < 0:
             self.is_trusted = False
             return None
-        self.open.push(self.root, True, 0.0)
-        while self.open.heap and self.deeds < self.config.deeds and (time.perf_counter() < until or not self.deeds):
-            what, novel, cost = self.open.pop()
-            if isinstance(what, Step):
-                made = self._made(self._corrected(what))
-                if made is None or made.depth > self.config.depth:
-                    continue
-                if made.standing > self.best.standing or self.best is self.root:
-                    self.best = made
-                if made.reached:
-                    return made if self._is_true(made) else None
-                if self._is_idle(made, what):
-                    self.open.push(made, novel, cost + PUT_OFF)
-                    continue
-                what = made
-            self.deeds += 1
-            self._expand(what)
+        node: Node | None = self.root
+        while True:
+            if node is not None:
+                self.deeds += 1
+                self._expand(node)
             if not self.asked.is_local:
                 self.is_trusted = False
+            if (not self.is_trusted or not self.open.heap or self.deeds >= self.config.deeds
+                    or time.perf_counter() >= until):
                 return None
-        return None
+            node = self._next(*self.open.pop())
+            if node is not None and node.reached:
+                if self._is_true(node):
+                    return node
+                node = None
+
+    def _next(self, step: Step, novel: bool, cost: float) -> Node | None:
+        """The node that a step leads to, or None where it is put off or leads nowhere."""
+        if not (step.put_off or step.reached) and (more := self._idle(step)):
+            self.open.push(replace(step, put_off=True), novel, cost + more)
+            return None
+        made = self._made(self._corrected(step))
+        if made is None or made.depth > self.config.depth:
+            return None
+        if self.best is self.root or made.standing > self.best.standing:
+            self.best = made
+        return made
 
     # --- looking around from a node -------------------------------------------------------------------------------
 
     def _expand(self, node: Node) -> None:
         """Score every action at every pose that can be walked to, and keep what brings something about."""
-        walked = node.walks or walks(self.asked, node.scene, node.pose)
+        walked = walks(self.asked, node.scene, node.pose)
         if not len(walked.poses):
             return
         asked, a = self.asked, len(self.asked.actions)
@@ -228,18 +245,23 @@ class Task:
         cost = step.node.depth + steps + KIND * rank
         self.open.push(step, novel, float(cost) - (1e6 if step.reached else 0.0))
 
-    def _is_idle(self, made: Node, step: Step) -> bool:
-        """Whether a deed has neither brought the goal nearer nor opened a way."""
-        if made.progress > step.node.progress or made.marks.sum() > step.node.marks.sum():
-            return False
-        made.walks = walks(self.asked, made.scene, made.pose)
-        before = step.node.walks
+    def _idle(self, step: Step) -> float:
+        """By how many steps a deed is put off that neither brings the goal nearer nor opens a way: all the fewer, the
+        more of what it takes away is spoken of in what is wanted."""
+        node, old = step.node, step.node.scene
+        changed = np.flatnonzero((old.cells != step.scene.cells).any(-1))
+        if step.progress > node.progress or step.marks.sum() > node.marks.sum() or step.scene is old:
+            return 0.0
+        before, headings = node.walks, self.places.headings
         assert before is not None
-        headings = self.places.headings
-        new = np.unique(made.walks.poses // headings)
-        old = np.unique(before.poses // headings)
-        changed = np.flatnonzero((made.scene.cells != step.node.scene.cells).any(-1))
-        return not len(np.setdiff1d(np.setdiff1d(new, old), changed))
+        # Where one can go is asked of the changed board alone: to take a thing seldom changes how one walks.
+        after = walks(self.asked, Scene(step.scene.cells, old.scalars), step.to)
+        new = np.setdiff1d(np.unique(after.poses // headings), np.unique(before.poses // headings))
+        if len(np.setdiff1d(new, changed)):
+            return 0.0
+        taken = [f.values[old.cells[c, i]] for c in changed for i, f in enumerate(self.places.arrays)
+                 if f.values and old.cells[c, i] != step.scene.cells[c, i]]
+        return PUT_OFF * (1 - sum(word in self.spoken for word in taken) / max(1, len(taken)))
 
     def _held(self, features: Features) -> np.ndarray:
         """Which subgoals hold, `[N, L]`."""

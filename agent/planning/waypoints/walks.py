@@ -36,16 +36,19 @@ class Walks:
 
 
 def walks(asked: Asked, scene: Scene, start: int) -> Walks:
-    """All shortest walks from the pose `start`. Kinds of places not met before are asked for, all those that border on
-    what is known at once."""
+    """All shortest walks from the pose `start`. Kinds of places not met before are asked for: those that border on what
+    is known, and at once those that look as if one came there too."""
     places = asked.places
     keys = places.keys(scene)
     rows = asked.find(keys)
     while True:
         found = _spread(asked, rows, start)
-        strange = found[found_unknown(rows, found)]
-        if not len(strange):
+        if not (rows[found] == -1).any():
             break
+        likely = np.zeros(len(rows), bool)
+        likely.reshape(-1, places.headings)[_likely(asked, scene, found)] = True
+        likely[found] = True
+        strange = np.flatnonzero(likely & (rows == -1))
         wanted, first = np.unique(keys[strange], return_index=True)
         if not asked.ask(scene, strange[first], wanted):
             rows[rows < 0] = -2  # the budget is spent: these places stay unknown
@@ -54,10 +57,19 @@ def walks(asked: Asked, scene: Scene, start: int) -> Walks:
     return restricted(asked, rows, start, None)
 
 
-def found_unknown(rows: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Which of the poses `found [R]` have not been asked about."""
-    unknown: np.ndarray = rows[found] == -1
-    return unknown
+def _likely(asked: Asked, scene: Scene, found: np.ndarray) -> np.ndarray:
+    """Cells `[C]` that hold what cells one comes to hold, and hang together with them."""
+    places = asked.places
+    _, content = np.unique(scene.cells, axis=0, return_inverse=True)
+    stood = np.unique(found // places.headings)
+    alike = np.isin(content.ravel(), content.ravel()[stood])
+    inside = np.zeros(places.cells + 1, bool)
+    inside[stood] = True
+    count = 0
+    while count < (count := int(inside.sum())):
+        inside[:-1] |= alike & inside[places.near].any(1)
+    cells: np.ndarray = inside[:-1]
+    return cells
 
 
 def _spread(asked: Asked, rows: np.ndarray, start: int) -> np.ndarray:
