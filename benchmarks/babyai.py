@@ -128,7 +128,8 @@ def loaded(folder: str, level: str, view: str) -> gedanken.Agent:
     env, aside = make(level), tempfile.mkdtemp()
     atexit.register(shutil.rmtree, aside, ignore_errors=True)
     schema = gedanken.Schema.from_env(env, view=view)
-    return gedanken.Agent.load(folder, env, schema=schema, memory=shutil.copy(Path(folder) / "memory.db", aside))
+    memory = shutil.copy(Path(folder) / "memory.db", aside)
+    return gedanken.Agent.load(folder, env, schema=schema, planner="waypoints", memory=memory)
 
 
 def play(job: Episode) -> Row:
