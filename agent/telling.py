@@ -7,6 +7,7 @@ into whatever acts on them (`refresh`). Nothing here touches the environment.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..world.charted import Charted
@@ -104,7 +105,9 @@ class Telling(Reflecting):
         ]
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
-        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits, self.config.shield)
+        # What a model that never learned says of many steps ahead would stop whatever is tried.
+        shield = self.config.shield if self.trained_on or not self.trainer else replace(self.config.shield, horizon=1)
+        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits, shield)
         mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
     def goals(self) -> list[Achieve]:

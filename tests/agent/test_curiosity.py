@@ -53,3 +53,14 @@ def test_a_margin_is_as_wide_as_the_share_of_violations_is_small() -> None:
         agent.learn(60)
         margins.append(agent.mind.limits[0].margins[0])
     assert margins[0] > margins[1]
+
+
+def test_a_model_that_never_learned_is_not_asked_what_lies_ahead() -> None:
+    agent = car("random")
+    agent.tell("avoid position > 0.2")
+    assert agent.mind.shield.config.horizon == 1
+    agent.learn(60)
+    assert agent.mind.shield.config.horizon == agent.config.shield.horizon > 1
+    alone = gedanken.Agent(gym.make("MountainCarContinuous-v0"), llm=None, model="none")
+    alone.tell("avoid position > 0.2")
+    assert alone.mind.shield.config.horizon > 1  # rules alone are what there is to know

@@ -204,7 +204,7 @@ def _lookup(name: Name, parts: Iterable[Expression], schema: Schema) -> tuple[Ca
     values = torch.cat([torch.tensor([-torch.inf]), torch.stack([cuts, after], 1).flatten(), torch.tensor([torch.nan])])
 
     def between(rows: Rows) -> Tensor:
-        value = _read(name, rows, schema).float()
+        value = _read(name, rows, schema).float().contiguous()
         code = torch.bucketize(value, cuts) + torch.bucketize(value, cuts, right=True)
         return code + (value != value)
 
