@@ -36,6 +36,7 @@ class Failure:
 
     name: str
     why: str
+    why_not: str = ""    # why the goal could not be reached, where the agent was asked
     milestones: tuple[tuple[str, bool], ...] = ()
     departures: tuple[Departure, ...] = ()
     more: int = 0
@@ -70,7 +71,7 @@ def _failure(schema: Schema | None, event: dict[str, Any], film: Film | None) ->
     shielded = Counter(str(s.get("rule")) for s in event.get("shielded_actions") or [] if isinstance(s, dict))
     setbacks = tuple(_setback(s) for s in event.get("setbacks") or [])
     why = _why(event, departures, milestones, _surprising(schema, frames, dropped))
-    return Failure(name_of(event), why, milestones, tuple(departures[:DEPARTURES]),
+    return Failure(name_of(event), why, str(event.get("why_not") or ""), milestones, tuple(departures[:DEPARTURES]),
                    max(0, len(departures) - DEPARTURES), tuple(shielded.most_common()), setbacks[-DEPARTURES:])
 
 
