@@ -21,7 +21,7 @@ EPISODES, DEPARTURES = 8, 5
 
 @dataclass(frozen=True)
 class Departure:
-    """What went otherwise than imagined, as often as it did: `rules` are those that had a say in the prediction."""
+    """What went otherwise than imagined, as often as it did: `rules` are those that fired on the prediction."""
 
     action: str
     expected: str
@@ -96,7 +96,8 @@ def _why(event: dict[str, Any], departures: list[Departure], milestones: tuple[t
         parts.append(f"The world departed from what was imagined {came} time{'s' * (came > 1)}.")
         if departures:
             worst = departures[0]
-            blamed = f"which {len(worst.rules)} rule{'s' * (len(worst.rules) > 1)} had a say in" if worst.rules else \
+            many = "s" * (len(worst.rules) > 1)
+            blamed = f"for which {len(worst.rules)} rule{many} fired" if worst.rules else \
                 "which the learned model made alone"
             parts.append(f"Most often a prediction failed for {worst.action}, {blamed}.")
     elif surprising:
