@@ -21,7 +21,7 @@ EPISODES, DEPARTURES = 8, 5
 
 @dataclass(frozen=True)
 class Departure:
-    """What went otherwise than imagined, as often as it did: `rules` are those that had a say in the prediction."""
+    """What went otherwise than imagined, as often as it did: `rules` are those that fired on the prediction."""
 
     action: str
     expected: str
@@ -36,6 +36,7 @@ class Failure:
 
     name: str
     why: str
+    why_not: str = ""    # why the goal could not be reached, where the agent was asked
     milestones: tuple[tuple[str, bool], ...] = ()
     departures: tuple[Departure, ...] = ()
     more: int = 0
@@ -70,7 +71,7 @@ def _failure(schema: Schema | None, event: dict[str, Any], film: Film | None) ->
     shielded = Counter(str(s.get("rule")) for s in event.get("shielded_actions") or [] if isinstance(s, dict))
     setbacks = tuple(_setback(s) for s in event.get("setbacks") or [])
     why = _why(event, departures, milestones, _surprising(schema, frames, dropped))
-    return Failure(name_of(event), why, milestones, tuple(departures[:DEPARTURES]),
+    return Failure(name_of(event), why, str(event.get("why_not") or ""), milestones, tuple(departures[:DEPARTURES]),
                    max(0, len(departures) - DEPARTURES), tuple(shielded.most_common()), setbacks[-DEPARTURES:])
 
 
@@ -95,7 +96,8 @@ def _why(event: dict[str, Any], departures: list[Departure], milestones: tuple[t
         parts.append(f"The world departed from what was imagined {came} time{'s' * (came > 1)}.")
         if departures:
             worst = departures[0]
-            blamed = f"which {len(worst.rules)} rule{'s' * (len(worst.rules) > 1)} had a say in" if worst.rules else \
+            many = "s" * (len(worst.rules) > 1)
+            blamed = f"for which {len(worst.rules)} rule{many} fired" if worst.rules else \
                 "which the learned model made alone"
             parts.append(f"Most often a prediction failed for {worst.action}, {blamed}.")
     elif surprising:

@@ -44,6 +44,10 @@ class Part:
     gaps: list[str]
     rules: dict[str, RuleView]
 
+    @property
+    def ids(self) -> set[str]:
+        return {rule.id for rule in self.rules.values()}
+
 
 @dataclass(frozen=True)
 class Report:

@@ -12,12 +12,13 @@ import pytest
 from gedanken import Agent
 from gedanken.agent import journal
 from gedanken.agent.journal import EPISODES, EVENTS, Journal, read_events, read_films
-from gedanken.agent.planning.random_shooting import RandomShooting
+from gedanken.agent.planning.random_shooting import RandomShooting, RandomShootingConfig
 
 
 @pytest.fixture
 def agent() -> Iterator[Agent]:
-    agent = Agent(gymnasium.make("CartPole-v1"), llm=None, model="none", planner=RandomShooting(horizon=3, samples=8))
+    planner = RandomShooting(RandomShootingConfig(horizon=3, samples=8))
+    agent = Agent(gymnasium.make("CartPole-v1"), llm=None, model="none", planner=planner)
     yield agent
     agent.close()
 
@@ -42,8 +43,13 @@ def test_what_was_told_and_played_is_there_after_a_save_and_a_load(agent: Agent,
 
 
 def test_moments_come_back_as_they_were(agent: Agent, tmp_path: Path) -> None:
-    seen = []
-    agent.run(1, seeds=[3], max_steps=6, frame=lambda a: seen.append({k: v[0].numpy() for k, v in a.mind.features.items()}))
+    seen: list[dict[str, np.ndarray]] = []
+
+    def look(agent: Agent) -> None:
+        assert agent.mind.features is not None
+        seen.append({k: v[0].numpy() for k, v in agent.mind.features.items()})
+
+    agent.run(1, seeds=[3], max_steps=6, frame=look)
     agent.save(tmp_path)
     [(_, film)] = read_films(tmp_path)
     assert film is not None

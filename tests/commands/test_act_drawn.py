@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def test_the_terminal_shows_plan_rules_and_what_was_expected(run: Path) -> None:
     agent.tell("achieve carrying_object == key then front_state == open")
 
     def frame(agent: Any) -> None:
-        console = Console(width=120, record=True, file=open("/dev/null", "w"))
+        console = Console(width=120, record=True, file=io.StringIO())
         console.print(view(watcher.look(agent)))
         seen.append(console.export_text())
 
