@@ -3,8 +3,9 @@
     python benchmarks/shifted_worlds.py [--quick] [--seed 0] [--seeds 3] [--json PATH] [--store PATH] [--shifts a,b]
                                         [--interactions 0,50,200,1000] [--episodes 20] [--n-jobs 2]
 
-The agent has learned the unshifted boards from 2,000 random interactions and was told their manual. Each shift is a wrapper
-around the simulator (`shifts/`), its sentence proved true there by the tests. The arms, after k random interactions there:
+The agent has learned the unshifted boards from 2,000 random interactions and was told their manual. Each shift is a
+wrapper around the simulator (`shifts/`), its sentence proved true there by the tests. The arms, after k random
+interactions there:
 
     before    nothing is told or learned (k = 0)
     told      told the sentence with its rule lines, nothing learned (k = 0)
@@ -12,8 +13,8 @@ around the simulator (`shifts/`), its sentence proved true there by the tests. T
     learned   adapts, without any rules
     adapting  told, and adapts
 
-Success is the share of layouts never seen that the environment itself pays for reaching the goal (with a told goal: that
-reach it) within 40 steps; intervals are Wilson's, over episodes. Settings were chosen on seeds from 9,000,000.
+Success is the share of layouts never seen that the environment itself pays for reaching the goal (with a told goal:
+that reach it) within 40 steps; intervals are Wilson's, over episodes. Settings were chosen on seeds from 9,000,000.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Job:
     learned: int = LEARNED
 
 
-def jobs(shifts: list[str], interactions: list[int], seeds: range, episodes: int, folder: Path, learned: int) -> list[Job]:
+def jobs(shifts: list[str], interactions: list[int], seeds: range, episodes: int, folder: Path, learned: int
+         ) -> list[Job]:
     arms = [(arm, k) for k in interactions for arm in (ALONE if k == 0 else GROWING)]
     return [Job(shift, arm, k, seed, episodes, str(folder), learned)
             for seed in seeds for shift in shifts for arm, k in arms]
@@ -97,7 +99,7 @@ def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
 
 
 def adapted(agent: gedanken.Agent, interactions: int) -> None:
-    """Live so many random interactions, in eight parts, with a few gradient steps and a check of the rules after each."""
+    """Live so many random interactions, in eight parts, with some gradient steps and a check of the rules after each."""
     if not interactions:
         return
     assert agent.config.adapting is not None

@@ -78,6 +78,7 @@ class KnowledgeBase:
         self.world, self.gateway = schema, gateway
         self.recent = recent or ShortTerm(count=counter(gateway.model if gateway else None))
         self._entries: dict[str, Entry] = {}    # by id, oldest first
+        self._claims: dict[str, str] = {}    # the id of the entry with this claim
         self._book = Book()    # the lines of the file that was loaded
         self._last = 0
         self._telling: tuple[int, tuple[int, int] | None] = 0, None    # its number, and the last transition before it
@@ -153,7 +154,9 @@ class KnowledgeBase:
         lines, errors = text.splitlines(), []
         for unit in told:
             for rule, line in zip(unit.rules, unit.lines, strict=True):
-                holder = next((e for e in self._entries.values() if rule.name and e.rule.name == rule.name
+                if rule.name is None:
+                    continue
+                holder = next((e for e in self._entries.values() if e.rule.name == rule.name
                                and e.status != "retired" and e.rule.statement != rule.statement), None)
                 if holder is not None:
                     taken = Mistake(f"the name '{rule.name}' is taken", lines[line - 1].index(str(rule.name)),
@@ -167,7 +170,7 @@ class KnowledgeBase:
         language model wrote (`origin`) gets no name of the model's choosing."""
         rule, sentence = rule if origin is None else rule.model_copy(update={"name": None}), clean(sentence)
         claim = to_text(rule.statement)
-        old = next((e for e in self._entries.values() if e.claim == claim), None)
+        old = self._entries[self._claims[claim]] if claim in self._claims else None
         if old is None:
             self._last += 1
             entry = entry_of(f"r{self._last}", rule, sentence, source, origin)
@@ -176,8 +179,7 @@ class KnowledgeBase:
         if entry.is_told and source in PEOPLE:
             turn, since = self._telling
             entry = entry.model_copy(update={"turn": turn, "since": since})
-        self._entries[entry.id] = entry
-        return entry
+        return self._put(entry)
 
     def _retold(self, old: Entry, rule: Rule, sentence: str, source: Source) -> Entry:
         """The entry as a person tells it again: theirs, in use, with their sentence and their name for it."""
@@ -204,7 +206,8 @@ class KnowledgeBase:
         """
         standing = [e for e in self._entries.values() if e.status != "retired"]
         self._judge(standing, transitions, weight)
-        news = [e for e in standing if self._entries[e.id].status == "contradicted" and e.is_told and e.since is not None]
+        refuted = [e for e in standing if self._entries[e.id].status == "contradicted"]
+        news = [e for e in refuted if e.is_told and e.since is not None]
         for since in {e.since for e in news}:
             later = np.flatnonzero(_are_after(transitions, since))
             told_then = [e for e in news if e.since == since]
@@ -302,7 +305,8 @@ class KnowledgeBase:
 
     def _except(self, id: str) -> Compiled:
         entries = [e for e in self.corrections() if e.id != id]
-        return Compiled(self.schema, [rule for e in entries if (rule := e.acting) is not None], [*map(_priority, entries)])
+        acting = [rule for e in entries if (rule := e.acting) is not None]
+        return Compiled(self.schema, acting, [*map(_priority, entries)])
 
     def doubtful(self) -> list[Entry]:
         """What a person said of the next state, is taken on trust, and never came true where it applied."""
@@ -393,6 +397,7 @@ class KnowledgeBase:
 
     def _put(self, entry: Entry) -> Entry:
         self._entries[entry.id] = entry
+        self._claims.setdefault(entry.claim, entry.id)
         return entry
 
     # --- persistence ----------------------------------------------------------------------------------------------
@@ -422,6 +427,7 @@ class KnowledgeBase:
         now = 1 + max((e.turn for e in book.entries), default=0)    # a line that a person has written into the file
         self._entries = {e.id: e if e.turn or not e.is_told else e.model_copy(update={"turn": now})
                          for e in book.entries}
+        self._claims = {e.claim: e.id for e in reversed(book.entries)}
 
 
 def _acts(entry: Entry) -> bool:

@@ -55,9 +55,9 @@ class Entry(BaseModel):
     by how much it lowers the model's held-out error (nats a transition, alone), `weight` what it weighs beside the
     others, both where measured; `is_harmful` if it surely raises the error.
 
-    `turn` is the number of the telling it was last told in, `since` the last transition, (episode, t), that was in memory
-    then (None: there was none): of two people's rules that differ the one told later goes first, and what was lived
-    before a rule was told does not refute it, since a person may know that the world has changed.
+    `turn` is the number of the telling it was last told in, `since` the last transition, (episode, t), that was in
+    memory then (None: there was none): of two people's rules that differ the one told later goes first, and what was
+    lived before a rule was told does not refute it, since a person may know that the world has changed.
 
     `origin` is the language model that wrote it, if one did; `history` is what happened to it, oldest first.
     `evidence_from` is where its evidence was counted, if it was imported and not yet checked here.

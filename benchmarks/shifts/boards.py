@@ -1,7 +1,7 @@
 """The boards: one MiniGrid world of 8 x 6 cells, whose layouts are drawn from a few kinds.
 
-An agent learns in `Boards()`, all kinds mixed, and is tested on one kind. The start is to the left of a wall, the goal to
-the right of it; what is between them, and what lies about, is the kind's.
+An agent learns in `Boards()`, all kinds mixed, and is tested on one kind. The start is to the left of a wall, the goal
+to the right of it; what is between them, and what lies about, is the kind's.
 """
 
 from __future__ import annotations

@@ -115,5 +115,6 @@ SHIFTS = (
     Shift("doors shut themselves", Shutting, "doors", "An open door ahead of you locks itself unless you walk on.",
           ("expect state'[front_x, front_y] == locked if front_state == open and action != forward",)),
     Shift("one-way doors", OneWay, "doors", "You cannot walk to the right through a blue door.",
-          ("expect same if action == forward and front_object == door and front_color == blue and direction == right",)),
+          ("expect same if action == forward and front_object == door and front_color == blue and "
+           "direction == right",)),
 )

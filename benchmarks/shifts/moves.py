@@ -78,8 +78,8 @@ def _sliding(chance: str = "") -> list[str]:
     for heading, dx, dy in STEPS:
         cell = _cell(dx and f"{dx[0]} 2", dy and f"{dy[0]} 2")
         axis, sign = ("agent_x", dx) if dx else ("agent_y", dy)
-        rules.append(f"expect {axis}' == {axis} {sign[0]} 2{chance} if action == forward and direction == {heading} and "
-                     f"front_object == empty and object{cell} == empty")
+        rules.append(f"expect {axis}' == {axis} {sign[0]} 2{chance} if action == forward and direction == {heading} "
+                     f"and front_object == empty and object{cell} == empty")
     return rules
 
 

@@ -1,5 +1,5 @@
-"""Transitions of a world under play that meets things: it begins before a thing, with something in its hands, and then is
-random, but likes to walk and to try its hands on what is ahead. Nobody learns from it: it shows what is true."""
+"""Transitions of a world under play that meets things: it begins before a thing, with something in its hands, and then
+is random, but likes to walk and to try its hands on what is ahead. Nobody learns from it: it shows what is true."""
 
 from __future__ import annotations
 

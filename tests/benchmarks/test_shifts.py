@@ -1,4 +1,4 @@
-"""Shifted worlds: each wrapper changes what it says, and what a person would say of it is true there and false before."""
+"""Shifted worlds: each wrapper changes what it says; what a person would say of it is true there, and false before."""
 
 from __future__ import annotations
 
