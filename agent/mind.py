@@ -71,6 +71,7 @@ class Mind:
     rng: torch.Generator
     pursuit: Pursuit | None = None
     errand: tuple[Achieve, ...] = ()  # what an instruction asks of one run, instead of the standing goals
+    bounds: list[Limit] = field(default_factory=list)  # what it asks to keep clear of meanwhile
     belief: State | None = None
     features: dict[str, Tensor] | None = None  # [1, ...]
     predicted: Outcome | None = None
