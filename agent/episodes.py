@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GedankenError
 from .environment import blamed
@@ -14,6 +14,8 @@ from .recording import Recording
 from .results import EpisodeResult, RunResult
 
 if TYPE_CHECKING:
+    import gymnasium
+
     from .agent import Agent
 
 TRIES = 20
@@ -33,6 +35,7 @@ def run(
     watch: Callable[[EpisodeResult], None] | None,
     frame: Callable[[Agent], None] | None,
     explain: bool = False,
+    instruction: str | Callable[[gymnasium.Env, Any], str] | None = None,
 ) -> RunResult:
     """See `Agent.run`. Raises `GedankenError` where every layout that was tried is in memory."""
     first = agent.seed + 1_000_000 if seed is None else seed
@@ -46,6 +49,8 @@ def run(
             agent.reset(observation)
         if agent.layout in known:
             continue
+        if instruction is not None:
+            agent.instruct(instruction if isinstance(instruction, str) else instruction(agent.env, observation))
         try:
             played = _watched(agent, play(agent, int(number), observation, max_steps), frame)
             is_told = explain and agent.goals() and not played.solved

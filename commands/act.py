@@ -47,6 +47,9 @@ def act(
             help="Seed of the first episode (default: layouts the agent has not seen).",
         ),
     ] = None,
+    instruct: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="What to do, in words: 'pick up the red ball'.")
+    ] = None,
     json: options.Json = None,
     planner: options.Planner = None,
     budget: options.Budget = 40_000,
@@ -66,7 +69,7 @@ def act(
     agent = load_agent(folder, env, view, render == "window", config=config(budget), **options.planner(planner))
     try:
         if render != "none" or recorder is not None:
-            result = _drawn(agent, episodes, seed, steps, render != "none", recorder, speed)
+            result = _drawn(agent, episodes, seed, steps, render != "none", recorder, speed, instruct)
         else:
             with bar("playing", episodes) as advance:
                 played: list[EpisodeResult] = []
@@ -75,7 +78,8 @@ def act(
                     played.append(episode)
                     advance(len(played), None, f"{sum(e.solved for e in played)} solved")
 
-                result = agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, watch=watch, explain=True)
+                result = agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, watch=watch, explain=True,
+                                   instruction=instruct)
         show(result)
         write_json(json, {"env": agent.env.spec.id if agent.env.spec else None, **result.to_dict()})
     finally:
@@ -125,7 +129,7 @@ def recording(path: Path | None, speed: float) -> Video | None:
 
 
 def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None, is_shown: bool, video: Video | None,
-           speed: float) -> RunResult:
+           speed: float, instruct: str | None) -> RunResult:
     """The same, every step drawn: on standard error, to a video, or both."""
     from .live import Terminal
     from .scene import Watcher
@@ -143,7 +147,8 @@ def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None, is_
                     shown(video.count)
 
         try:
-            return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame, explain=True)
+            return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame, explain=True,
+                             instruction=instruct)
         finally:
             if video is not None and video.close():
                 left_out = f", {video.left_out} more left out" if video.left_out else ""
