@@ -38,9 +38,9 @@ from .collecting import Collector
 from .config import AgentConfig
 from .environment import blamed
 from .goals import Goal
-from .journal import Journal
 from .instructions import Instruction
 from .instructions.meaning import Ask
+from .journal import Journal
 from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive

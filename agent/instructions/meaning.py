@@ -53,7 +53,7 @@ def lines_of(text: str, world: World, ask: Ask | None = None) -> list[str]:
     """The rule lines an instruction means in the state it is told in. Raises `UserError` where it is not understood."""
     found = tokens(text, world.schema)
     try:
-        tree = _grammar().parse(found)  # type: ignore[arg-type]
+        tree = _grammar().parse(found)
     except UnexpectedInput as error:
         at = getattr(error, "token", None)
         where = f" at {str(at)!r}" if at is not None and at.type != "$END" else ": it ends too soon"
@@ -225,7 +225,8 @@ class _Meaning(Transformer[Token, Any]):
     def _taken(self, thing: Thing) -> str:
         world = self.world
         empty = word(world.nothing())
-        return f"{word(world.held[world.kind])} == {empty} and {self._ahead(thing)} and {world.holding(thing.wanted, chr(39))}"
+        empty_handed = f"{word(world.held[world.kind])} == {empty}"
+        return f"{empty_handed} and {self._ahead(thing)} and {world.holding(thing.wanted, chr(39))}"
 
     def _state(self, prime: str = "") -> str:
         array = next((a for a in self.world.ahead if "open" in self.world.schema.named[a].values), None)

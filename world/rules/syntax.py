@@ -287,8 +287,8 @@ class Bounded(Node):
 
 
 Milestone = Annotated[
-    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Relation | Compare
-    | Member | Not | Logical | Quantified | Same | Changed | Combined | Bounded,
+    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Relation | Side
+    | Compare | Member | Not | Logical | Quantified | Same | Changed | Combined | Bounded,
     Field(discriminator="kind"),
 ]
 

@@ -105,7 +105,7 @@ class _Speaker:
                 steps = "" if within is None else f", all within {within} step{'' if within == 1 else 's'}"
                 if any(isinstance(m, s.Combined | s.Bounded) for m in milestones):
                     return f"See to it{steps}: {', and then '.join(map(self.milestone, milestones))}."
-                reached = ", then one where ".join(map(self.clause, milestones))
+                reached = ", then one where ".join(map(self.milestone, milestones))
                 return f"Reach a state where {reached}{steps}."
             case s.Let(name=name, value=value):
                 is_condition = isinstance(value, _CONDITIONS)
