@@ -99,7 +99,7 @@ def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
 
 
 def adapted(agent: gedanken.Agent, interactions: int) -> None:
-    """Live so many random interactions, in eight parts, each followed by some gradient steps and a check of the rules."""
+    """Live so many random interactions, in eight parts, after each some gradient steps and a check of the rules."""
     if not interactions:
         return
     assert agent.config.adapting is not None
