@@ -1,8 +1,8 @@
 """What the agent is told about its own behaviour, as terms of the objective: goals, limits, preferences.
 
 A goal (`achieve A then B within n steps`) compiles to a small automaton (`automaton`) whose state is carried along
-imagined trajectories and advanced by what is observed. A limit (`avoid`, `maintain`) is kept with a margin taken from the
-model's own held-out error; a preference is worth its weight on every step on which it holds.
+imagined trajectories and advanced by what is observed. A limit (`avoid`, `maintain`) is kept with a margin taken from
+the model's own held-out error; a preference is worth its weight on every step on which it holds.
 """
 
 from __future__ import annotations
