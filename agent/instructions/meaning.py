@@ -224,9 +224,8 @@ class _Meaning(Transformer[Token, Any]):
 
     def _taken(self, thing: Thing) -> str:
         world = self.world
-        empty = word(world.nothing())
-        empty_handed = f"{word(world.held[world.kind])} == {empty}"
-        return f"{empty_handed} and {self._ahead(thing)} and {world.holding(thing.wanted, chr(39))}"
+        empty = f"{word(world.held[world.kind])} == {word(world.nothing())}"
+        return " and ".join([empty, self._ahead(thing), world.holding(thing.wanted, prime="'")])
 
     def _state(self, prime: str = "") -> str:
         array = next((a for a in self.world.ahead if "open" in self.world.schema.named[a].values), None)
