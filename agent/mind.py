@@ -56,8 +56,8 @@ class Pursuit:
 
 @dataclass
 class Mind:
-    """Everything the agent knows and is after. `recalled` is the learned model with the past beside it, `imagining` that
-    one refined by the rules, which also remembers what failed; `doubts` counts the rules that were put to the test."""
+    """Everything the agent knows and is after. `recalled` is the learned model with the past beside it, `imagining`
+    that one refined by the rules, which also remembers what failed; `doubts` counts the rules put to the test."""
 
     memory: LongTerm
     replay: Replay

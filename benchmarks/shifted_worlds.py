@@ -99,7 +99,7 @@ def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
 
 
 def adapted(agent: gedanken.Agent, interactions: int) -> None:
-    """Live so many random interactions, in eight parts, with some gradient steps and a check of the rules after each."""
+    """Live so many random interactions, in eight parts, with gradient steps and a check of the rules after each."""
     if not interactions:
         return
     assert agent.config.adapting is not None

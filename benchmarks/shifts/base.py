@@ -1,4 +1,4 @@
-"""The agent before anything is shifted: random interactions on all boards, begun anywhere, and the manual of that world."""
+"""The agent before anything is shifted: random interactions on all boards, begun anywhere, and that world's manual."""
 
 from __future__ import annotations
 
