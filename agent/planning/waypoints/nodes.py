@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,8 +14,9 @@ from .walks import Walks
 
 PUT_OFF = 40.0
 """Steps that a deed counts for more where it opens no way and reaches nothing that is wanted."""
-KIND = 2.0
-"""Steps that a deed counts for more for each nearer one of its kind: it hardly matters where a thing is put down."""
+KIND = 10.0
+"""Steps that a deed counts for more for each nearer one of its kind, and for each of its kind that was put off before:
+it hardly matters where a thing is put down."""
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Step:
     marks: np.ndarray
     reached: bool
     broken: bool
+    kind: bytes = b""  # the same for deeds that differ in the place alone
     put_off: bool = False
 
 
@@ -74,6 +77,7 @@ class Open:
     heap: list[tuple[bool, float, bool, float, int, Step]] = field(default_factory=list)
     seen: set[tuple[bytes, int, float]] = field(default_factory=set)
     shown: set[tuple[int, ...]] = field(default_factory=set)
+    kinds: Counter[bytes] = field(default_factory=Counter)  # how many deeds of each kind were put off
     count: int = 0
 
     def push(self, what: Step, novel: bool, cost: float) -> None:

@@ -79,8 +79,8 @@ class Places:
             out[f.name] = values.expand(n)
         at, heading = np.divmod(poses, self.headings)
         x, y = np.divmod(at, self.shape[1])
-        values = {grid.x: x, grid.y: y} | ({grid.heading: heading} if grid.heading else {})
-        out |= {name: torch.from_numpy(v).to(self.schema.base[name].dtype) for name, v in values.items()}
+        pose = {grid.x: x, grid.y: y} | ({grid.heading: heading} if grid.heading else {})
+        out |= {name: torch.from_numpy(v).to(self.schema.base[name].dtype) for name, v in pose.items()}
         return {f.name: out[f.name] for f in self.schema.features}
 
     def keys(self, scene: Scene) -> np.ndarray:

@@ -55,8 +55,8 @@ class Waypoints:
         pose = {grid.x, grid.y, grid.heading}
         if not schema.discrete_actions or not all(f.is_discrete for f in schema.features):
             return "waypoints need discrete features and actions; choose planner='cem'"
-        if odd := [f.name for f in schema.features if f.shape and f.name not in grid.arrays or
-                   f.name in pose and not f.cardinality]:
+        if odd := [f.name for f in schema.features if (f.shape and f.name not in grid.arrays) or
+                   (f.name in pose and not f.cardinality)]:
             return f"waypoints know no place for {odd}; name them in the schema's grid, or choose planner='search'"
         if any(schema.base[name].offset for name in pose if name):
             return "waypoints need positions that count from 0; choose planner='search'"
@@ -101,9 +101,7 @@ class Waypoints:
 
 def spoken(objective: Objective) -> set[str]:
     """The words in which the objective says what it is after: the values that its conditions name."""
-    conditions = list(objective.subgoals.conditions) if objective.subgoals else []
-    for term in objective.terms:
-        conditions += getattr(getattr(term, "statement", None), "milestones", ())
+    conditions = [c for term in objective.terms for c in getattr(getattr(term, "statement", None), "milestones", ())]
     return {word for c in conditions for word in re.findall(r"\w+", to_text(c))}
 
 
@@ -151,7 +149,8 @@ class Task:
     def _next(self, step: Step, novel: bool, cost: float) -> Node | None:
         """The node that a step leads to, or None where it is put off or leads nowhere."""
         if not (step.put_off or step.reached) and (more := self._idle(step)):
-            self.open.push(replace(step, put_off=True), novel, cost + more)
+            self.open.push(replace(step, put_off=True), novel, cost + more + KIND * self.open.kinds[step.kind])
+            self.open.kinds[step.kind] += 1
             return None
         made = self._made(self._corrected(step))
         if made is None or made.depth > self.config.depth:
@@ -236,7 +235,7 @@ class Task:
                     + scalars[n].tobytes())
             kinds[kind] = kinds.get(kind, -1) + 1
             step = Step(node, int(poses[n]), int(k[n]), Scene(cells[n], scalars[n]), int(to[n]), float(progress[n]),
-                        marks[n], bool(reached[n]), node.broken or bool(bad[n]))
+                        marks[n], bool(reached[n]), node.broken or bool(bad[n]), kind)
             self._push(step, kinds[kind], walked.steps[step.pose] + 1)
 
     def _push(self, step: Step, rank: int, steps: int) -> None:
@@ -352,10 +351,10 @@ class Task:
         is_so = all(bool((out.mode[name] == v[1:]).all()) for name, v in said.items())
         carry, value, reached = self.objective.start(self.features), 0.0, False
         for t in range(h):
-            one = slice(t, t + 1)
+            row = slice(t, t + 1)
             carry, gain, done = self.objective.advance(carry, Transition(
-                {k: v[one] for k, v in now.items()}, taken[one], {k: v[one] for k, v in out.mode.items()},
-                out.reward[one], out.cont[one], out.feasible[one], out.uncertainty[one], torch.ones(1), t))
+                {k: v[row] for k, v in now.items()}, taken[row], {k: v[row] for k, v in out.mode.items()},
+                out.reward[row], out.cont[row], out.feasible[row], out.uncertainty[row], torch.ones(1), t))
             value, reached = value + float(gain), reached or bool(done)
         return is_so, {k: v[:, None] for k, v in said.items()}, value, reached
 
