@@ -36,6 +36,8 @@ from .collecting import Collector
 from .config import AgentConfig
 from .environment import blamed
 from .goals import Goal
+from .instructions import Instruction
+from .instructions.meaning import Ask
 from .learn import Experience
 from .mind import Affect, Mind, Pursuit
 from .perceive import check_reward, perceive
@@ -200,6 +202,7 @@ class Agent(Telling, Instructed):
         if self._episode is not None:
             self.mind.memory.end(self._episode)
             self.credit()
+        self.mind.errand, self.mind.bounds = (), []
         self._episode, self._before, self._pending = None, (), None
 
     # --- learning and running -------------------------------------------------------------------------------------
@@ -315,15 +318,25 @@ class Agent(Telling, Instructed):
         train: bool = False,
         watch: Callable[[EpisodeResult], None] | None = None,
         frame: Callable[[Agent], None] | None = None,
+        instruction: str | Callable[[gymnasium.Env, Any], str] | None = None,
     ) -> RunResult:
         """Play episodes as planned and return what they came to.
 
         `unseen` skips layouts that are in memory (the seed is taken on, so that the count is kept). `train` trains
         the model between episodes when enough is new. `watch` is called after every episode, `frame` every step.
+        `instruction` is pursued in each episode: words, or `instruction(env, observation)` for each episode's own.
         """
         from .episodes import run
 
-        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame)
+        return run(self, episodes, seed, seeds, unseen, max_steps, train, watch, frame, instruction)
+
+    def instruct(self, text: str, ask: Ask | None = None) -> Instruction:
+        """Take an instruction in words for the episode under way: understood against what is believed now, pursued
+        instead of the standing goals until the episode ends. `ask(question, readings)` picks a reading where there are
+        several; without it they are listed in a `UserError`, as is a word that this world has not."""
+        from .errand import instructed
+
+        return instructed(self, text, ask)
 
     def has_reached_goals(self) -> bool:
         """Whether there are goals and every one is reached in this episode."""

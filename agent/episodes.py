@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GedankenError
 from .environment import blamed
@@ -12,6 +12,8 @@ from .learn import known_layouts
 from .results import EpisodeResult, RunResult
 
 if TYPE_CHECKING:
+    import gymnasium
+
     from .agent import Agent
 
 TRIES = 20
@@ -28,6 +30,7 @@ def run(
     train: bool,
     watch: Callable[[EpisodeResult], None] | None,
     frame: Callable[[Agent], None] | None,
+    instruction: str | Callable[[gymnasium.Env, Any], str] | None = None,
 ) -> RunResult:
     """See `Agent.run`. Raises `GedankenError` where every layout that was tried is in memory."""
     first = agent.seed + 1_000_000 if seed is None else seed
@@ -41,6 +44,8 @@ def run(
             agent.reset(observation)
         if agent.layout in known:
             continue
+        if instruction is not None:
+            agent.instruct(instruction if isinstance(instruction, str) else instruction(agent.env, observation))
         try:
             results.append(_watched(agent, play(agent, int(number), observation, max_steps), frame))
         finally:

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from ..errors import UserError, nearest
 from ..world.knowledge import KnowledgeBase
 from ..world.rules.source import RuleError
-from ..world.rules.syntax import Achieve
+from ..world.rules.syntax import Achieve, Rule
 from ..world.rules.text import to_text
+from ..world.scenes import row_of
 from .environment import blamed
 from .episodes import play
+from .goals import Limit
+from .instructions import Instruction, understand
+from .instructions.meaning import Ask
+from .mind import Pursuit
 from .results import EpisodeResult
 from .tools import action_text, changes, foresee
 
@@ -61,6 +66,7 @@ class Reply(TypedDict):
 
 
 Event = Moment | Reply
+_LINE = ("achieve ", "avoid ", "maintain ")
 
 
 def task_of(given: Any) -> Task:
@@ -88,25 +94,28 @@ def task_of(given: Any) -> Task:
 def run(agent: Agent, task: Task) -> Generator[Event, None, None]:
     """An episode, a moment a step and a reply at its end; what it was told for it does not stay."""
     instruction, seed = task.get("instruction", ""), task.get("seed", agent.seed + 1_000_000)
-    goal, question = _understood(agent, instruction)
-    lines = [to_text(statement) for statement in goal or agent.goals()]
-    reply = Reply(event="end", instruction=instruction, goal=lines, question=question, solved=False, total_reward=0.0,
-                  steps=0, seed=None, layout="")  # fmt: skip
-    if question:
-        yield reply
-        return
-    if task.get("keep") and goal:
-        agent.tell("\n".join(lines))
-    agent.mind.errand = goal
+    lines, question = [to_text(statement) for statement in agent.goals()], ""
     try:
         with blamed(f"at reset(seed={seed})"):
             observation, _ = agent.env.reset(seed=seed)
             agent.reset(observation)
+        if instruction.strip():
+            try:
+                lines = list(instructed(agent, instruction).lines)
+            except UserError as error:
+                question, lines = str(error), []
+        reply = Reply(event="end", instruction=instruction, goal=lines, question=question, solved=False,
+                      total_reward=0.0, steps=0, seed=None, layout="")  # fmt: skip
+        if question:
+            yield reply
+            return
+        if task.get("keep") and instruction.strip():
+            agent.tell("\n".join(lines))
         result = yield from _moments(agent, play(agent, seed, observation, task.get("max_steps")))
         yield reply | Reply(event="end", instruction=instruction, goal=lines, question="", solved=result.solved,
                             total_reward=result.total_reward, steps=result.steps, seed=seed, layout=result.layout)
     finally:
-        agent.mind.errand = ()
+        agent.mind.errand, agent.mind.bounds = (), []
         agent.end_episode()
 
 
@@ -134,10 +143,33 @@ def _moments(
     raise AssertionError("an episode that never ends")
 
 
+def instructed(agent: Agent, text: str, ask: Ask | None = None) -> Instruction:
+    """Understand an instruction against what the agent believes now, and pursue it instead of the standing goals until
+    the episode ends. Raises `UserError` where it is not understood, or may mean several things and nobody is asked."""
+    mind, schema = agent.mind, agent.mind.knowledge.schema
+    words: UserError | None = None
+    found: Instruction | None = None
+    if mind.features is not None and schema.grid is not None and not text.lstrip().startswith(_LINE):
+        try:
+            found = understand(text, schema, row_of(mind.features), ask)
+        except UserError as error:
+            words = error
+    if found is None:
+        goals, question = _understood(agent, text)
+        if question or not goals:
+            raise words or UserError(question or "an instruction of no words asks for nothing")
+        found = Instruction(text, tuple(Rule(statement=g) for g in goals), schema)
+    mind.errand = found.goals
+    mind.bounds = [Limit.of(schema, limit, to_text(limit)) for limit in found.limits]
+    if mind.features is not None:
+        objective = agent.objective()
+        mind.pursuit = Pursuit(objective, objective.start(mind.features))
+    return found
+
+
 def _understood(agent: Agent, instruction: str) -> tuple[tuple[Achieve, ...], str]:
-    """The goals that an instruction means, or what there is to ask about it. Nothing is told."""
-    if not instruction.strip():
-        return (), ""
+    """The goals that words mean to the reader of rules and the language model, or what there is to ask about them.
+    Nothing is told."""
     known = agent.mind.knowledge
     aside = KnowledgeBase(known.schema, known.gateway, known.recent)
     try:

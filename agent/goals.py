@@ -1,13 +1,14 @@
 """What the agent is told about its own behaviour, as terms of the objective: goals, limits, preferences.
 
-A goal (`achieve A then B within n steps`) compiles to a small automaton whose state is carried along imagined
-trajectories and advanced by what is observed. A limit (`avoid`, `maintain`) is kept with a margin taken from the
-model's own held-out error; a preference is worth its weight on every step on which it holds.
+A goal (`achieve A then B within n steps`) compiles to a small automaton (`automaton`) whose state is carried along
+imagined trajectories and advanced by what is observed. A limit (`avoid`, `maintain`) is kept with a margin taken from
+the model's own held-out error; a preference is worth its weight on every step on which it holds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -17,45 +18,50 @@ from ..world.model import Batch, WorldModel, begin, rollout
 from ..world.rules.evaluate import Rows, robustness, truth
 from ..world.rules.syntax import Achieve, Avoid, Expression, Maintain, Not, Prefer
 from ..world.schema import Features, Schema
+from .automaton import Automaton, Moment
 from .planning.objective import Memoryless, Transition
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`achieve`: milestones in order. The carry `[N, 2]` is how many are behind and how many steps have passed."""
+    """`achieve`: worth 1 in all, spread evenly over its milestones; what can no longer be reached costs as much."""
 
     schema: Schema
     statement: Achieve
 
+    @cached_property
+    def automaton(self) -> Automaton:
+        return Automaton.of(self.statement)
+
     def start(self, features: Features) -> Tensor:
-        n = len(next(iter(features.values())))
-        return self._passed(torch.zeros(n, 2), features)
+        return self.automaton.begun(Moment.of(self.schema, features))
 
     def advance(self, carry: Tensor, step: Transition) -> tuple[Tensor, Tensor, Tensor]:
-        """Worth 1 in all, spread evenly over the milestones; reached by the step that completes the last in time."""
-        aged = carry + torch.tensor([0.0, 1.0])
-        new = self._passed(aged, step.next)
-        gain = (new[:, 0] - carry[:, 0]) / len(self.statement.milestones)
-        done = self.done(new)
-        return new, gain * step.alive, done & ~self.done(carry)
+        """Reached by the step that completes the last milestone."""
+        new = self.automaton.advanced(carry, Moment.of(self.schema, step.next, step.now, step.action))
+        gain = (self.progress(new) - self.progress(carry)) / self.automaton.root.size
+        lost = (self.failed(new) & ~self.failed(carry)).float()
+        return new, (gain - lost) * step.alive, self.done(new) & ~self.done(carry)
 
     def progress(self, carry: Tensor) -> Tensor:
-        return carry[:, 0]
+        """How many milestones are behind, `[N]`."""
+        return self.automaton.root.progress(carry)
 
     def done(self, carry: Tensor) -> Tensor:
         """Whether every milestone is behind, `[N]`."""
-        return carry[:, 0] >= len(self.statement.milestones)
+        return self.automaton.root.done(carry)
 
-    def _passed(self, carry: Tensor, features: Features) -> Tensor:
-        """Pass every milestone that holds now, in order, while the deadline is not over."""
-        rows = Rows(self.schema, features)
-        stage = carry[:, 0]
-        intime = torch.ones_like(stage, dtype=torch.bool)
-        if self.statement.within is not None:
-            intime = carry[:, 1] <= self.statement.within
-        for k, milestone in enumerate(self.statement.milestones):
-            stage = torch.where((stage == k) & intime & truth(milestone, rows), k + 1.0, stage)
-        return torch.stack([stage, carry[:, 1]], 1)
+    def failed(self, carry: Tensor) -> Tensor:
+        """Whether it can no longer be reached: a deadline is over, what was to be kept is not. `[N]`"""
+        return self.automaton.root.failed(carry)
+
+    def key(self, carry: Tensor) -> Tensor:
+        """What of the carry tells two otherwise equal states apart: a number, `[N]`."""
+        return self.automaton.key(carry)
+
+    def wanted(self, carry: Tensor) -> tuple[Expression, ...]:
+        """The conditions and events that would advance some row of the carry `[N, K]` now."""
+        return tuple(self.automaton.root.wanted(carry))
 
 
 @dataclass(frozen=True)

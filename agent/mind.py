@@ -76,6 +76,7 @@ class Mind:
     pursuit: Pursuit | None = None
     errand: tuple[Achieve, ...] = ()  # what an instruction asks of one run, instead of the standing goals
     unseen: Unseen | None = None  # what cells out of sight may hold, where the view is partial
+    bounds: list[Limit] = field(default_factory=list)  # what it asks to keep clear of meanwhile
     belief: State | None = None
     features: dict[str, Tensor] | None = None  # [1, ...]
     predicted: Outcome | None = None

@@ -29,7 +29,7 @@ def _goal(mind: Mind, text: str, k: int) -> str:
     if k >= len(goals):  # told since the episode began
         return text
     term, carry = goals[k]
-    return f"{text} ({int(term.progress(carry)[0])} of {len(term.statement.milestones)} reached)"
+    return f"{text} ({int(term.progress(carry)[0])} of {term.automaton.root.size} reached)"
 
 
 def _sight(feature: Feature, sight: Sight, age: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..world.charted import Charted
 from ..world.explaining import Explanation, explain
 from ..world.knowledge import Entry, Told
+from ..world.rules.milestones import outcome
 from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
 from ..world.schema import Schema
 from ..world.training import Trainer
@@ -115,10 +116,12 @@ class Telling(Reflecting):
         wishes: list[Term] = [
             Preference(kb.schema, e.rule.statement) for e in kb.preferences() if isinstance(e.rule.statement, Prefer)
         ]
-        wanted = [milestone for goal in goals if isinstance(goal, Goal) for milestone in goal.statement.milestones]
+        wanted = [after for statement in self.goals() for condition in statement.conditions
+                  if (after := outcome(condition, kb.schema)) is not None]
         rules = [rule for e in kb.active() if (rule := e.acting) is not None]
         c = self.config
         weight = c.curiosity if exploring and c.exploration == "curious" else -c.caution
         unknown = [Curiosity(weight)] if weight else []
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *self.mind.limits, *unknown],
+        limits = [*self.mind.limits, *self.mind.bounds]
+        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *limits, *unknown],
                          subgoals=Subgoals.of(kb.schema, rules, wanted))

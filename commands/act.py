@@ -33,6 +33,9 @@ def act(
             help="Seed of the first episode (default: layouts the agent has not seen).",
         ),
     ] = None,
+    instruct: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="What to do, in words: 'pick up the red ball'.")
+    ] = None,
     json: options.Json = None,
     planner: options.Planner = None,
     budget: options.Budget = 40_000,
@@ -47,7 +50,7 @@ def act(
     agent = load_agent(folder, env, config=config(budget), **options.planner(planner))
     try:
         if render == "ansi":
-            result = _drawn(agent, episodes, seed, steps)
+            result = _drawn(agent, episodes, seed, steps, instruct)
         else:
             with bar("playing", episodes) as advance:
                 played: list[EpisodeResult] = []
@@ -56,7 +59,8 @@ def act(
                     played.append(episode)
                     advance(len(played), None, f"{sum(e.solved for e in played)} solved")
 
-                result = agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, watch=watch)
+                result = agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, watch=watch,
+                                   instruction=instruct)
         show(result)
         write_json(json, {"env": agent.env.spec.id if agent.env.spec else None, **result.to_dict()})
     finally:
@@ -87,7 +91,8 @@ def show(result: RunResult) -> None:
     )
 
 
-def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None) -> RunResult:
+def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None, instruct: str | None
+           ) -> RunResult:
     """The same, every step drawn on standard error."""
     import time
 
@@ -102,4 +107,5 @@ def _drawn(agent: Agent, episodes: int, seed: int | None, steps: int | None) -> 
                 if err.is_terminal:
                     time.sleep(0.08)
 
-        return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame)
+        return agent.run(episodes, seed=seed, unseen=seed is None, max_steps=steps, frame=frame,
+                         instruction=instruct)

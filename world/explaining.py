@@ -16,6 +16,7 @@ from .model import WorldModel, begin
 from .rules import syntax as s
 from .rules.check import warnings
 from .rules.evaluate import Rows, truth
+from .rules.milestones import is_event
 from .rules.syntax import Rule
 from .rules.words import to_words, value_words
 from .scenes import LEAST, action_text, changes, corrections, row_of, value_text
@@ -125,8 +126,9 @@ def _willed(statement: s.Statement, rows: Rows) -> tuple[Tensor, Tensor] | None:
             return ~truth(condition, after), ~every
         case s.Prefer(condition=condition):
             return truth(condition, after), every
-        case s.Achieve(milestones=milestones):
-            return truth(milestones[-1], after), every
+        case s.Achieve() as goal:
+            last = goal.conditions[-1]
+            return truth(last, rows if is_event(last, rows.schema) else after), every
     return None
 
 

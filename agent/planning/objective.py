@@ -50,6 +50,9 @@ class Term(Protocol):
     def progress(self, carry: Tensor) -> Tensor:
         """How many milestones are behind the rows, `[N]`."""
 
+    def key(self, carry: Tensor) -> Tensor:
+        """What of the carry tells two otherwise equal states apart: a number, `[N]`."""
+
 
 class Memoryless:
     """A term that looks at one transition at a time: its carry is empty, it has no milestones. A term that `is_risk`
@@ -61,6 +64,9 @@ class Memoryless:
         return torch.zeros(next(iter(features.values())).shape[0], 0)
 
     def progress(self, carry: Tensor) -> Tensor:
+        return torch.zeros(len(carry))
+
+    def key(self, carry: Tensor) -> Tensor:
         return torch.zeros(len(carry))
 
 
@@ -104,7 +110,7 @@ class Objective:
 
     def key(self, carry: Carry) -> tuple[Tensor, ...]:
         """What of the carry tells two otherwise equal states apart: goals that are further or less far."""
-        return tuple(term.progress(own) for term, own in zip(self.terms, carry, strict=True) if own.numel())
+        return tuple(term.key(own) for term, own in zip(self.terms, carry, strict=True) if own.numel())
 
     def progress(self, carry: Carry) -> Tensor:
         """How much of the goals is reached, summed over the terms: `[N]`."""

@@ -79,8 +79,9 @@ def _parts(statement: s.Statement) -> Parts:
             return ("avoid", weight), ((s.Not(operand=condition), TRUE),)
         case s.Prefer(condition=condition, weight=weight):
             return ("prefer", weight), ((condition, TRUE),)
-        case s.Achieve(milestones=milestones, within=within):
-            return ("achieve", within), tuple((m, TRUE) for m in milestones)
+        case s.Achieve(within=within) as goal:
+            shape = tuple(None if m in goal.conditions else to_text(m) for m in goal.milestones)
+            return ("achieve", within, shape), tuple((m, TRUE) for m in goal.conditions)
         case s.Let(name=name):
             return ("let", name), ()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..rules import syntax as s
 from ..rules.effects import is_primed
 from ..rules.holes import known
+from ..rules.milestones import is_event
 from ..schema import Schema
 
 if TYPE_CHECKING:
@@ -149,8 +150,9 @@ def _claim(entry: Entry, symbols: Any) -> _Claim:
             return _Claim(entry, "avoid", z3.Not(term(condition)), is_soft=is_soft)
         case s.Avoid(condition=condition) | s.Prefer(condition=condition):
             return _Claim(entry, kind, term(condition), is_soft=is_soft)
-        case s.Achieve(milestones=milestones):
-            return _Claim(entry, kind, where(None), milestones=tuple(map(term, milestones)))
+        case s.Achieve() as goal:    # events and what is built of milestones are not judged
+            plain = goal.milestones == goal.conditions and not any(is_event(c, symbols.schema) for c in goal.conditions)
+            return _Claim(entry, kind, where(None), milestones=tuple(map(term, goal.conditions)) if plain else ())
         case s.Let():
             return _Claim(entry, kind, where(None))
 
@@ -261,7 +263,7 @@ def _forbidden(goal: _Claim, k: int, expects: Sequence[_Claim], forbids: Sequenc
 
     statement = goal.entry.rule.statement
     assert isinstance(statement, s.Achieve)
-    reached, before = symbols.term(statement.milestones[k], shift=True), goal.milestones[k]
+    reached, before = symbols.term(statement.conditions[k], shift=True), goal.milestones[k]
     ways: list[_Claim] = []
     for c in expects:
         misses, brings = z3.And(c.guard, c.effect, z3.Not(reached)), z3.And(c.guard, c.effect, z3.Not(before))

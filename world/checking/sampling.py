@@ -45,8 +45,8 @@ def conditions(rule: Rule) -> tuple[Expression, ...]:
             return () if guard is None else (guard,)
         case s.Forbid(action=action, guard=guard):
             return (action,) if guard is None else (action, guard)
-        case s.Achieve(milestones=milestones):
-            return milestones
+        case s.Achieve() as goal:
+            return goal.conditions
         case s.Always(condition=condition) | s.Avoid(condition=condition) | s.Maintain(condition=condition):
             return (condition,)
         case s.Prefer(condition=condition):

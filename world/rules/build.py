@@ -109,6 +109,25 @@ class Builder(Transformer[Token, Rule]):
         within = None if deadline is None else int(deadline.split()[1])
         return self._at(meta, s.Achieve(milestones=tuple(milestones), within=within))
 
+    def sequence(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Combined(operator="then", parts=tuple(children)))
+
+    def together(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Combined(operator="also", parts=tuple(children)))
+
+    def alternatives(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Combined(operator="else", parts=tuple(children)))
+
+    def kept(self, meta: Meta, children: list[Any]) -> Node:
+        return self._at(meta, s.Bounded(part=children[0], keeping=children[1]))
+
+    def bounded(self, meta: Meta, children: list[Any]) -> Node:
+        part, deadline, keeping = children
+        if deadline is None and keeping is None:
+            return part
+        within = None if deadline is None else int(deadline.split()[1])
+        return self._at(meta, s.Bounded(part=part, within=within, keeping=keeping))
+
     # expressions
 
     def implies(self, meta: Meta, children: list[Any]) -> Node:

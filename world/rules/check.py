@@ -27,6 +27,7 @@ _TRANSITION = Scope("`if`", primes=True, actions=True, holes=True)
 _FOLLOWING = Scope("`always`", primes=True, holes=True)
 _DEFINITION = Scope("a definition")
 _PRESENT = Scope("this statement")
+_EVENT = Scope("`achieve`", primes=True, actions=True)
 _CHOICE = Scope("`forbid`", actions=True)
 
 
@@ -80,6 +81,8 @@ def _malformed(rule: Rule) -> tuple[str, int, str] | None:
                 holes += 1
                 if holes > MAX_HOLES:
                     return f"more than {MAX_HOLES} '?' in one rule", 0, "; write it as several rules"
+            case s.Combined(operator=sign, parts=parts) if len(parts) < 2:
+                return f"'{sign}' of {len(parts)} milestones", 0, ""
             case s.Index(at=()) | s.Member(members=()) | s.Achieve(milestones=()):
                 return f"an empty '{node.kind}'", 0, ""
         stack.extend((child, level + 1) for child in s.children(node))
@@ -112,10 +115,8 @@ class _Checker(Typer):
             case s.Forbid(action=action, guard=guard):
                 return self.rebuilt(node, action=self.choice(action), guard=self._guard(guard, _CHOICE))
             case s.Achieve(milestones=milestones, within=within):
-                if within is not None and within < 1:
-                    self.wrong(node, f"within {within} steps", "; give at least one")
-                scope = replace(_PRESENT, what="`achieve`")
-                return self.rebuilt(node, milestones=tuple(self._milestone(m, scope) for m in milestones))
+                self._deadline(node, within)
+                return self.rebuilt(node, milestones=tuple(map(self._milestone, milestones)))
 
     def definition(self, node: s.Let) -> None:
         """Note what is wrong with a typed definition as such. Its name must be new; the same may be told again."""
@@ -146,12 +147,26 @@ class _Checker(Typer):
         if weight is not None and not weight > 0:
             self.wrong(node, f"weight {number(weight)}", "; it is above 0")
 
-    def _milestone(self, node: Expression, scope: Scope) -> Expression:
+    def _deadline(self, node: Node, within: int | None) -> None:
+        if within is not None and within < 1:
+            self.wrong(node, f"within {within} steps", "; give at least one")
+
+    def _milestone(self, node: s.Milestone) -> s.Milestone:
+        match node:
+            case s.Combined(parts=parts):
+                return self.rebuilt(node, parts=tuple(map(self._milestone, parts)))
+            case s.Bounded(part=part, within=within, keeping=keeping):
+                self._deadline(node, within)
+                return self.rebuilt(node, part=self._milestone(part), keeping=keeping and self._event(keeping))
+            case _:
+                return self._event(node)
+
+    def _event(self, node: Expression) -> Expression:
         for part in s.walk(node):
             if isinstance(part, s.Compare) and part.within is not None:
                 near = f"; write `within {_length(part.within)} steps` for a deadline, abs(x - y) < ... for a tolerance"
                 self.wrong(part, "'within' without 'steps' in `achieve`", near)
-        return self.condition(node, scope)
+        return self.condition(node, _EVENT)
 
     # --- the action of `forbid` ---------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class _Conditions:
         still, moving = self.sums("still", self.states), self.sums("moving", [*self.states, *self.schema.actions])
         choices = [a for f in self.schema.actions for a in self.atoms(f, False, still)]
         self.clauses("present", self.all_atoms(False, still))
+        w.define("milestone", ["present"])
         relations = [w.fill(r, [self.name(f)], "LPAR") for f in self.states for r in ("same", "changed")]
         self.clauses("transition", [
             *(a for f in self.schema.actions for a in self.atoms(f, False, moving)),

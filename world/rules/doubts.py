@@ -33,8 +33,8 @@ def warnings(rule: Rule, schema: Schema) -> list[str]:
             parts = [("there is nothing to avoid", condition)]
         case s.Always(condition=condition) | s.Maintain(condition=condition) | s.Prefer(condition=condition):
             parts = [(f"`{rule.statement.kind}` asks for what cannot be", condition)]
-        case s.Achieve(milestones=milestones):
-            parts = [("the goal cannot be reached", m) for m in milestones]
+        case s.Achieve() as goal:
+            parts = [("the goal cannot be reached", m) for m in goal.conditions]
         case s.Let(value=value):
             parts = [("the definition never holds", value if isinstance(value, s.Compare | s.Logical) else None)]
     reasons = ((so, impossible(part, schema)) for so, part in parts if part is not None)

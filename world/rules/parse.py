@@ -36,7 +36,7 @@ from .text import RESERVED, STATEMENTS
 __all__ = ["Line", "RuleError", "grammar", "parse", "parse_file", "with_definitions"]
 
 _FUNCTIONS = ("abs", "min", "max", "clip", "count", "any", "all", "near", "distance", "same", "changed")
-_LINKS = ("with", "within", "if", "then", "and", "or", "implies")
+_LINKS = ("with", "within", "if", "then", "else", "also", "while", "and", "or", "implies")
 _UNIT = re.compile(r"\d\s([^\W\d]+)\s*$")    # what the parser took for a unit
 _LET = re.compile(r"\s*let\s")
 _PLAIN = re.compile(r"[^\W\d]\w*")

@@ -247,12 +247,42 @@ class Prefer(Node):
     weight: float | None = None
 
 
+class Combined(Node):
+    """Milestones of a goal: all in order (`A then B`), all in any order (`A also B`), or any one (`A else B`)."""
+
+    kind: Literal["combined"] = "combined"
+    operator: Literal["then", "also", "else"]
+    parts: tuple[Milestone, ...]
+
+
+class Bounded(Node):
+    """`{A then B within 9 steps} while C`: within so many steps from where its turn came, C holding after each."""
+
+    kind: Literal["bounded"] = "bounded"
+    part: Milestone
+    within: int | None = None
+    keeping: Expression | None = None
+
+
+Milestone = Annotated[
+    Number | Hole | Boolean | Symbol | Name | Index | Negative | Arithmetic | Call | Place | Position | Near | Compare
+    | Member | Not | Logical | Quantified | Same | Changed | Combined | Bounded,
+    Field(discriminator="kind"),
+]
+
+
 class Achieve(Node):
-    """`achieve A then B then C [within N steps]`: reach each in order."""
+    """`achieve A then B then C [within N steps]`: reach each in order. A milestone is a condition on a state, an event
+    of a step (with primes or the action), or made of such."""
 
     kind: Literal["achieve"] = "achieve"
-    milestones: tuple[Expression, ...]
+    milestones: tuple[Milestone, ...]
     within: int | None = None
+
+    @property
+    def conditions(self) -> tuple[Expression, ...]:
+        """What is to come about, from left to right, whatever order or bound it stands in."""
+        return tuple(leaf for milestone in self.milestones for leaf in leaves(milestone))
 
 
 class Let(Node):
@@ -276,8 +306,20 @@ class Rule(Node):
 
 
 for _node in (Index, Negative, Arithmetic, Call, Place, Position, Near, Compare, Member, Not, Logical, Quantified,
-              Expect, Always, Reward, End, Forbid, Avoid, Maintain, Prefer, Achieve, Let, Rule):
+              Expect, Always, Reward, End, Forbid, Avoid, Maintain, Prefer, Combined, Bounded, Achieve, Let, Rule):
     _node.model_rebuild()
+
+
+def leaves(milestone: Milestone) -> Iterator[Expression]:
+    """The conditions and events a milestone is made of, from left to right."""
+    match milestone:
+        case Combined(parts=parts):
+            for part in parts:
+                yield from leaves(part)
+        case Bounded(part=part):
+            yield from leaves(part)
+        case _:
+            yield milestone
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -21,6 +21,9 @@ RESERVED = frozenset({
 
 # How tightly a node binds; an operand that binds more loosely than its place allows stands in parentheses.
 _IMPLIES, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _ATOM = range(9)
+# Looser still: how milestones of a goal are put together, in braces where need be.
+_THEN, _ELSE, _ALSO = -3, -2, -1
+_COMBINED = {"then": _THEN, "else": _ELSE, "also": _ALSO}
 _LOGICAL = {"implies": _IMPLIES, "or": _OR, "and": _AND}
 _PLAIN = re.compile(r"[^\W\d]\w*")
 
@@ -66,11 +69,11 @@ class _Printer:
         """Print `node` where something that binds at least as tightly as `place` is wanted."""
         grouped = _binding(node) < place
         if grouped:
-            self.put("(")
+            self.put("{" if isinstance(node, s.Combined) else "(")
         self.offsets[id(node)] = self._length
         self._node(node)
         if grouped:
-            self.put(")")
+            self.put("}" if isinstance(node, s.Combined) else ")")
 
     def some(self, nodes: Sequence[Node], between: str, place: int) -> None:
         for i, node in enumerate(nodes):
@@ -190,8 +193,21 @@ class _Printer:
                 self._end(guard=guard)
             case s.Achieve(milestones=milestones, within=within):
                 self.put("achieve ")
-                self.some(milestones, " then ", _IMPLIES)
-                self.put("" if within is None else f" within {within} step{'' if within == 1 else 's'}")
+                self.some(milestones, " then ", _THEN + 1)
+                self._deadline(within)
+            case s.Combined(operator=operator, parts=parts):
+                self.some(parts, f" {operator} ", _COMBINED[operator] + 1)
+            case s.Bounded(part=part, within=within, keeping=keeping):
+                if within is not None or isinstance(part, s.Combined | s.Bounded):
+                    self.put("{")
+                    self.node(part, _THEN)
+                    self._deadline(within)
+                    self.put("}")
+                else:
+                    self.node(part)
+                if keeping is not None:
+                    self.put(" while ")
+                    self.node(keeping)
             case s.Let(name=name, value=value):
                 self.put(f"let {name} = ")
                 self.node(value)
@@ -205,6 +221,9 @@ class _Printer:
         else:
             self.put(quantity(value, unit))
 
+    def _deadline(self, within: int | None) -> None:
+        self.put("" if within is None else f" within {within} step{'' if within == 1 else 's'}")
+
     def _end(self, weight: float | None = None, guard: Node | None = None) -> None:
         self.put("" if weight is None else f" with weight {number(weight)}")
         if guard is not None:
@@ -214,6 +233,8 @@ class _Printer:
 
 def _binding(node: Node) -> int:
     match node:
+        case s.Combined(operator=operator):
+            return _COMBINED[operator]
         case s.Logical(operator=operator):
             return _LOGICAL[operator]
         case s.Not():

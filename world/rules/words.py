@@ -93,12 +93,27 @@ class _Speaker:
                 return f"If you can, be in states where {self.clause(condition)}{_worth(weight)}."
             case s.Achieve(milestones=milestones, within=within):
                 steps = "" if within is None else f", all within {within} step{'' if within == 1 else 's'}"
+                if any(isinstance(m, s.Combined | s.Bounded) for m in milestones):
+                    return f"See to it{steps}: {', and then '.join(map(self.milestone, milestones))}."
                 reached = ", then one where ".join(map(self.clause, milestones))
                 return f"Reach a state where {reached}{steps}."
             case s.Let(name=name, value=value):
                 is_condition = isinstance(value, _CONDITIONS)
                 return f"`{name}` means {'that ' + self.clause(value) if is_condition else self.quantity(value)}."
         return f"`{to_text(statement)}`."
+
+    def milestone(self, node: s.Milestone) -> str:
+        """A milestone of a goal as a clause, what it is made of in brackets."""
+        match node:
+            case s.Combined(operator=operator, parts=parts):
+                link = {"then": ", and then ", "also": ", and in any order ", "else": ", or else "}[operator]
+                return f"[{link.join(map(self.milestone, parts))}]"
+            case s.Bounded(part=part, within=within, keeping=keeping):
+                steps = "" if within is None else f" within {within} step{'' if within == 1 else 's'}"
+                kept = "" if keeping is None else f", as long as {self.clause(keeping, True)}"
+                return f"{self.milestone(part)}{steps}{kept}"
+            case _:
+                return self.clause(node)
 
     def _when(self, guard: Expression | None) -> str:
         return "" if guard is None else f" when {self.clause(guard)}"

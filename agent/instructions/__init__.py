@@ -1,0 +1,5 @@
+"""Instructions in words, understood as goals of the rule language against the state they are told in."""
+
+from .instruction import Instruction, understand
+
+__all__ = ["Instruction", "understand"]
