@@ -26,7 +26,8 @@ from ..search import Search, SearchConfig
 from .asked import Asked
 from .nodes import KIND, PUT_OFF, Node, Open, Step
 from .places import Places, Scene
-from .walks import FAR, restricted, walks
+from .relaxed import landmarks
+from .walks import FAR, Walks, restricted, walks
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Task:
         self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
                          self._held(self.features)[0])
         self.best = self.root
+        self.landmarks = landmarks(self.asked, scene, int(poses[0]), self._wanted) if poses[0] >= 0 else None
+        self.root.marks = self._marks(self.root.marks[None], scene.cells[None])[0]
         self.spoken = spoken(objective)
         self.checked: dict[int, tuple[dict[str, Tensor], float]] = {}
 
@@ -222,7 +225,7 @@ class Task:
         now, after = self.places.features(node.scene, poses), self.places.features(node.scene, to, cells, scalars)
         t = node.depth + walked.steps[poses]
         gain, progress, reached = self._scored(node.carry, now, after, rows, k, t)
-        marks = node.marks | self._held(now) | self._held(after)
+        marks = node.marks | self._marks(self._held(now) | self._held(after), cells)
         bad = gain <= -self.objective.unacceptable * self.objective.discount ** t
         lasting = (asked.numbers[rows, k, 1] > 0.5) | reached
         kinds: dict[bytes, int] = {}
@@ -261,6 +264,28 @@ class Task:
         taken = [f.values[old.cells[c, i]] for c in changed for i, f in enumerate(self.places.arrays)
                  if f.values and old.cells[c, i] != step.scene.cells[c, i]]
         return PUT_OFF * (1 - sum(word in self.spoken for word in taken) / max(1, len(taken)))
+
+    def _wanted(self, scene: Scene, walked: Walks) -> np.ndarray:
+        """The poses at which some action brings the objective nearer, the nearest first."""
+        root, asked = self.root, self.asked
+        node = replace(root, scene=scene)
+        _, progress, reached = self._still(node, walked.poses, walked.rows, walked.leads, walked.steps)
+        at = walked.poses[((progress > root.progress + 1e-6) | reached).any(1)]
+        i, k = np.nonzero(asked.deeds[walked.rows])
+        if len(i):
+            poses, rows = walked.poses[i], walked.rows[i]
+            now = self.places.features(scene, poses)
+            after = self.places.features(scene, walked.leads[i, k], *asked.done(scene, rows, poses, k))
+            _, progress, reached = self._scored(root.carry, now, after, rows, k, walked.steps[poses])
+            at = np.append(at, poses[(progress > root.progress + 1e-6) | reached])
+        return at[np.argsort(walked.steps[at], kind="stable")]
+
+    def _marks(self, held: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Which subgoals and landmarks hold, `[N, L]`, of N scenes of `cells [N, C, F]`."""
+        if self.landmarks is None:
+            return held
+        at, values = self.landmarks
+        return np.concatenate([held, (cells[:, at] == values).all(-1)], 1)
 
     def _held(self, features: Features) -> np.ndarray:
         """Which subgoals hold, `[N, L]`."""
