@@ -60,9 +60,9 @@ def test_the_progress_of_the_goal_is_carried_along(advisor: ActorCritic) -> None
     state, _ = advised.step(advised.enter(cells(8)), torch.tensor([[2]]))
     assert state.carry[0][0, 0] == 1.0
     state, _ = advised.step(state, torch.tensor([[0]]))
-    assert state.carry[0].tolist() == [[1.0, 2.0]]
+    assert state.carry[0].tolist() == [[1.0]]
     state = advised.observe(state, torch.tensor([[0]]), cells(7), torch.tensor([True]))
-    assert state.carry[0].tolist() == [[0.0, 0.0]]
+    assert state.carry[0].tolist() == [[0.0]]
 
 
 def test_states_repeat_and_roll_out_like_any_others(advisor: ActorCritic) -> None:

@@ -86,7 +86,7 @@ def test_a_goal_in_two_stages_is_pursued_by_what_the_policy_reads_of_it() -> Non
     objective = Objective([goal(model.schema, "achieve cell == 3 then cell == 6")], discount=0.9)
     made = trained(model, replace(SMALL, horizon=8), objective, steps=120)
     cell = {"cell": torch.tensor([4, 4], dtype=torch.int32)}
-    stages = torch.tensor([[0.0, 0.0], [1.0, 2.0]])
+    stages = torch.tensor([[0.0, 0.0], [1.0, 0.0]])  # which milestones are behind
     odds = made.policy(model, cell, (stages,)).joint().exp()
     assert odds[0, 0] > 0.6
     assert odds[1, 2] > 0.6
