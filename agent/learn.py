@@ -38,7 +38,8 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     action = torch.as_tensor(np.asarray(step.action), dtype=schema.action_dtype)[None]
     came_true = True
     if mind.predicted is not None and surprise is not None:
-        came_true = bool(exact(mind.predicted.mode, expected)[0]) if any(f.is_discrete for f in schema.features) else True
+        is_discrete = any(f.is_discrete for f in schema.features)
+        came_true = bool(exact(mind.predicted.mode, expected)[0]) if is_discrete else True
         if mind.predicted.conflict is not None:
             mind.conflicts += int(mind.predicted.conflict.sum())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))

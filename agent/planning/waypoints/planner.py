@@ -119,14 +119,14 @@ class Task:
         self.asked = Asked(model, self.places, state, limit)
         self.open, self.deeds, self.is_trusted = Open(), 0, True
         self.base: Node | None = None  # what was reached last: the search goes on from there
-        self.landmarks: Marks = (np.zeros(0, np.int64), np.zeros((0, len(self.places.arrays)), np.int64))
+        self.landmarks: Marks | None = None
         self.features = model.decode(state)
         (scene,), poses = self.places.read(self.features)
         carry = objective.start(self.features)
         self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
                          self._held(self.features)[0])
         self.best = self.root
-        self.earlier: list[tuple[Node, Open, Marks]] = []
+        self.earlier: list[tuple[Node | None, Open, Marks | None]] = []
         if self.root.pose >= 0:
             self._begin(self.root)
         self.spoken = spoken(objective)
@@ -302,9 +302,13 @@ class Task:
         return at[np.argsort(walked.steps[at], kind="stable")]
 
     def _marks(self, held: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Which subgoals and landmarks hold, `[N, L]`, of N scenes of `cells [N, C, F]`."""
+        """Which landmarks hold of N scenes of `cells [N, C, F]`; without any the subgoals that `held`: `[N, L]`.
+        Both at once would send it for things that are not on the way."""
+        if self.landmarks is None:
+            return held
         at, values = self.landmarks
-        return np.concatenate([held, (cells[:, at] == values).all(-1)], 1)
+        held_there: np.ndarray = (cells[:, at] == values).all(-1)
+        return held_there
 
     def _held(self, features: Features) -> np.ndarray:
         """Which subgoals hold, `[N, L]`."""
