@@ -99,6 +99,10 @@ class Waypoints:
         return task.told(goal or task.best, goal is not None, rng, began)
 
 
+Marks = tuple[np.ndarray, np.ndarray]
+"""Cells `[L]` and the values `[L, F]` that they shall have."""
+
+
 def spoken(objective: Objective) -> set[str]:
     """The words in which the objective says what it is after: the values that its conditions name."""
     conditions = [c for term in objective.terms for c in getattr(getattr(term, "statement", None), "milestones", ())]
@@ -114,16 +118,29 @@ class Task:
         self.places = Places(model.schema)
         self.asked = Asked(model, self.places, state, limit)
         self.open, self.deeds, self.is_trusted = Open(), 0, True
+        self.base: Node | None = None  # what was reached last: the search goes on from there
+        self.landmarks: Marks | None = None
         self.features = model.decode(state)
         (scene,), poses = self.places.read(self.features)
         carry = objective.start(self.features)
         self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
                          self._held(self.features)[0])
         self.best = self.root
-        self.landmarks = landmarks(self.asked, scene, int(poses[0]), self._wanted) if poses[0] >= 0 else None
-        self.root.marks = self._marks(self.root.marks[None], scene.cells[None])[0]
+        self.earlier: list[tuple[Node | None, Open, Marks | None]] = []
+        if self.root.pose >= 0:
+            self._begin(self.root)
         self.spoken = spoken(objective)
         self.checked: dict[int, tuple[dict[str, Tensor], float]] = {}
+
+    def _begin(self, node: Node) -> None:
+        """Go on from a node that has brought the objective nearer, with landmarks of its own (enforced hill-climbing,
+        Hoffmann & Nebel 2001); what was open before is gone back to where this comes to nothing."""
+        if self.base is not None:
+            self.earlier.append((self.base, self.open, self.landmarks))
+        self.base, self.open = node, Open()
+        self.landmarks = landmarks(self.asked, node.scene, node.pose, self._wanted)
+        node.marks = self._marks(self._held(self.places.features(node.scene, np.array([node.pose]))),
+                                 node.scene.cells[None])[0]
 
     def search(self, until: float) -> Node | None:
         """The node that attains the objective, or None; `best` is then the nearest to it."""
@@ -137,6 +154,8 @@ class Task:
                 self._expand(node)
             if not self.asked.is_local:
                 self.is_trusted = False
+            while not self.open.heap and self.earlier:
+                self.base, self.open, self.landmarks = self.earlier.pop()
             if (not self.is_trusted or not self.open.heap or self.deeds >= self.config.deeds
                     or time.perf_counter() >= until):
                 return None
@@ -145,6 +164,8 @@ class Task:
                 if self._is_true(node):
                     return node
                 node = None
+            elif node is not None and self.base is not None and node.progress > self.base.progress + 1e-6:
+                self._begin(node)
 
     def _next(self, step: Step, novel: bool, cost: float) -> Node | None:
         """The node that a step leads to, or None where it is put off or leads nowhere."""
@@ -267,7 +288,7 @@ class Task:
 
     def _wanted(self, scene: Scene, walked: Walks) -> np.ndarray:
         """The poses at which some action brings the objective nearer, the nearest first."""
-        root, asked = self.root, self.asked
+        root, asked = self.base or self.root, self.asked
         node = replace(root, scene=scene)
         _, progress, reached = self._still(node, walked.poses, walked.rows, walked.leads, walked.steps)
         at = walked.poses[((progress > root.progress + 1e-6) | reached).any(1)]
@@ -281,11 +302,13 @@ class Task:
         return at[np.argsort(walked.steps[at], kind="stable")]
 
     def _marks(self, held: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Which subgoals and landmarks hold, `[N, L]`, of N scenes of `cells [N, C, F]`."""
+        """Which landmarks hold of N scenes of `cells [N, C, F]`; without any the subgoals that `held`: `[N, L]`.
+        Both at once would send it for things that are not on the way."""
         if self.landmarks is None:
             return held
         at, values = self.landmarks
-        return np.concatenate([held, (cells[:, at] == values).all(-1)], 1)
+        held_there: np.ndarray = (cells[:, at] == values).all(-1)
+        return held_there
 
     def _held(self, features: Features) -> np.ndarray:
         """Which subgoals hold, `[N, L]`."""

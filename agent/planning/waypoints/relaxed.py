@@ -22,22 +22,22 @@ Wanted = Callable[[Scene, Walks], np.ndarray]
 """(a scene, the walks in it) -> the poses at which something brings the objective nearer, the nearest first."""
 
 
-def landmarks(asked: Asked, scene: Scene, start: int, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
-    """The cells `[L]` to be changed, in the order of the walk, and to what, `[L, F]`; none where no walk is found."""
+def landmarks(asked: Asked, scene: Scene, start: int, wanted: Wanted) -> tuple[np.ndarray, np.ndarray] | None:
+    """The cells `[L]` to be changed, in the order of the walk, and to what, `[L, F]`; None where no walk is found."""
     places, cells = asked.places, scene.cells.copy()
     for _ in range(LAYERS):
         now = Scene(cells.copy(), scene.scalars)
         walked = walks(asked, now, start)
         if not len(walked.poses):
-            break
+            return None
         if len(goal := wanted(now, walked)):
             way = np.array([*walked.to(int(goal[0]))[0], int(goal[0])]) // places.headings
             changed = (now.cells != scene.cells).any(-1)
             passed = np.array(list(dict.fromkeys(way[changed[way]].tolist())), np.int64)
             return passed, now.cells[passed]
         if not _opened(asked, scene, walked, cells):
-            break
-    return np.zeros(0, np.int64), np.zeros((0, scene.cells.shape[1]), np.int64)
+            return None
+    return None
 
 
 def _opened(asked: Asked, scene: Scene, walked: Walks, cells: np.ndarray) -> bool:
