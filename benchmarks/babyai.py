@@ -36,6 +36,8 @@ import gedanken
 MANUAL = Path(__file__).parents[1] / "examples" / "babyai" / "manual.txt"
 TRAINED_IN = "MiniBossLevel"
 VERSION = "1"
+MOST_SECONDS = 60.0
+"""An episode of an agent is broken off, and counts as unsolved, after so long."""
 FAMILIES = (
     "GoToRedBallGrey", "GoToRedBall", "GoToRedBallNoDists", "GoToObj", "GoToLocal", "GoTo", "GoToImpUnlock", "GoToSeq",
     "GoToRedBlueBall", "GoToDoor", "GoToObjDoor",
@@ -157,13 +159,14 @@ def by_agent(job: Episode) -> Row:
     agent.instruct(observation["mission"])
     steps, reward, over = 0, 0.0, False
     while not over and (action := agent.act(observation, reward)) is not None:
-        if agent.has_reached_goals():
+        if agent.has_reached_goals() or time.perf_counter() - began > MOST_SECONDS:
             break  # it believes that all is done, and the verifier does not
         observation, reward, terminated, truncated = agent.interact(action)
         over, steps = terminated or truncated, steps + 1
     agent.end_episode()
     seconds = time.perf_counter() - began
-    why = "" if reward > 0 else "out of time" if over and truncated else "failed" if over else "believed it was done"
+    why = ("" if reward > 0 else "out of steps" if over and truncated else "failed" if over
+           else "out of seconds" if seconds > MOST_SECONDS else "believed it was done")
     return {"solved": reward > 0, "steps": steps, "why": why, "mission": observation["mission"],
             "seconds": round(seconds, 3), "imagined": agent.mind.imagined_steps, "departures": agent.mind.departures}
 
