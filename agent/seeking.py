@@ -21,6 +21,8 @@ from .planning.scout import Scout
 TRY = 8
 """While there may be more to see, the goal gets so small a share of the budget; a quarter of that after every search
 that failed, until something comes into sight that matters."""
+AT_MOST = 1.0
+"""Seconds of such a search."""
 
 
 def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> Plan:
@@ -30,7 +32,8 @@ def seek(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> 
     assert features is not None
     whole, fails = budget.transitions or 40_000, pursuit.failed_searches
     carry = pursuit.planner_carry if pursuit.planner_carry is not None else planner.initial(1)
-    short = replace(budget, transitions=max(1_000, whole // TRY >> 2 * fails)) if planner.commits else budget
+    transitions, seconds = max(1_000, whole // TRY >> 2 * fails), min(budget.seconds or AT_MOST, AT_MOST)
+    short = replace(budget, transitions=transitions, seconds=seconds) if planner.commits else budget
     plan = planner.plan(mind.imagining, mind.belief, objective, carry, mind.rng, short)
     pursuit.planner_carry, spent = plan.carry, plan.transitions
     pursuit.looking = pursuit.at_a_loss = False

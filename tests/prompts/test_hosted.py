@@ -16,6 +16,7 @@ from .hosting import Reply, Server, serving
 pytest.importorskip("langchain_openai")
 pytest.importorskip("langchain_anthropic")
 KEY = "sk-test-0123456789abcdefghij"
+SAID = ("memory.db", "rules.json", "rules.txt", "journal.jsonl")  # keep what the person said
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_a_key_is_nowhere_but_in_the_request(
     shown = repr(agent.mind.knowledge.gateway) + repr(agent.config) + caplog.text
     agent.close()
     for path in [*tmp_path.iterdir()]:
-        if path.name not in ("memory.db", "rules.json", "rules.txt"):  # which keep what the person said
+        if path.name not in SAID:
             assert KEY.encode() not in path.read_bytes(), path
     assert KEY not in shown
     assert "_api_key]" in (tmp_path / "calls.jsonl").read_text().lower()

@@ -151,7 +151,7 @@ def test_angles_are_derived() -> None:
 def test_the_lakes_map_and_pointer_agree() -> None:
     env = make("FrozenLake-v1", is_slippery=True)
     schema = schema_of(env)
-    assert schema.grid == Grid(("tile",), "row", "col")
+    assert schema.grid == Grid(("tile",), "row", "col", down=0)
     values = schema.base["tile"].values
     for observation in walk(env, 60):
         inner: Any = env.unwrapped
