@@ -7,7 +7,6 @@ a way or reaches what is wanted goes first; the other deeds are put off, not dro
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from ....world import tree
 from ....world.model import State, WorldModel
-from ....world.rules.text import to_text
 from ....world.schema import Features, Schema
 from ..objective import Carry, Objective, Transition
 from ..plan import Budget, Plan, joined
@@ -26,7 +24,9 @@ from ..search import Search, SearchConfig
 from .asked import Asked
 from .nodes import KIND, PUT_OFF, Node, Open, Step
 from .places import Places, Scene
-from .walks import FAR, restricted, walks
+from .relaxed import landmarks
+from .walks import FAR, Walks, restricted, walks
+from .wishes import Wishes
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,8 @@ class Waypoints:
         return task.told(goal or task.best, goal is not None, rng, began)
 
 
-def spoken(objective: Objective) -> set[str]:
-    """The words in which the objective says what it is after: the values that its conditions name."""
-    conditions = [c for term in objective.terms for c in getattr(getattr(term, "statement", None), "milestones", ())]
-    return {word for c in conditions for word in re.findall(r"\w+", to_text(c))}
+Marks = tuple[np.ndarray, np.ndarray]
+"""Cells `[L]` and the values `[L, F]` that they shall have."""
 
 
 class Task:
@@ -113,14 +111,29 @@ class Task:
         self.places = Places(model.schema)
         self.asked = Asked(model, self.places, state, limit)
         self.open, self.deeds, self.is_trusted = Open(), 0, True
+        self.wishes = Wishes(model.schema, objective, {f.name for f in self.places.scalars})
+        self.base: Node | None = None  # what was reached last: the search goes on from there
+        self.landmarks: Marks | None = None
         self.features = model.decode(state)
         (scene,), poses = self.places.read(self.features)
         carry = objective.start(self.features)
-        self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
-                         self._held(self.features)[0])
+        self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [],
+                         float(self.wishes.progress(carry, self.features)), self._held(self.features)[0])
         self.best = self.root
-        self.spoken = spoken(objective)
+        self.earlier: list[tuple[Node | None, Open, Marks | None]] = []
+        if self.root.pose >= 0:
+            self._begin(self.root)
         self.checked: dict[int, tuple[dict[str, Tensor], float]] = {}
+
+    def _begin(self, node: Node) -> None:
+        """Go on from a node that has brought the objective nearer, with landmarks of its own (enforced hill-climbing,
+        Hoffmann & Nebel 2001); what was open before is gone back to where this comes to nothing."""
+        if self.base is not None:
+            self.earlier.append((self.base, self.open, self.landmarks))
+        self.base, self.open = node, Open()
+        self.landmarks = landmarks(self.asked, node.scene, node.pose, self._wanted)
+        node.marks = self._marks(self._held(self.places.features(node.scene, np.array([node.pose]))),
+                                 node.scene.cells[None])[0]
 
     def search(self, until: float) -> Node | None:
         """The node that attains the objective, or None; `best` is then the nearest to it."""
@@ -134,6 +147,8 @@ class Task:
                 self._expand(node)
             if not self.asked.is_local:
                 self.is_trusted = False
+            while not self.open.heap and self.earlier:
+                self.base, self.open, self.landmarks = self.earlier.pop()
             if (not self.is_trusted or not self.open.heap or self.deeds >= self.config.deeds
                     or time.perf_counter() >= until):
                 return None
@@ -142,6 +157,8 @@ class Task:
                 if self._is_true(node):
                     return node
                 node = None
+            elif node is not None and self.base is not None and node.progress > self.base.progress + 1e-6:
+                self._begin(node)
 
     def _next(self, step: Step, novel: bool, cost: float) -> Node | None:
         """The node that a step leads to, or None where it is put off or leads nowhere."""
@@ -209,7 +226,7 @@ class Task:
                           numbers[:, 2] > 0.5, numbers[:, 3], torch.ones(n), torch.from_numpy(t.astype(np.int64)))
         own = tuple(c.expand(n, *c.shape[1:]) for c in carry)
         new, gain, reached = self.objective.advance(own, step)
-        return gain.double().numpy(), self.objective.progress(new).expand(n).double().numpy(), reached.numpy()
+        return gain.double().numpy(), self.wishes.progress(new, after, carry).numpy(), reached.numpy()
 
     def _expand_deeds(self, node: Node) -> None:
         walked, asked = node.walks, self.asked
@@ -222,7 +239,7 @@ class Task:
         now, after = self.places.features(node.scene, poses), self.places.features(node.scene, to, cells, scalars)
         t = node.depth + walked.steps[poses]
         gain, progress, reached = self._scored(node.carry, now, after, rows, k, t)
-        marks = node.marks | self._held(now) | self._held(after)
+        marks = node.marks | self._marks(self._held(now) | self._held(after), cells)
         bad = gain <= -self.objective.unacceptable * self.objective.discount ** t
         lasting = (asked.numbers[rows, k, 1] > 0.5) | reached
         kinds: dict[bytes, int] = {}
@@ -260,7 +277,32 @@ class Task:
             return 0.0
         taken = [f.values[old.cells[c, i]] for c in changed for i, f in enumerate(self.places.arrays)
                  if f.values and old.cells[c, i] != step.scene.cells[c, i]]
-        return PUT_OFF * (1 - sum(word in self.spoken for word in taken) / max(1, len(taken)))
+        spoken = self.wishes.of(node.carry).words
+        return PUT_OFF * (1 - sum(word in spoken for word in taken) / max(1, len(taken)))
+
+    def _wanted(self, scene: Scene, walked: Walks) -> np.ndarray:
+        """The poses at which some action brings the objective nearer, the nearest first."""
+        root, asked = self.base or self.root, self.asked
+        node = replace(root, scene=scene)
+        _, progress, reached = self._still(node, walked.poses, walked.rows, walked.leads, walked.steps)
+        at = walked.poses[((progress > root.progress + 1e-6) | reached).any(1)]
+        i, k = np.nonzero(asked.deeds[walked.rows])
+        if len(i):
+            poses, rows = walked.poses[i], walked.rows[i]
+            now = self.places.features(scene, poses)
+            after = self.places.features(scene, walked.leads[i, k], *asked.done(scene, rows, poses, k))
+            _, progress, reached = self._scored(root.carry, now, after, rows, k, walked.steps[poses])
+            at = np.append(at, poses[(progress > root.progress + 1e-6) | reached])
+        return at[np.argsort(walked.steps[at], kind="stable")]
+
+    def _marks(self, held: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Which landmarks hold of N scenes of `cells [N, C, F]`; without any the subgoals that `held`: `[N, L]`.
+        Both at once would send it for things that are not on the way."""
+        if self.landmarks is None:
+            return held
+        at, values = self.landmarks
+        held_there: np.ndarray = (cells[:, at] == values).all(-1)
+        return held_there
 
     def _held(self, features: Features) -> np.ndarray:
         """Which subgoals hold, `[N, L]`."""
@@ -304,7 +346,7 @@ class Task:
             value += float(gain)
             reached |= bool(done)
         return Node(step.scene, step.to, carry, node.depth + len(poses), value, node, actions, poses,
-                    float(self.objective.progress(carry).sum()), step.marks, None, step.broken, reached)
+                    float(self.wishes.progress(carry, last)), step.marks, None, step.broken, reached)
 
     def _imagined(self, node: Node) -> tuple[bool, dict[str, Tensor], float, bool]:
         """Every step of the way to `node` imagined once more from what the step before led to, in one batch: whether
