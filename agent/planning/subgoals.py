@@ -61,8 +61,8 @@ def _pays(reward: Reward) -> bool:
 def _before(wanted: Expression, effects: Sequence[Expect], schema: Schema) -> Iterator[Expression]:
     """What the rules that bring about `wanted` ask for: first those whose effect says just that of some part of it; if
     there is none, those that write what it reads."""
-    atoms = list(atoms(wanted))
-    exact = [e for e in effects if any(unprimed(a) in atoms for a in atoms(e.effect))]
+    parts = list(atoms(wanted))
+    exact = [e for e in effects if any(unprimed(a) in parts for a in atoms(e.effect))]
     reads = _names(wanted, schema, primed=False)
     writing = [e for e in effects if reads & _names(e.effect, schema, primed=True)]
     for effect in exact or writing:
