@@ -61,8 +61,8 @@ def _pays(reward: Reward) -> bool:
 def _before(wanted: Expression, effects: Sequence[Expect], schema: Schema) -> Iterator[Expression]:
     """What the rules that bring about `wanted` ask for: first those whose effect says just that of some part of it; if
     there is none, those that write what it reads."""
-    atoms = list(_atoms(wanted))
-    exact = [e for e in effects if any(unprimed(a) in atoms for a in _atoms(e.effect))]
+    parts = list(atoms(wanted))
+    exact = [e for e in effects if any(unprimed(a) in parts for a in atoms(e.effect))]
     reads = _names(wanted, schema, primed=False)
     writing = [e for e in effects if reads & _names(e.effect, schema, primed=True)]
     for effect in exact or writing:
@@ -75,18 +75,18 @@ def _before(wanted: Expression, effects: Sequence[Expect], schema: Schema) -> It
 def state_part(guard: Expression, schema: Schema) -> list[Expression]:
     """The part of a guard that speaks of the state now, as one condition; nothing if there is no such part."""
     actions = {a.name for a in schema.actions}
-    parts = [atom for atom in _atoms(guard) if not any(isinstance(n, Same | Changed) or (isinstance(n, Name) and (
+    parts = [atom for atom in atoms(guard) if not any(isinstance(n, Same | Changed) or (isinstance(n, Name) and (
         n.primed or n.name in actions)) for n in walk(atom))]
     if not parts:
         return []
     return [parts[0] if len(parts) == 1 else Logical(operator="and", operands=tuple(parts))]
 
 
-def _atoms(e: Expression) -> Iterator[Expression]:
+def atoms(e: Expression) -> Iterator[Expression]:
     """The parts of a conjunction."""
     if isinstance(e, Logical) and e.operator == "and":
         for operand in e.operands:
-            yield from _atoms(operand)
+            yield from atoms(operand)
     else:
         yield e
 

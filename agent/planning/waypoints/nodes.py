@@ -81,7 +81,8 @@ class Open:
     count: int = 0
 
     def push(self, what: Step, novel: bool, cost: float) -> None:
-        score = what.progress * 100 + int(what.marks.sum())
+        behind, ready = divmod(what.progress, 1.0)
+        score = 100 * behind + (ready > 0) + int(what.marks.sum())
         self.count += 1
         heapq.heappush(self.heap, (what.broken, -score, not novel, cost, self.count, what))
 

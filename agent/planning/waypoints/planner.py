@@ -7,7 +7,6 @@ a way or reaches what is wanted goes first; the other deeds are put off, not dro
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from ....world import tree
 from ....world.model import State, WorldModel
-from ....world.rules.text import to_text
 from ....world.schema import Features, Schema
 from ..objective import Carry, Objective, Transition
 from ..plan import Budget, Plan, joined
@@ -28,6 +26,7 @@ from .nodes import KIND, PUT_OFF, Node, Open, Step
 from .places import Places, Scene
 from .relaxed import landmarks
 from .walks import FAR, Walks, restricted, walks
+from .wishes import Wishes
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,6 @@ Marks = tuple[np.ndarray, np.ndarray]
 """Cells `[L]` and the values `[L, F]` that they shall have."""
 
 
-def spoken(objective: Objective) -> set[str]:
-    """The words in which the objective says what it is after: the values that its conditions name."""
-    conditions = [c for term in objective.terms for c in getattr(getattr(term, "statement", None), "milestones", ())]
-    return {word for c in conditions for word in re.findall(r"\w+", to_text(c))}
-
-
 class Task:
     """One state to plan from, and what the search has come to."""
 
@@ -118,18 +111,18 @@ class Task:
         self.places = Places(model.schema)
         self.asked = Asked(model, self.places, state, limit)
         self.open, self.deeds, self.is_trusted = Open(), 0, True
+        self.wishes = Wishes(model.schema, objective, {f.name for f in self.places.scalars})
         self.base: Node | None = None  # what was reached last: the search goes on from there
         self.landmarks: Marks | None = None
         self.features = model.decode(state)
         (scene,), poses = self.places.read(self.features)
         carry = objective.start(self.features)
-        self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [], float(objective.progress(carry).sum()),
-                         self._held(self.features)[0])
+        self.root = Node(scene, int(poses[0]), carry, 0, 0.0, None, [], [],
+                         float(self.wishes.progress(carry, self.features)), self._held(self.features)[0])
         self.best = self.root
         self.earlier: list[tuple[Node | None, Open, Marks | None]] = []
         if self.root.pose >= 0:
             self._begin(self.root)
-        self.spoken = spoken(objective)
         self.checked: dict[int, tuple[dict[str, Tensor], float]] = {}
 
     def _begin(self, node: Node) -> None:
@@ -233,7 +226,7 @@ class Task:
                           numbers[:, 2] > 0.5, numbers[:, 3], torch.ones(n), torch.from_numpy(t.astype(np.int64)))
         own = tuple(c.expand(n, *c.shape[1:]) for c in carry)
         new, gain, reached = self.objective.advance(own, step)
-        return gain.double().numpy(), self.objective.progress(new).expand(n).double().numpy(), reached.numpy()
+        return gain.double().numpy(), self.wishes.progress(new, after, carry).numpy(), reached.numpy()
 
     def _expand_deeds(self, node: Node) -> None:
         walked, asked = node.walks, self.asked
@@ -284,7 +277,8 @@ class Task:
             return 0.0
         taken = [f.values[old.cells[c, i]] for c in changed for i, f in enumerate(self.places.arrays)
                  if f.values and old.cells[c, i] != step.scene.cells[c, i]]
-        return PUT_OFF * (1 - sum(word in self.spoken for word in taken) / max(1, len(taken)))
+        spoken = self.wishes.of(node.carry).words
+        return PUT_OFF * (1 - sum(word in spoken for word in taken) / max(1, len(taken)))
 
     def _wanted(self, scene: Scene, walked: Walks) -> np.ndarray:
         """The poses at which some action brings the objective nearer, the nearest first."""
@@ -352,7 +346,7 @@ class Task:
             value += float(gain)
             reached |= bool(done)
         return Node(step.scene, step.to, carry, node.depth + len(poses), value, node, actions, poses,
-                    float(self.objective.progress(carry).sum()), step.marks, None, step.broken, reached)
+                    float(self.wishes.progress(carry, last)), step.marks, None, step.broken, reached)
 
     def _imagined(self, node: Node) -> tuple[bool, dict[str, Tensor], float, bool]:
         """Every step of the way to `node` imagined once more from what the step before led to, in one batch: whether
