@@ -130,5 +130,6 @@ class Telling(Reflecting):
         weight = c.curiosity if exploring and c.exploration == "curious" else -c.caution
         unknown = [Curiosity(weight)] if weight else []
         paid = Return(target=float("inf") if goals else 0.5)
+        learned = self.mind.skills.leading(kb.schema, wanted) if c.skills else ()
         return Objective([*goals, paid, *wishes, *self.mind.limits, *self.mind.bounds, *unknown],
-                         subgoals=Subgoals.of(kb.schema, rules, wanted))
+                         subgoals=Subgoals.of(kb.schema, rules, wanted, learned=learned))
