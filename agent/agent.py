@@ -54,7 +54,9 @@ from .replaying import Prioritised
 from .results import EpisodeResult, RunResult
 from .runnable import Instructed
 from .setbacks import Obstacle, Setback, why_not
+from .setbacks.setback import one_line
 from .shield import Shield
+from .skills import Skillbook
 from .telling import Telling
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ class Agent(Telling, Instructed):
             failures=failures,
             affect=Affect(),
             rng=torch.Generator().manual_seed(seed),
+            skills=Skillbook(long_term.skills),
         )
         self.journal = Journal()
         self.experience = Experience(self.schema, self.mind.replay)
@@ -146,6 +149,7 @@ class Agent(Telling, Instructed):
         mind.recent.seen.look(seen, 0)
         mind.failures.clear()
         mind.setbacks.begin(mind)
+        mind.skills.begin()
         mind.decisions, mind.imagined_steps, mind.departures, mind.broken, mind.conflicts = [], 0, 0, 0, 0
         mind.features = self.schema.batch([seen])
         mind.belief, mind.predicted = begin(mind.imagining, mind.features), None
@@ -214,6 +218,7 @@ class Agent(Telling, Instructed):
         if self._episode is not None:
             self.mind.memory.end(self._episode)
             self.mind.setbacks.note(self.mind, self._episode)
+            self.mind.skills.judge()
             self.credit()
         self.mind.errand, self.mind.bounds = (), []
         self._episode, self._before, self._pending = None, (), None
@@ -380,6 +385,13 @@ class Agent(Telling, Instructed):
     def setbacks(self) -> list[Setback]:
         """The steps of this episode, oldest first, that did not do what was imagined: why, and what was done."""
         return list(self.mind.setbacks.all)
+
+    @property
+    def skills(self) -> list[str]:
+        """The skills in memory in words, with how often they worked; those that are none of this world with why."""
+        book = self.mind.skills
+        said = [f"{skill} (worked {r.worked} of {r.tried} times)" for r, skill in book.all(self.mind.knowledge.schema)]
+        return [*said, *(f"skill {id} is passed over: {one_line(why)}" for id, why in book.refused.items())]
 
     def why_not(self, budget: int = 20_000) -> Obstacle:
         """Why the goals of the episode under way are not reached, from where the agent is now, as far as imagination

@@ -30,8 +30,8 @@ class AgentConfig:
     instead of whole trainings. With `teaching` the accepted rules train the model, so that it predicts in time what it
     was told. Past transitions are recalled beside the world model as `neighbours` say ("auto": where that was measured
     to help). A prompt has at most `context_tokens`; `feed` is what long-term memory adds to it (None: nothing). With
-    `reflecting` lessons are drawn between episodes. `calls` are the limits of what it asks language models, and the
-    user's own prompts."""
+    `reflecting` lessons are drawn between episodes. With `skills` chains of deeds that came true lead later searches.
+    `calls` are the limits of what it asks language models, and the user's own prompts."""
 
     budget: Budget = field(default_factory=lambda: Budget(transitions=40_000, seconds=20.0))
     layout_steps: int = 25
@@ -51,4 +51,5 @@ class AgentConfig:
     context_tokens: int = 4096
     feed: FeedConfig | None = field(default_factory=FeedConfig)
     reflecting: ReflectingConfig | None = None
+    skills: bool = True
     calls: GatewayConfig = field(default_factory=GatewayConfig)

@@ -56,7 +56,10 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         mind.pursuit.plan, mind.pursuit.failed_searches = None, 0
     if mind.pursuit:
         paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
-        mind.pursuit.carry = advance(mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)
+        before, mind.pursuit.carry = mind.pursuit.carry, advance(
+            mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)
+        mind.skills.witness(mind, now, action, after, came_true)
+        mind.skills.reached(mind, episode, mind.pursuit.objective, before, mind.pursuit.carry, step.reward)
     mind.broken += sum(not bool(limit.holds(after)[0]) for limit in mind.limits)
     mind.features = after
     mind.belief = mind.imagining.observe(mind.belief, action, after)

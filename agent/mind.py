@@ -18,6 +18,7 @@ from .planning.plan import Plan
 from .remembered import Failures
 from .setbacks import Setbacks
 from .shield import Decision, Shield
+from .skills import Skillbook
 
 
 @dataclass
@@ -76,6 +77,7 @@ class Mind:
     failures: Failures
     affect: Affect
     rng: torch.Generator
+    skills: Skillbook
     pursuit: Pursuit | None = None
     errand: tuple[Achieve, ...] = ()  # what an instruction asks of one run, instead of the standing goals
     unseen: Unseen | None = None  # what cells out of sight may hold, where the view is partial

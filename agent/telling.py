@@ -129,6 +129,7 @@ class Telling(Reflecting):
         c = self.config
         weight = c.curiosity if exploring and c.exploration == "curious" else -c.caution
         unknown = [Curiosity(weight)] if weight else []
-        limits = [*self.mind.limits, *self.mind.bounds]
-        return Objective([*goals, Return(target=float("inf") if goals else 0.5), *wishes, *limits, *unknown],
-                         subgoals=Subgoals.of(kb.schema, rules, wanted))
+        paid = Return(target=float("inf") if goals else 0.5)
+        learned = self.mind.skills.leading(kb.schema, wanted) if c.skills else ()
+        return Objective([*goals, paid, *wishes, *self.mind.limits, *self.mind.bounds, *unknown],
+                         subgoals=Subgoals.of(kb.schema, rules, wanted, learned=learned))

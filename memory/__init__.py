@@ -15,6 +15,7 @@ from .rules import RuleRecord, Rules, Standing
 from .salvage import salvage
 from .seen import Seen
 from .short_term import ShortTerm, Surprise
+from .skills import SkillRecord, Skills
 from .vectors import Vectors
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "Seen",
     "Sequences",
     "ShortTerm",
+    "SkillRecord",
+    "Skills",
     "Standing",
     "Step",
     "Surprise",

@@ -12,6 +12,7 @@ from .database import Database
 from .experience.record import Layout
 from .notes.facts import Facts
 from .notes.notes import Notes
+from .skills import Skills
 from .tables import MIGRATIONS
 
 
@@ -28,7 +29,7 @@ class World:
 
 
 class MemoryFile:
-    """The notes, facts and worlds of a file that is there. `LongTerm` is for living in it; both may at once."""
+    """The notes, facts, skills and worlds of a file that is there. `LongTerm` is for living in it; both may at once."""
 
     def __init__(self, path: str | Path, clock: Callable[[], float] = time.time) -> None:
         """Raises `UserError` where there is no such file, or it is damaged or another program's."""
@@ -38,6 +39,7 @@ class MemoryFile:
         self.database = Database(self.path, MIGRATIONS)
         self.note_table = Notes(self.database, clock)
         self.facts = Facts(self.database, clock)
+        self.skills = Skills(self.database, clock)
 
     def worlds(self) -> list[World]:
         """The worlds, oldest first."""

@@ -26,6 +26,7 @@ from .experience.record import Layout, Step, Transitions
 from .notes.facts import Facts
 from .notes.notes import Link, Note, Notes
 from .rules import Rules
+from .skills import Skills
 from .tables import MIGRATIONS
 from .text import clean
 
@@ -74,6 +75,7 @@ class LongTerm:
         self._clock, self._quota = clock, quota
         self.note_table = Notes(self.database, clock)
         self.facts = Facts(self.database, clock)
+        self.skills = Skills(self.database, clock)
         self._counted: tuple[object, int] = (None, 0)  # at which version of the file, how many transitions
         try:
             self._world, self.layout = self._find_world(layout)

@@ -127,13 +127,18 @@ def _tables(database: Database) -> list[str]:
 def _copy(source: sqlite3.Connection, saved: Database, table: str) -> tuple[int, bool]:
     """Copy what can be read of a table; how many rows that was, and whether anything could not be read."""
     known = {column for _, column, *_ in source.execute(f"PRAGMA table_info({_quoted(table)})")}
-    columns = [c for _, c, *_ in saved.rows(f"PRAGMA table_info({_quoted(table)})") if c in known]
+    described = [row for row in saved.rows(f"PRAGMA table_info({_quoted(table)})") if row[1] in known]
+    columns, needed = [row[1] for row in described], [k for k, row in enumerate(described) if row[3]]
     listed = ", ".join(map(_quoted, columns))
     insert = f"INSERT OR REPLACE INTO {_quoted(table)} ({listed}) VALUES ({', '.join('?' * len(columns))})"
     query = f"SELECT {listed} FROM {_quoted(table)}"
     reader = _Reader(source, query, table)
     is_new = True  # a table may begin with rows that say that it is empty
-    for rows in filter(None, reader.parts()):
+    for part in reader.parts():
+        rows = [row for row in part if all(row[k] is not None for k in needed)]
+        reader.missed |= len(rows) < len(part)  # a page of zeros reads as rows of nothing
+        if not rows:
+            continue
         if is_new:
             saved.execute(f"DELETE FROM {_quoted(table)}")
         saved.execute_many(insert, rows)

@@ -144,4 +144,16 @@ _ITEMS: tuple[str, ...] = (
     "CREATE INDEX items_expires ON items (expires) WHERE expires IS NOT NULL",
 )
 
-MIGRATIONS = (_FIRST, (*_EXPERIENCE, *_NOTES, *_RULES, *_ITEMS))
+# The third format.
+_SKILLS: tuple[str, ...] = (
+    # A line of text a deed; what it was for ("": a reward); in how many episodes it was tried, and worked.
+    """CREATE TABLE skills (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, purpose TEXT NOT NULL, source TEXT NOT NULL,
+        tried INTEGER NOT NULL, worked INTEGER NOT NULL, created REAL NOT NULL, used REAL NOT NULL,
+        UNIQUE (text, purpose))""",
+    """CREATE TABLE skill_links (
+        skill INTEGER NOT NULL REFERENCES skills ON DELETE CASCADE, episode INTEGER NOT NULL, first INTEGER NOT NULL,
+        last INTEGER NOT NULL, PRIMARY KEY (skill, episode, first, last)) WITHOUT ROWID""",
+)
+
+MIGRATIONS = (_FIRST, (*_EXPERIENCE, *_NOTES, *_RULES, *_ITEMS), _SKILLS)

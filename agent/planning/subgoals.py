@@ -28,9 +28,10 @@ class Subgoals:
     conditions: tuple[Expression, ...]
 
     @staticmethod
-    def of(schema: Schema, rules: Sequence[Rule], wanted: Sequence[Expression] = (), most: int = 12) -> Subgoals | None:
+    def of(schema: Schema, rules: Sequence[Rule], wanted: Sequence[Expression] = (), most: int = 12,
+           learned: Sequence[Expression] = ()) -> Subgoals | None:
         """The subgoals on the way to what is `wanted`, or, if that is nothing, to what the rules reward; at most the
-        `most` nearest to it. None where the rules tell of none."""
+        `most` nearest to it. Those that were `learned` come first. None where there are none."""
         effects = [r.statement for r in rules if isinstance(r.statement, Expect) and r.statement.guard is not None]
         ends = list(wanted) or [r.statement.guard for r in rules if isinstance(r.statement, Reward)
                                 and r.statement.guard is not None and _pays(r.statement)]
@@ -43,7 +44,8 @@ class Subgoals:
                 if to_text(before) not in found and before not in wanted and len(found) < most:
                     found[to_text(before)] = before
                     queue.append(before)
-        return Subgoals(schema, tuple(reversed(found.values()))) if found else None
+        known = [condition for condition in learned if to_text(condition) not in found]
+        return Subgoals(schema, (*known, *reversed(found.values()))) if found or known else None
 
     def __len__(self) -> int:
         return len(self.conditions)

@@ -10,7 +10,8 @@ from .opening import Memory, date, open_memory
 
 
 def show(path: Memory, json: options.Json = None) -> None:
-    """Show what a memory holds: worlds with their episodes and transitions, notes by kind and source, facts, vectors.
+    """Show what a memory holds: worlds with their episodes and transitions, notes by kind and source, facts, skills and
+    vectors.
 
     The environment is not needed; another process may be using the memory.
     """
@@ -34,6 +35,9 @@ def show(path: Memory, json: options.Json = None) -> None:
             out.print(shown)
         now = sum(fact.until is None for fact in facts)
         say(f"{sum(k[3] for k in kinds):,} notes; {now:,} facts hold, {len(facts) - now:,} have ended")
+        skills = memory.skills.all()
+        say(f"{len(skills):,} skills, tried {sum(s.tried for s in skills):,} times in all, of which "
+            f"{sum(s.worked for s in skills):,} worked")
         for name, count, numbers in vectors:
             say(f"{count:,} vectors of {numbers} numbers: {name}")
         write_json(json, {
@@ -43,5 +47,7 @@ def show(path: Memory, json: options.Json = None) -> None:
             "notes": [dict(zip(("kind", "source", "origin", "notes", "superseded", "recalled"), k, strict=True))
                       for k in kinds],
             "facts": {"hold": now, "ended": len(facts) - now},
+            "skills": [{"id": s.id, "purpose": s.purpose, "deeds": s.text.splitlines(), "source": s.source,
+                        "tried": s.tried, "worked": s.worked, "used": s.used} for s in skills],
             "vectors": [dict(zip(("name", "count", "size"), v, strict=True)) for v in vectors],
         })  # fmt: skip
