@@ -98,6 +98,8 @@ class Waypoints:
         return task.told(goal or task.best, goal is not None, rng, began)
 
 
+TRANSITIONS_A_DEED = 100
+"""A small budget also allows for few deeds: to look at one takes as long as to imagine so many steps."""
 Marks = tuple[np.ndarray, np.ndarray]
 """Cells `[L]` and the values `[L, F]` that they shall have."""
 
@@ -111,6 +113,7 @@ class Task:
         self.places = Places(model.schema)
         self.asked = Asked(model, self.places, state, limit)
         self.open, self.deeds, self.is_trusted = Open(), 0, True
+        self.most = min(config.deeds, max(1, limit // TRANSITIONS_A_DEED))
         self.wishes = Wishes(model.schema, objective, {f.name for f in self.places.scalars})
         self.base: Node | None = None  # what was reached last: the search goes on from there
         self.landmarks: Marks | None = None
@@ -149,7 +152,7 @@ class Task:
                 self.is_trusted = False
             while not self.open.heap and self.earlier:
                 self.base, self.open, self.landmarks = self.earlier.pop()
-            if (not self.is_trusted or not self.open.heap or self.deeds >= self.config.deeds
+            if (not self.is_trusted or not self.open.heap or self.deeds >= self.most
                     or time.perf_counter() >= until):
                 return None
             node = self._next(*self.open.pop())

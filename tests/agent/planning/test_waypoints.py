@@ -14,6 +14,7 @@ from gedanken.agent.planning.objective import Objective, Return
 from gedanken.agent.planning.plan import Budget, Plan
 from gedanken.agent.planning.search import Search
 from gedanken.agent.planning.waypoints import Waypoints, WaypointsConfig
+from gedanken.agent.planning.waypoints.wishes import READY, Wishes
 from gedanken.errors import UserError
 from gedanken.world.model import begin, rollout
 from gedanken.world.models.persistence import Persistence
@@ -164,3 +165,17 @@ def test_a_world_without_a_board_is_refused() -> None:
                     (Feature("action", "category", values=("go", "stay")),), lambda o, e: {}, lambda a: a)
     with pytest.raises(UserError, match="grid"):
         planner_for("waypoints", schema)
+
+
+def test_the_means_of_an_event_count_where_it_is_wanted_and_not_before() -> None:
+    goal = Goal(WORLD, parse("achieve bell then keys == 2 and keys' == 1", WORLD).statement)
+    now = {"keys": torch.tensor([0, 2])}
+    features = {k: v.expand(2, *v.shape[1:]) for k, v in start((".......",) * 7).items()} | {
+        k: v.int() for k, v in now.items()}
+    wishes = Wishes(WORLD, Objective([goal]), {"keys", "bell"})
+    root = goal.start({k: v[:1] for k, v in features.items()})
+    assert wishes.progress((root,), features).tolist() == [0, 0]
+    rung = root.clone()
+    rung[:, 0] = 1
+    assert wishes.progress((rung,), features).tolist() == [1, 1 + READY]
+    assert "keys" in wishes.of((rung,)).words
