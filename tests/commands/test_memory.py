@@ -93,14 +93,16 @@ def test_what_a_person_told_is_deleted_to_the_last_byte(
     assert refused.exit_code == 2
     assert "1 notes and 1 facts would be deleted" in refused.stderr
     assert gedanken("memory", "forget", folder).exit_code == 2
-    assert run(gedanken, "forget", folder, "--text", "nobody", tmp=tmp_path)[1] == {"notes": 0, "facts": 0}
-    assert run(gedanken, "forget", folder, "--source", "user", "--yes", tmp=tmp_path)[1] == {"notes": 1, "facts": 1}
+    assert run(gedanken, "forget", folder, "--text", "nobody", tmp=tmp_path)[1] == {"notes": 0, "facts": 0, "skills": 0}
+    assert run(gedanken, "forget", folder, "--source", "user", "--yes", tmp=tmp_path)[1] == {
+        "notes": 1, "facts": 1, "skills": 0}
     assert [note.id for note in memory.notes()] == [1, 2, 3]
     assert [fact.value for fact in memory.facts.at(disputed=True)] == ["chest", "off"]
     for file in folder.iterdir():
         assert b"klaus" not in file.read_bytes().lower(), file
-    assert run(gedanken, "forget", folder, "--id", 3, "--yes", tmp=tmp_path)[1] == {"notes": 1, "facts": 0}
-    assert run(gedanken, "forget", folder, "--kind", "surprise", "--yes", tmp=tmp_path)[1] == {"notes": 1, "facts": 0}
+    assert run(gedanken, "forget", folder, "--id", 3, "--yes", tmp=tmp_path)[1] == {"notes": 1, "facts": 0, "skills": 0}
+    assert run(gedanken, "forget", folder, "--kind", "surprise", "--yes", tmp=tmp_path)[1] == {
+        "notes": 1, "facts": 0, "skills": 0}
 
 
 def test_a_backup_is_whole_and_a_wrong_path_is_told(gedanken: Run, folder: Path, tmp_path: Path) -> None:
