@@ -99,7 +99,7 @@ class Skills:
         with self._database.view():
             links = self._links()
             rows = self._database.rows("SELECT id, text, purpose, source, tried, worked, created, used FROM skills")
-        found = [SkillRecord(*row, links.get(row[0], ())) for row in rows]
+        found = [SkillRecord(*(*row, links.get(row[0], ()))) for row in rows]
         return sorted(found, key=lambda s: (-s.standing, -s.used, -s.id))
 
     def forget(self, ids: Iterable[int]) -> int:
