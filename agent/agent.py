@@ -220,7 +220,8 @@ class Agent(Telling, Instructed):
             self.mind.setbacks.note(self.mind, self._episode)
             self.mind.skills.judge()
             self.credit()
-        self.mind.errand, self.mind.bounds = (), []
+        self.mind.errand = ()
+        self.confine(())
         self._episode, self._before, self._pending = None, (), None
 
     # --- learning and running -------------------------------------------------------------------------------------

@@ -120,7 +120,6 @@ def run(agent: Agent, task: Task) -> Generator[Event, None, None]:
                             setbacks=[str(setback) for setback in agent.setbacks[:TOLD]],
                             obstacle="" if result.solved else str(agent.why_not()))
     finally:
-        agent.mind.errand, agent.mind.bounds = (), []
         agent.end_episode()
 
 
@@ -165,7 +164,7 @@ def instructed(agent: Agent, text: str, ask: Ask | None = None) -> Instruction:
             raise words or UserError(question or "an instruction of no words asks for nothing")
         found = Instruction(text, tuple(Rule(statement=g) for g in goals), schema)
     mind.errand = found.goals
-    mind.bounds = [Limit.of(schema, limit, to_text(limit)) for limit in found.limits]
+    agent.confine([Limit.of(schema, limit, to_text(limit)) for limit in found.limits])
     if mind.features is not None:
         objective = agent.objective()
         mind.pursuit = Pursuit(objective, objective.start(mind.features))

@@ -6,7 +6,7 @@ into whatever acts on them (`refresh`). Nothing here touches the environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -105,10 +105,24 @@ class Telling(Reflecting):
         ]
         if self.trained_on:
             mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
-        # What a model that never learned says of many steps ahead would stop whatever is tried.
-        shield = self.config.shield if self.trained_on or not self.trainer else replace(self.config.shield, horizon=1)
-        mind.shield = Shield(mind.knowledge.schema, mind.knowledge.compiled(), mind.limits, shield)
+        mind.shield = self._shield()
         mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
+
+    def confine(self, limits: Sequence[Limit]) -> None:
+        """Keep an instruction's limits, too, in plans and by the shield, until the episode ends; `()` lifts them."""
+        mind = self.mind
+        if not limits and not mind.bounds:
+            return
+        mind.bounds = list(limits)
+        if limits and self.trained_on:
+            mind.bounds = learning.calibrate(mind, self.experience, mind.bounds, self.config.violations)
+        mind.shield = self._shield()
+
+    def _shield(self) -> Shield:
+        # What a model that never learned says of many steps ahead would stop whatever is tried.
+        config = self.config.shield if self.trained_on or not self.trainer else replace(self.config.shield, horizon=1)
+        mind = self.mind
+        return Shield(mind.knowledge.schema, mind.knowledge.compiled(), [*mind.limits, *mind.bounds], config)
 
     def goals(self) -> list[Achieve]:
         """What it is to reach: the goals it was told, or the errand it is on."""

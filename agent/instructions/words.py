@@ -30,8 +30,8 @@ def tokens(text: str, schema: Schema) -> list[Token]:
         kind, n = _longest(pieces, i, own)
         if not kind and pieces[i] not in IDLE:
             known = sorted(own | {p for phrases in PHRASES.values() for p in phrases})
-            raise UserError(f"the word {pieces[i]!r} of {text!r} means nothing here{nearest(pieces[i], known)}; "
-                            f"what there is: {', '.join(sorted(own))}")
+            raise UserError(f"the word {pieces[i]!r} of {text!r} means nothing here{nearest(pieces[i], known)} "
+                            f"(this world has: {', '.join(sorted(own))})")
         if kind:
             name = f"_{kind}" if kind in _SILENT else kind
             found.append(Token(name, " ".join(pieces[i : i + n])))

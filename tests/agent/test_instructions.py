@@ -91,3 +91,28 @@ def test_the_thing_that_may_be_several_is_asked_back() -> None:
     asked: list[list[str]] = []
     understand("go to the ball", schema, row, lambda question, readings: asked.append(readings) or 0)
     assert len(asked[0]) > 1
+
+
+def test_the_shield_keeps_what_an_instruction_forbids_while_it_lasts() -> None:
+    import gedanken
+
+    env = gymnasium.make("MiniGrid-LavaGapS5-v0")
+    agent = gedanken.Agent(env, llm=None, model="simulator")
+    observation, _ = env.reset(seed=0)
+    board = env.unwrapped
+    things = {(x, y): board.grid.get(x, y) for x in range(5) for y in range(5)}
+    x, y = next(place for place, thing in things.items() if getattr(thing, "type", "") == "lava")
+    forward = torch.tensor([[2]])
+    board.agent_pos, board.agent_dir = (x - 1, y), 0
+
+    def stopped() -> bool:
+        mind = agent.mind
+        return mind.shield.guard(forward, mind.features, mind.imagining, mind.belief, mind.rng)[1] is not None
+
+    agent.reset(observation)
+    assert not stopped()
+    agent.instruct("never touch lava")
+    assert stopped()
+    agent.reset(observation)
+    assert not stopped()
+    agent.close()
