@@ -16,7 +16,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +114,7 @@ class Journal:
         self.number += 1
         came_to = asdict(result) if result else {"solved": False, "steps": mind.recent.t}
         shielded = [{"intended": d.intended, "executed": d.executed, "rule": d.rule} for d in mind.decisions[-50:]]
-        setbacks = [asdict(s) if is_dataclass(s) and not isinstance(s, type) else str(s)
-                    for s in list(getattr(agent, "setbacks", ()))[-50:]]
+        setbacks = [asdict(s) for s in agent.setbacks[-50:]]
         event = {"number": number, "cut": result is None, **came_to, "milestones": milestones(agent),
                  "shielded_actions": shielded, "setbacks": setbacks, "transitions": len(mind.memory)}
         self.world(agent) if not number else None

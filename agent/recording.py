@@ -113,9 +113,8 @@ def milestones(agent: Agent) -> list[tuple[str, bool]]:
     found: list[tuple[str, bool]] = []
     for term, carry in zip(pursuit.objective.terms, pursuit.carry, strict=True):
         if isinstance(term, Goal):
-            parts = list(getattr(term.statement, "conditions", term.statement.milestones))    # the leaves
+            parts, wanted = term.statement.conditions, term.wanted(carry)
             passed = round(float(term.progress(carry)[0]))
-            wanted = list(term.wanted(carry)) if hasattr(term, "wanted") else parts[passed : passed + 1]
             last = max((k for k, part in enumerate(parts) if part in wanted), default=passed)
             found += [(to_text(part), k < last and part not in wanted) for k, part in enumerate(parts)]
     return found
