@@ -136,14 +136,14 @@ class Collector:
         if predicted is not None:
             nats = -torch.stack([d.log_prob(expected[k]) for k, d in predicted.features.items()]).sum(0)
         self._store(now, action, after, reward, terminated, truncated, nats)
-        self._feel(now, action, expected, predicted, nats)
+        paid, ended = torch.as_tensor(reward, dtype=torch.float32), torch.as_tensor(terminated)
+        self._feel(now, action, expected, paid, ended, predicted, nats)
         if sight:
             for row, life in zip(torch.arange(len(self.lives)).split(1), self.lives, strict=True):
                 if life.plan and matters(sight, tree.take(now, row), tree.take(after, row)):
                     life.plan, life.failed = [], 0
         self.features = after
         if self.belief is not None:
-            paid, ended = torch.as_tensor(reward, dtype=torch.float32), torch.as_tensor(terminated)
             self.carry = learning.advance(self.objective, self.carry, now, action, after, paid, ended)
             self.belief = mind.imagining.observe(self.belief, action, after)
         self._begin(over | np.array([life.t >= self._limit for life in self.lives]))
@@ -207,15 +207,18 @@ class Collector:
                     {k: v[i] for k, v in before.items()}, taken["action"][i], float(reward[i]), bool(terminated[i]),
                     bool(truncated[i]), {k: v[i] for k, v in following.items()})), surprises[i])
 
-    def _feel(self, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor],
-              predicted: Outcome | None, nats: Tensor | None) -> None:
+    def _feel(self, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor], reward: Tensor,
+              terminated: Tensor, predicted: Outcome | None, nats: Tensor | None) -> None:
         """Compare what came with what was expected; plans that it contradicts are dropped, and not made again."""
         mind, states = self.agent.mind, fingerprint(after).tolist()
         if predicted is None or nats is None:
             for state in states:
                 mind.affect.visit(state)
             return
-        came_true = exact(predicted.mode, after) if any(f.is_discrete for f in self.schema.features) else None
+        came_true = None
+        if any(f.is_discrete for f in self.schema.features):
+            came_true = exact(predicted.mode, after) & ~learning.disappointed(
+                self.objective, self.carry, predicted, now, action, after, reward, terminated)
         if predicted.conflict is not None:
             mind.conflicts += int(predicted.conflict.sum())
         for i, (state, surprise) in enumerate(zip(states, nats.tolist(), strict=True)):

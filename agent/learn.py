@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..memory import LongTerm, Replay, Sequences, Step, Transitions
 from ..world.fingerprint import fingerprint
-from ..world.model import Batch, WorldModel, begin
+from ..world.model import Batch, Outcome, WorldModel, begin
 from ..world.schema import Features, Schema
 from ..world.training import exact
 from .goals import Limit, margins
@@ -46,6 +46,10 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
         if surprise > surprising:
             note_surprise(mind, schema, surprise, step)
     mind.setbacks.witness(mind, now, action, expected, came_true)
+    paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
+    if came_true and mind.predicted and mind.pursuit and any(f.is_discrete for f in schema.features):
+        sought = mind.pursuit.objective, mind.pursuit.carry
+        came_true = not bool(disappointed(*sought, mind.predicted, now, action, after, paid, ended))
     if not came_true:
         # The world departed from what was imagined: remember the step that failed, and plan anew.
         mind.failures.add(now, action)
@@ -55,7 +59,6 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     if mind.pursuit and schema.sight and matters(schema.sight, now, after):
         mind.pursuit.plan, mind.pursuit.failed_searches = None, 0
     if mind.pursuit:
-        paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
         before, mind.pursuit.carry = mind.pursuit.carry, advance(
             mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)
         mind.skills.witness(mind, now, action, after, came_true)
@@ -63,6 +66,15 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     mind.broken += sum(not bool(limit.holds(after)[0]) for limit in mind.limits)
     mind.features = after
     mind.belief = mind.imagining.observe(mind.belief, action, after)
+
+
+def disappointed(objective: Objective, carry: Carry, predicted: Outcome, now: Features, action: Tensor, after: Features,
+                 reward: Tensor, terminated: Tensor) -> Tensor:
+    """Which of N lived steps were imagined to attain what is pursued, and did not, `[N]`: by a pay that was made up, as
+    a model makes up one where it has never been."""
+    imagined = lived(now, action, predicted.mode, predicted.reward, predicted.cont < 0.5)
+    came = lived(now, action, after, reward, terminated)
+    return objective.advance(carry, imagined)[2] & ~objective.advance(carry, came)[2]
 
 
 def in_hindsight(schema: Schema, step: Step) -> Step:

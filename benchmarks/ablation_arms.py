@@ -59,7 +59,8 @@ def arms() -> dict[str, Callable[[Job, Path], Made]]:
     plain: dict[str, Callable[[Job, Path], Made]] = {
         "hybrid": hybrid, "no assimilation": no_assimilation, "no subgoals": no_subgoals,
         "no milestones": no_milestones, "no memory": no_memory,
-        "exact simulator": exact_simulator, "rules": rules, "learned": learned, "shown": shown,
+        "exact simulator": exact_simulator, "rules": rules, "english": english, "proposed": proposed,
+        "learned": learned, "shown": shown,
     }
     others = [name for name in ("random", "mcts", "waypoints") if name in PLANNERS]
     return plain | {f"planner {name}": partial(other_planner, planner=name) for name in others}
@@ -71,7 +72,7 @@ def other_planner(job: Job, aside: Path, planner: str) -> Made:
 
 def hybrid(job: Job, aside: Path, planner: Any = "auto", **more: Any) -> Made:
     """Learned untold, then told the manual."""
-    agent = loaded(grown(job, HYBRID, layout_steps=25), job, aside, planner, **more)
+    agent = loaded(grown(job, HYBRID, layout_steps=25), job, aside, planner=planner, **more)
     facts = {"interactions": HYBRID, "sentences": told(job), "rarest": rarest(agent, job)}
     agent.tell(manual(job, told(job)), source="manual")
     return agent, facts
@@ -110,6 +111,22 @@ def rules(job: Job, aside: Path) -> Made:
     if job.amount:
         agent.tell(manual(job, job.amount), source="manual")
     return agent, {"interactions": 0, "sentences": job.amount}
+
+
+def english(job: Job, aside: Path) -> Made:
+    """Learned as the hybrid, then told the sentences without their rule lines: the embedded reader writes them, and a
+    person who is asked what was meant takes the reading that it finds likeliest."""
+    agent = loaded(grown(job, HYBRID, layout_steps=25), job, aside, llm="local")
+    sentences = [part.splitlines()[0] for part in manual(job, told(job)).split("\n\n")]
+    understood = agent.tell("\n".join(sentences), source="manual", ask=lambda sentence, readings: 0)
+    return agent, {"interactions": HYBRID, "sentences": sum(bool(t.entries) for t in understood),
+                   "refused": [t.sentence for t in understood if not t.entries]}
+
+
+def proposed(job: Job, aside: Path) -> Made:
+    """Learned as the hybrid, told nothing: the embedded language model and the miner propose, data check."""
+    agent = loaded(grown(job, HYBRID, layout_steps=25), job, aside, llm="local")
+    return agent, {"interactions": HYBRID, "sentences": 0, "accepted": [e.text for e in agent.propose()]}
 
 
 def learned(job: Job, aside: Path) -> Made:
@@ -177,10 +194,11 @@ def rarest(agent: gedanken.Agent, job: Job) -> int:
     return min(round(e.evidence.support) for e in aside.entries if e.rule.statement.kind == "expect")
 
 
-def loaded(folder: Path, job: Job, aside: Path, planner: Any = "auto", **more: Any) -> gedanken.Agent:
+def loaded(folder: Path, job: Job, aside: Path, llm: str | None = None, planner: Any = "auto", **more: Any
+           ) -> gedanken.Agent:
     """The agent kept in a folder, as a copy: what is lived here is not of the agent that every arm begins as."""
     copy = shutil.copytree(folder, aside / "agent", dirs_exist_ok=True)
-    return gedanken.Agent.load(copy, env(job), llm=None, planner=planner, config=config(**more))
+    return gedanken.Agent.load(copy, env(job), llm=llm, planner=planner, config=config(**more))
 
 
 def grown(job: Job, interactions: int, layout_steps: int, is_shown: bool = False) -> Path:

@@ -10,13 +10,15 @@
     no memory         no past transitions beside the model, and what failed is tried again
     exact simulator   clones of the world instead of a learned model: the ceiling
     planner NAME      another planner
+    english           the hybrid, told its sentences without rule lines: the embedded reader writes them
+    proposed          the hybrid, told nothing: the embedded language model and the miner propose rules
     rules K           the first K sentences of a manual that ends in complete dynamics, nothing learned
     learned N         N random interactions, nothing told, in episodes of `LONG` steps: the hybrid's, of 25, see no goal
     shown N           the same, half of them as an able agent (the hybrid) acts; nothing told
 
-`rarest` is how many interactions the rule of the manual applied in of which there were fewest: what data must show
-before they can replace the manual. Agents are kept beside the store; a longer curve goes on from a shorter one.
-Settings were settled on seeds 9000 and up. Shares are Wilson's over episodes.
+`calls, tokens` are those to language models before and while acting. `rarest` is how many interactions the rule of the
+manual applied in of which there were fewest: what data must show before they can replace the manual. Agents are kept
+beside the store; a longer curve goes on from a shorter one. Settings were settled on seeds 9000 and up. Shares are Wilson's over episodes.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from common import options, table
 from harness import choices, run
 from intervals import interval, share
 
+from gedanken.prompts import Usage
+
 TEST_SEED = 51_000_000
 SHOWN = (1_000, 2_000, 5_000)
 GIVEN_UP = 100
@@ -43,12 +47,15 @@ def ablation(job: Job) -> dict[str, Any]:
         agent, facts = arms()[job.arm](job, Path(aside))
         first = TEST_SEED + 1_000 * job.seed
         played = agent.run(job.episodes, seed=first, max_steps=GIVEN_UP).episodes
+        gateway = agent.mind.knowledge.gateway
+        used = gateway.usage if gateway else Usage()
         agent.close()
     steps = sum(e.steps for e in played)
     return {
         "solved": [e.solved for e in played], "steps": [e.steps for e in played],
         "seconds_a_decision": round(sum(e.seconds for e in played) / steps, 4),
-        "imagined_a_decision": round(sum(e.imagined_steps for e in played) / steps, 1), **facts,
+        "imagined_a_decision": round(sum(e.imagined_steps for e in played) / steps, 1),
+        "calls": used.calls, "tokens": used.tokens, **facts,
     }
 
 
@@ -68,6 +75,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, object]]:
             "steps where solved": str(interval(steps, method="bootstrap")),
             "s/decision": _mean([r["seconds_a_decision"] for r in some]),
             "imagined/decision": f"{_mean([r['imagined_a_decision'] for r in some]):.0f}",
+            "calls, tokens": f"{_mean([r['calls'] for r in some]):.0f}, {_mean([r['tokens'] for r in some]):.0f}",
         })
     return lines
 
@@ -103,7 +111,7 @@ def main() -> None:
         for world in worlds for arm in names for amount in amounts(arm, world, args.quick) for seed in seeds
         if amount <= args.most
     ]
-    rows = run(jobs, ablation, args.store, version="1", backend=args.backend, n_jobs=args.n_jobs)
+    rows = run(jobs, ablation, args.store, version="2", backend=args.backend, n_jobs=args.n_jobs)
     lines = summary(rows)
     print(table(lines))
     if args.json:
