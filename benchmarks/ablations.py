@@ -18,7 +18,8 @@
 
 `calls, tokens` are those to language models before and while acting. `rarest` is how many interactions the rule of the
 manual applied in of which there were fewest: what data must show before they can replace the manual. Agents are kept
-beside the store; a longer curve goes on from a shorter one. Settings were settled on seeds 9000 and up. Shares are Wilson's over episodes.
+beside the store; a longer curve goes on from a shorter one. Settings were settled on seeds 9000 and up. Shares are
+Wilson's over episodes.
 """
 
 from __future__ import annotations
