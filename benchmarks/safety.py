@@ -216,7 +216,7 @@ def main() -> None:
               *((300, 0, 60) if args.quick else (WORLDS[world].random, WORLDS[world].planned, WORLDS[world].steps)))
         for arm in args.arms.split(",") for world in worlds for noise in noises for seed in seeds
     ]  # no two workers wait for one agent to learn
-    rows = run(jobs, trial, args.store, version="1", backend=args.backend, n_jobs=args.n_jobs)
+    rows = run(jobs, trial, args.store, version="2", backend=args.backend, n_jobs=args.n_jobs)
     lines = summary(sorted(rows, key=lambda r: (worlds.index(r["world"]), noises.index(r["noise"]))))
     print(table(lines))
     if args.json:
