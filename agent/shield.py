@@ -34,7 +34,7 @@ class ShieldConfig:
 
     horizon: int = 12
     backups: int = 12
-    samples: int = 256
+    samples: int = 64
 
 
 @dataclass(frozen=True)
@@ -55,63 +55,63 @@ class Shield:
         ahead, self._left_to_do = self.config.horizon - 1, narrowed(schema, rules.rules)
         self._ways = backups(self._left_to_do, ahead, self.config.backups) if self.limits and ahead > 0 else None
 
+    def guard(self, action: Tensor, features: Features, model: WorldModel, state: State, rng: torch.Generator,
+              planned: Tensor | None = None) -> tuple[Tensor, Decision | None]:
+        """The action to execute for one row `[1, A]`, and the decision where it is another; see `guard_rows`."""
+        executed, decisions = self.guard_rows(action, features, model, state, [rng], planned)
+        return executed, decisions[0] if decisions else None
+
     @torch.no_grad()
     def guard_rows(self, actions: Tensor, features: Features, model: WorldModel, state: State,
                    rngs: Sequence[torch.Generator], planned: Tensor | None = None) -> tuple[Tensor, list[Decision]]:
-        """The actions to execute for N rows `[N, A]`, each as `guard` has it, and the decisions that changed some."""
-        safe = torch.ones(len(actions), dtype=torch.bool)
-        if self.rules.forbids:
-            safe &= self.rules.allowed(features, actions)
-        if self.limits:
-            safe &= self._slack(model, state, actions, planned)[0] >= 0
-        executed, decisions = actions.clone(), []
-        for i in (~safe).nonzero()[:, 0].tolist():
-            row = torch.tensor([i])
-            executed[i], decision = self.guard(actions[row], tree.take(dict(features), row), model,
-                                               None if state is None else tree.take(state, row), rngs[i],
-                                               None if planned is None else planned[:, row])
-            decisions += [decision] if decision is not None else []
-        return executed, decisions
+        """The actions to execute for N rows `[N, A]`, and the decisions that changed some: each is the intended action,
+        or the nearest to it that is allowed and keeps the limits, or the one that comes nearest to keeping them.
+        `planned [T, N, A]` is how the planner means to go on after it.
 
-    @torch.no_grad()
-    def guard(self, action: Tensor, features: Features, model: WorldModel, state: State, rng: torch.Generator,
-              planned: Tensor | None = None) -> tuple[Tensor, Decision | None]:
-        """The action to execute for one row: `action [1, A]` itself, or the nearest to it that is allowed and keeps
-        the limits, or the one that comes nearest to keeping them. `planned [T, 1, A]` is how the planner means to go
-        on after it.
-
-        Raises `GedankenError` if the rules forbid every action in this state.
+        Raises `GedankenError` if the rules forbid every action in a row's state.
         """
         if not self.rules.forbids and not self.limits:
-            return action, None
-        forbidden = not bool(self.rules.allowed(features, action)[0])
-        slack, nearest = self._slack(model, state, action, planned)
-        if not forbidden and bool(slack[0] >= 0):
-            return action, None
-        others = self._others(action, rng)
-        allowed = self.rules.allowed({k: v.expand(len(others), *v.shape[1:]) for k, v in features.items()}, others)
-        if not allowed.any():
+            return actions, []
+        forbidden = ~self.rules.allowed(features, actions)
+        slack, nearest = self._slack(model, state, actions, planned)
+        refused = (forbidden | (slack < 0)).nonzero()[:, 0]
+        if not len(refused):
+            return actions, []
+        others = torch.stack([self._others(actions[i : i + 1], rngs[i]) for i in refused.tolist()])  # [U, S, A]
+        many, each = others.flatten(0, 1), refused.repeat_interleave(others.shape[1])
+        allowed = self.rules.allowed(tree.take(dict(features), each), many).view(others.shape[:2])
+        if not bool(allowed.any(1).all()):
             raise GedankenError(f"every action is forbidden here by {self._texts()}; narrow one of these rules")
-        others = others[allowed]
-        slack, _ = self._slack(model, state, others, planned)
+        if self.limits:
+            state, planned = tree.take(state, each), None if planned is None else planned[:, each]
+        slack = self._slack(model, state, many, planned)[0].view_as(allowed)
+        executed, decisions = actions.clone(), []
+        for k, i in enumerate(refused.tolist()):
+            executed[i] = self._nearest(actions[i], others[k][allowed[k]], slack[k][allowed[k]])
+            if not torch.equal(executed[i], actions[i]):
+                row = torch.tensor([i])
+                rule = (self._forbidding(tree.take(dict(features), row), actions[row]) if bool(forbidden[i]) else
+                        self.limits[int(nearest[i])].text)
+                decisions.append(Decision(tuple(actions[i].tolist()), tuple(executed[i].tolist()), rule))
+        return executed, decisions
+
+    def _nearest(self, action: Tensor, others: Tensor, slack: Tensor) -> Tensor:
+        """All of `others [S, A]` that keep the limits are equally good: the nearest of them. If none does, the one that
+        breaks them least."""
         distance = ((others != action) if self.schema.discrete_actions else (others - action).abs()).float().sum(1)
-        # All that keep the limits are equally good: the nearest of them. If none does, the one that breaks them least.
         least = slack.clamp_max(0.0)
-        choice = int(distance.masked_fill(least < least.max(), torch.inf).argmin())
-        executed = others[choice:choice + 1]
-        if torch.equal(executed, action):
-            return action, None
-        rule = self._forbidding(features, action) if forbidden else self.limits[int(nearest[0])].text
-        return executed, Decision(tuple(action[0].tolist()), tuple(executed[0].tolist()), rule)
+        return others[int(distance.masked_fill(least < least.max(), torch.inf).argmin())]
 
     def _others(self, action: Tensor, rng: torch.Generator) -> Tensor:
+        """What may be done instead of one action `[1, A]`: all there is, or amounts that fill the bounds evenly."""
         if self.schema.discrete_actions:
             every = self.schema.all_actions()
             return every[torch.randperm(len(every), generator=rng)]
         low, high = self._left_to_do.clamp(torch.tensor([[-torch.inf], [torch.inf]]).expand(2, action.shape[1]))
-        drawn = low + torch.rand(self.config.samples, action.shape[1], generator=rng) * (high - low)
+        even = torch.quasirandom.SobolEngine(action.shape[1]).draw(self.config.samples)  # Sobol 1967
         switches = torch.tensor([a.is_discrete for a in self.schema.actions])
-        return torch.cat([action, self._left_to_do.clamp(action), torch.where(switches, drawn.round(), drawn)])
+        spread = low + even * (high - low)
+        return torch.cat([action, self._left_to_do.clamp(action), torch.where(switches, spread.round(), spread)])
 
     def _forbidding(self, features: Features, action: Tensor) -> str:
         for rule in self.rules.rules:
@@ -125,11 +125,10 @@ class Shield:
     def _slack(self, model: WorldModel, state: State, actions: Tensor, planned: Tensor | None
                ) -> tuple[Tensor, Tensor]:
         """How far inside every limit's margin the next state and the best way to go on from it stay, `[M]`, and which
-        limit is nearest to break; from one state, or from a state an action."""
+        limit is nearest to break."""
         if not self.limits:
             return torch.zeros(len(actions)), torch.zeros(len(actions), dtype=torch.int64)
-        here = tree.size(state)
-        state, out = model.step(state if here == len(actions) else tree.repeat(state, len(actions)), actions)
+        state, out = model.step(state, actions)
         slack = self._left(out, 0)
         if self._ways is not None:
             slack = torch.minimum(slack, self._ahead(model, state, out, self._ways_on(self._ways, actions, planned)))

@@ -45,7 +45,7 @@ from gedanken.world.training import TrainingConfig
 
 ARMS = ("both", "planning", "shield", "none")
 TEST_SEED = 70_000_000
-SIDE_BY_SIDE = 10  # worlds that are lived in at once as planned, while learning
+SIDE_BY_SIDE = 5  # worlds that are lived in at once as planned, while learning
 TRAINING = TrainingConfig(steps=800, min_steps=400, batch=128, length=1, rate=3e-3, patience=4)
 
 
@@ -105,7 +105,8 @@ def trial(job: Trial) -> dict[str, Any]:
 
 
 def given(world: World) -> dict[str, Any]:
-    config = gedanken.AgentConfig(training=TRAINING, **{"episode_steps": world.steps, **world.agent})
+    config = gedanken.AgentConfig(training=TRAINING, train_every=world.every,
+                                  **{"episode_steps": world.steps, **world.agent})
     return {"llm": None, "planner": CEM(world.planner), "config": config}
 
 
@@ -123,12 +124,10 @@ def trained(job: Trial, world: World) -> tuple[Path, float | None]:
             agent = gedanken.Agent(world.env(job.noise), model="ensemble", seed=job.seed, **given(world))
             if world.task:
                 agent.tell(world.task)
-        while len(agent.mind.memory) < world.random + world.planned:
-            if not len(agent.mind.memory):
-                agent.learn(world.random, save_to=part)
-            else:
-                several = [world.env(job.noise) for _ in range(SIDE_BY_SIDE)]
-                agent.learn(world.every, envs=several, random=False, save_to=part)
+        if not len(agent.mind.memory):
+            agent.learn(world.random, save_to=part)
+        if (left := world.random + world.planned - len(agent.mind.memory)) > 0:
+            agent.learn(left, envs=[world.env(job.noise) for _ in range(SIDE_BY_SIDE)], random=False, save_to=part)
         agent.close()
         part.rename(folder)
         return folder, round(time.perf_counter() - began, 1)
@@ -217,7 +216,7 @@ def main() -> None:
               *((300, 0, 60) if args.quick else (WORLDS[world].random, WORLDS[world].planned, WORLDS[world].steps)))
         for arm in args.arms.split(",") for world in worlds for noise in noises for seed in seeds
     ]  # no two workers wait for one agent to learn
-    rows = run(jobs, trial, args.store, version="1", backend=args.backend, n_jobs=args.n_jobs)
+    rows = run(jobs, trial, args.store, version="2", backend=args.backend, n_jobs=args.n_jobs)
     lines = summary(sorted(rows, key=lambda r: (worlds.index(r["world"]), noises.index(r["noise"]))))
     print(table(lines))
     if args.json:
