@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from ..prompts.reader.items import Item
+from .rules import syntax as s
 from .schema import Feature, Schema
 
 
@@ -10,6 +13,15 @@ def items_of(schema: Schema) -> list[Item]:
     """Every feature and action of a schema, each followed by its values."""
     acting = {a.name for a in schema.actions}
     return [item for f in schema.named.values() for item in _items(f, f.name in acting)]
+
+
+def is_about(rule: s.Rule, items: Set[Item]) -> bool:
+    """Whether a rule names only what is among the items: its values, and its features, themselves or by a value."""
+    values = {item.name for item in items if item.kind == "value"}
+    features = {item.owner if item.kind == "value" else item.name for item in items}
+    named = list(s.walk(rule))
+    return (all(node.name in values for node in named if isinstance(node, s.Symbol))
+            and all(node.name in features for node in named if isinstance(node, s.Name)))
 
 
 def _items(f: Feature, is_action: bool) -> list[Item]:

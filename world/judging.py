@@ -1,9 +1,9 @@
 """Judging readings: what the transitions in memory say of what a sentence may mean.
 
-A reading that the data refute goes down, one that explains what would else be unlikely comes first. Where a rule
+A reading that the data refute goes down, one that explains what would else be unlikely goes up a little. Where a rule
 applies, its claim either holds or not; were the sentence about something else, the claim would hold as often there as
-it does where the rule does not apply. The likelihood ratio of the two ranks the readings. It makes none of them surer
-than what is left when the refuted ones are gone: much is true of a world that a sentence does not say.
+it does where the rule does not apply. The likelihood ratio of the two weighs the readings, up to `PRAISE` for what
+speaks in their favour: much is true of a world that a sentence does not say. Their order is that of their probability.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ HOLDS = 0.95
 """How often the claim of a hard rule that was meant holds: people allow for exceptions."""
 DAMPED = 4.0
 """Nats from which evidence counts less and less, as transitions of one world are not independent witnesses."""
+PRAISE = 1.0
+"""Nats that a reading can gain at most."""
 RECENT = 2_000
 """Transitions looked at, the latest."""
 _NEITHER = 0.05    # what is left for a meaning that is not among the readings
 
 
 def judged(readings: Sequence[Sequence[Rule]], priors: Sequence[float], schema: Schema, transitions: Transitions
-           ) -> list[tuple[float, float]]:
-    """Of each reading its weight after the data, to rank it by, and its probability among what they leave standing."""
+           ) -> list[float]:
+    """The probability of each reading after the data have spoken."""
     recent = transitions.take(slice(max(len(transitions) - RECENT, 0), len(transitions)))
     logs = [weight_of_evidence(rules, schema, recent) for rules in readings]
     if not any(logs):
-        return [(p, p) for p in priors]
+        return list(priors)
     rest = max(1.0 - sum(priors), _NEITHER * max(priors, default=1.0))
-    left = [p * math.exp(min(log, 0.0)) for p, log in zip(priors, logs, strict=True)]
-    total = sum(left) + rest
-    return [(p * math.exp(log), one / total) for p, log, one in zip(priors, logs, left, strict=True)]
+    weights = [p * math.exp(min(log, PRAISE)) for p, log in zip(priors, logs, strict=True)]
+    total = sum(weights) + rest
+    return [weight / total for weight in weights]
 
 
 def weight_of_evidence(rules: Sequence[Rule], schema: Schema, transitions: Transitions) -> float:

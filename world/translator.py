@@ -18,9 +18,9 @@ from ..memory.short_term import ShortTerm
 from ..prompts import Gateway, ModelUnavailable, Reading, translate
 from ..prompts.counting import counter
 from ..prompts.gateway.asking import as_text
-from ..prompts.reader.links import strange_word
+from ..prompts.reader.links import spoken_of, strange_word
 from ..prompts.reader.scoring import Said
-from .items import items_of
+from .items import is_about, items_of
 from .judging import RECENT, judged
 from .miner import mine
 from .remembering import recalled
@@ -72,7 +72,7 @@ class Translator:
         self.recent = recent or ShortTerm(count=counter(gateway.model))
         self._items = items_of(schema)
         self._grammar: str | None = None
-        self._mined: tuple[Transitions, tuple[str, ...]] | None = None
+        self._mined: tuple[Transitions, tuple[Rule, ...]] | None = None
 
     def understood(self, sentence: str, told: Sequence[tuple[str, str]], ask: Ask | None, confidence: float,
                    transitions: Transitions | None = None) -> Understanding:
@@ -120,7 +120,7 @@ class Translator:
         if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
             self._grammar = decoding_grammar(self.schema)
         answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar,
-                            items=self._items, say=self.said_back, also=self._explaining(transitions))
+                            items=self._items, say=self.said_back, also=self._explaining(sentence, transitions))
         alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
         found: dict[str, Candidate] = {}
         for answer in [*alike, *answers]:
@@ -149,14 +149,15 @@ class Translator:
         self.recent.shown = assemble(lines, self.recent.budget_tokens, self.recent.count, written)
         return self.recent.shown.pairs("example")[::-1]
 
-    def _explaining(self, transitions: Transitions | None) -> Sequence[str]:
-        """Rule lines that explain the transitions: what somebody may well be saying of this world."""
+    def _explaining(self, sentence: str, transitions: Transitions | None) -> Sequence[str]:
+        """Rule lines about what the sentence speaks of that explain the transitions: what it may well be saying."""
         if transitions is None or not len(transitions) or not self.gateway.can_read:
             return ()
         if self._mined is None or self._mined[0] is not transitions:
             recent = transitions.take(slice(max(len(transitions) - RECENT, 0), None))
-            self._mined = transitions, tuple(to_text(rule) for rule in mine(self.schema, recent))
-        return self._mined[1]
+            self._mined = transitions, tuple(mine(self.schema, recent))
+        there = spoken_of(sentence, self._items)
+        return tuple(to_text(rule) for rule in self._mined[1] if is_about(rule, there))
 
     def said_back(self, lines: Sequence[str]) -> Said | None:
         """Rule lines in plain words, and whether they are doubtful; None where they do not parse or check."""
@@ -174,12 +175,12 @@ class Translator:
             len(set(map(to_text, n.operands))) < len(n.operands) for n in itself)
 
     def _weighed(self, candidates: Sequence[Candidate], transitions: Transitions) -> list[Candidate]:
-        """The candidates in their order and with their confidence after the data have spoken."""
+        """The candidates with their confidence after the data have spoken, the likeliest first."""
         priors = [c.reading.confidence for c in candidates]
         posterior = judged([c.rules for c in candidates], priors, self.schema, transitions)
-        found = [(weight, replace(c, reading=replace(c.reading, confidence=p)))
-                 for c, (weight, p) in zip(candidates, posterior, strict=True)]
-        return [c for _, c in sorted(found, key=lambda pair: -pair[0])]
+        found = [replace(c, reading=replace(c.reading, confidence=p))
+                 for c, p in zip(candidates, posterior, strict=True)]
+        return sorted(found, key=lambda c: -c.reading.confidence)
 
     def _unsayable(self, sentence: str) -> str:
         """Why a sentence is refused, with the word that the world has nothing for."""

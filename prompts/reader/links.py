@@ -105,6 +105,13 @@ def links(sentence: str, items: Sequence[Item], vector: Vector) -> np.ndarray:
     return out
 
 
+def spoken_of(sentence: str, items: Sequence[Item]) -> set[Item]:
+    """The items that a sentence speaks of: it has all words of their name, or one of their gloss, in whatever form."""
+    present = {stem(sentence[a:b]) for a, b in words(sentence)}
+    return {item for item in items
+            if all(stem(w) in present for w in item.words) or (item.kind == "value" and _stems(item.gloss) & present)}
+
+
 def strange_word(sentence: str, items: Sequence[Item]) -> str:
     """The longest word of a sentence that looks like no item and is not an everyday one ("" if there is none)."""
     known = set().union(*({stem(w) for w in item.words} | _stems(item.gloss) | _stems(item.owner) for item in items))
