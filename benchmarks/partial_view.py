@@ -92,7 +92,8 @@ def transitions(env: gym.Env, schema: Schema, episodes: int):
             last, seen = seen, schema.observe(observation, env)
             rows.append((last, action, seen))
     before, after = schema.batch([r[0] for r in rows]), schema.batch([r[2] for r in rows])
-    rare = sum((before[k] != after[k]).reshape(len(rows), -1).any(1) for k in ("object", "state", "carrying_object")) > 0
+    things = ("object", "state", "carrying_object")
+    rare = torch.stack([(before[k] != after[k]).reshape(len(rows), -1).any(1) for k in things]).any(0)
     return before, torch.tensor([[r[1]] for r in rows]), after, rare
 
 
