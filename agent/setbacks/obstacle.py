@@ -26,8 +26,9 @@ from ..planning.objective import Carry, Objective
 from ..planning.plan import Budget, Plan
 from ..planning.search import Search, SearchConfig, Survey
 from ..remembered import Remembered
+from .band import refined_of
 from .chain import chain, told, unseen
-from .setback import one_line, refined_of
+from .setback import one_line
 
 if TYPE_CHECKING:
     from ..agent import Agent
