@@ -240,10 +240,11 @@ class Collector:
     def _set_back(self, i: int, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor]) -> None:
         """Explain what went otherwise than planned in row i."""
         mind, life, row = self.agent.mind, self.lives[i], torch.tensor([i])
-        belief, now, action, after = (tree.take(x, row) for x in (self.belief, now, action, after))
+        belief, taken = tree.take(self.belief, row), action[row]
         with torch.no_grad():
-            _, predicted = mind.imagining.step(belief, action)
-        life.setbacks.witness(mind, Lived(life.t - 1, belief, predicted, now, action, after), False)
+            _, predicted = mind.imagining.step(belief, taken)
+        lived = Lived(life.t - 1, belief, predicted, tree.take(now, row), taken, tree.take(after, row))
+        life.setbacks.witness(mind, lived, False)
 
     def _end(self, life: Life, truncated: bool = False) -> None:
         """Close an episode in memory; what went wrong in it repeatedly is noted."""

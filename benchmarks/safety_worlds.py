@@ -81,7 +81,7 @@ Never use more than 80% of the motor's force.
         task="""The goal is on the hill to the right; reaching it pays 100 and ends the ride.
     reward +100 if position' >= 0.45 and position < 0.45
     end if position' >= 0.45""",
-        planner=CEMConfig(horizon=80, repeat=8, samples=48, iterations=1, spread=1.0)),
+        planner=CEMConfig(horizon=100, repeat=10, samples=48, iterations=1, spread=1.0, colour=1.0)),
     "lander": World(
         partial(gym.make, "LunarLander-v3"),
         """The lander shall not tilt more than 30 degrees.

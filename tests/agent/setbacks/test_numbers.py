@@ -116,3 +116,37 @@ def test_a_variant_keeps_its_limits_as_the_agent_does(agent: Agent) -> None:
     assert other.mind.shield.config == agent.mind.shield.config
     assert other.mind.band == agent.mind.band
     assert agent.variant(model=False).mind.limits[0].margins[-1] > agent.mind.limits[0].margins[-1]
+
+
+def begin(agent: Agent, told: str) -> Agent:
+    agent.tell(told)
+    observation, _ = agent.env.reset(seed=100)
+    agent.reset(observation)
+    return agent
+
+
+def test_a_goal_of_numbers_that_can_be_reached_is_possible(agent: Agent) -> None:
+    found = begin(agent, "achieve place > 1.5").why_not(budget=4_000)
+    assert found.kind == "possible"
+    assert found.needs is not None
+    assert 4 <= found.needs <= 40
+
+
+def test_the_limit_that_stands_in_the_way_is_named_alone(agent: Agent) -> None:
+    found = begin(agent, "achieve place > 1.5\navoid place > 1\nforbid push > 0.95").why_not(budget=4_000)
+    assert found.kind == "forbidden"
+    assert found.rules == ("avoid place > 1",)
+    assert "away from it" in found.reasons[-1]
+
+
+def test_a_deadline_of_numbers_is_said_to_be_too_short(agent: Agent) -> None:
+    found = begin(agent, "achieve place > 2 within 3 steps").why_not(budget=4_000)
+    assert found.kind == "deadline"
+    assert found.needs is not None
+    assert found.needs > 3
+
+
+def test_what_cannot_be_reached_is_unknown_and_not_impossible(agent: Agent) -> None:
+    found = begin(agent, "achieve speed > 2.9 and place < -9").why_not(budget=4_000)
+    assert found.kind == "unknown"
+    assert "not every way can be imagined" in str(found)
