@@ -88,8 +88,8 @@ Never use more than 80% of the motor's force.
     avoid abs(tilt) > 30 deg
 Never come down faster than 6 m/s.
     avoid vertical_velocity < -6""",
-        varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=1_500, planned=1_000, every=500, steps=250,
-        planner=CEMConfig(horizon=30, repeat=3, samples=96, iterations=1)),
+        varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=1_500, planned=1_000, every=500, steps=200,
+        planner=CEMConfig(horizon=30, repeat=3, samples=64, iterations=1)),
     "room": World(
         HeatedRoom,
         """The radiator must never exceed 60 °C.
