@@ -128,7 +128,7 @@ class Agent(Telling, Instructed):
         recipe = self.config.training or (learned.recipe() if hasattr(learned, "recipe") else TrainingConfig())
         self.trainer = Trainer(learned, recipe, seed) if isinstance(learned, nn.Module) else None
         self.recalling = Recalling(learned, self.config.neighbours, self.config.adapting is not None)
-        self.trained_on = 0
+        self.trained_on, self.shared = 0, None
         self.deployment: Deployment | None = None
         self._episode: int | None = None
         self._before: tuple[int, ...] = ()  # in memory: the episode under way, from before a restart
@@ -425,7 +425,7 @@ class Agent(Telling, Instructed):
 
     def variant(self, *, rules: bool = True, model: bool = True) -> Agent:
         """The same agent without its rules, or without its learned model: the arms of a comparison. It shares the
-        weights, has a memory of its own, and is not meant to be trained."""
+        weights and the margins of its limits, has a memory of its own, and is not meant to be trained."""
         other = Agent(
             self.env,
             llm=None,
@@ -438,7 +438,7 @@ class Agent(Telling, Instructed):
         in_turn = sorted(self.mind.knowledge.active(), key=lambda e: e.turn)
         for _, told in groupby(in_turn if rules else [], key=lambda e: e.turn):
             other.mind.knowledge.tell("\n".join(to_text(rule) for e in told if (rule := e.acting) is not None))
-        other.trained_on, other.mind.unseen = 0, self.mind.unseen
+        other.shared, other.mind.unseen = self._lived, self.mind.unseen
         other.refresh()
         return other
 

@@ -36,6 +36,9 @@ from .planning.exploring import matters
 from .planning.objective import Carry
 from .reason import explore
 from .seeking import look
+from .setbacks import Setbacks
+from .setbacks.band import departed
+from .setbacks.setback import Lived
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -52,6 +55,7 @@ class Life:
     episode: int | None = None
     plan: list[Tensor] = field(default_factory=list)
     failed: int = 0
+    setbacks: Setbacks = field(default_factory=partial(Setbacks, doubting=False))
     rng: torch.Generator = field(default_factory=torch.Generator)
 
 
@@ -106,9 +110,7 @@ class Collector:
     def close(self, truncated: bool = False) -> None:
         """Close the episodes, and the environments that are not the agent's own."""
         for life in self.lives:
-            if life.episode is not None:
-                self.agent.mind.memory.end(life.episode, truncated)
-                life.episode = None
+            self._end(life, truncated)
         for env in self._made:
             if env is not self.agent.env:
                 env.close()
@@ -215,14 +217,17 @@ class Collector:
             for state in states:
                 mind.affect.visit(state)
             return
-        came_true = None
+        is_exact = is_paid = torch.ones(len(states), dtype=torch.bool)
         if any(f.is_discrete for f in self.schema.features):
-            came_true = exact(predicted.mode, after) & ~learning.disappointed(
-                self.objective, self.carry, predicted, now, action, after, reward, terminated)
+            is_exact = exact(predicted.mode, after)
+            is_paid = ~learning.disappointed(self.objective, self.carry, predicted, now, action, after, reward,
+                                             terminated)
+        as_seen = is_exact & ~departed(mind, self.belief, predicted, action, after)
+        came_true, failed = as_seen & is_paid, ~(is_exact & is_paid)
         if predicted.conflict is not None:
             mind.conflicts += int(predicted.conflict.sum())
         for i, (state, surprise) in enumerate(zip(states, nats.tolist(), strict=True)):
-            is_true = came_true is None or bool(came_true[i])
+            is_true = bool(came_true[i])
             mind.affect.feel(surprise, is_true, state)
             if self.agent.trained_on and surprise > self.agent.config.surprising:
                 step = Step(_row(now, i), action[i].numpy(), 0.0, False, False, _row(after, i))
@@ -230,8 +235,26 @@ class Collector:
             if not is_true:
                 mind.departures += 1
                 self.lives[i].plan = []
-        if came_true is not None and not bool(came_true.all()):
-            mind.failures.add({k: v[~came_true] for k, v in now.items()}, action[~came_true])
+                if not as_seen[i] and not self._at_random and self.agent.trained_on:
+                    self._set_back(i, now, action, after)
+        if bool(failed.any()):
+            mind.failures.add({k: v[failed] for k, v in now.items()}, action[failed])
+
+    def _set_back(self, i: int, now: dict[str, Tensor], action: Tensor, after: dict[str, Tensor]) -> None:
+        """Explain what went otherwise than planned in row i."""
+        mind, life, row = self.agent.mind, self.lives[i], torch.tensor([i])
+        belief, taken = tree.take(self.belief, row), action[row]
+        with torch.no_grad():
+            _, predicted = mind.imagining.step(belief, taken)
+        lived = Lived(life.t - 1, belief, predicted, tree.take(now, row), taken, tree.take(after, row))
+        life.setbacks.witness(mind, lived, False)
+
+    def _end(self, life: Life, truncated: bool = False) -> None:
+        """Close an episode in memory; what went wrong in it repeatedly is noted."""
+        if life.episode is not None:
+            self.agent.mind.memory.end(life.episode, truncated)
+            life.setbacks.note(self.agent.mind, life.episode)
+            life.episode = None
 
     # --- beginning ------------------------------------------------------------------------------------------------
 
@@ -259,8 +282,7 @@ class Collector:
             return
         mind, revived = self.agent.mind, dict[int, Episode]()
         for i in np.flatnonzero(rows).tolist():
-            if (over := self.lives[i].episode) is not None:
-                mind.memory.end(over)
+            self._end(self.lives[i])
             if self.left:
                 revived[i] = self.left.pop(0)
                 self.lives[i] = Life(int(revived[i].seed or 0))

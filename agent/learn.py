@@ -17,6 +17,8 @@ from .goals import Limit, margins
 from .mind import Mind
 from .planning.exploring import matters
 from .planning.objective import Carry, Objective, Transition
+from .setbacks.band import departed
+from .setbacks.setback import Lived
 
 
 def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: float) -> None:
@@ -36,23 +38,28 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     mind.recent.add(step)
     mind.reward = step.reward
     action = torch.as_tensor(np.asarray(step.action), dtype=schema.action_dtype)[None]
-    came_true = True
+    is_exact = came_true = True
     if mind.predicted is not None and surprise is not None:
         if any(f.is_discrete for f in schema.features):
-            came_true = bool(exact(mind.predicted.mode, expected)[0])
+            is_exact = bool(exact(mind.predicted.mode, expected)[0])
+        came_true = is_exact and not bool(departed(mind, mind.belief, mind.predicted, action, expected)[0])
         if mind.predicted.conflict is not None:
             mind.conflicts += int(mind.predicted.conflict.sum())
         mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
         if surprise > surprising:
             note_surprise(mind, schema, surprise, step)
-    mind.setbacks.witness(mind, now, action, expected, came_true)
+    if mind.predicted is not None:
+        seen = Lived(mind.recent.t - 1, mind.belief, mind.predicted, now, action, expected)
+        mind.setbacks.witness(mind, seen, came_true)
     paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
-    if came_true and mind.predicted and mind.pursuit and any(f.is_discrete for f in schema.features):
+    if is_exact and mind.predicted and mind.pursuit and any(f.is_discrete for f in schema.features):
         sought = mind.pursuit.objective, mind.pursuit.carry
-        came_true = not bool(disappointed(*sought, mind.predicted, now, action, after, paid, ended))
+        is_exact = not bool(disappointed(*sought, mind.predicted, now, action, after, paid, ended))
+        came_true = came_true and is_exact
+    if not is_exact:
+        mind.failures.add(now, action)  # numbers never come again to the last digit
     if not came_true:
-        # The world departed from what was imagined: remember the step that failed, and plan anew.
-        mind.failures.add(now, action)
+        # The world departed from what was imagined: plan anew.
         mind.departures += 1
         if mind.pursuit:
             mind.pursuit.plan = None

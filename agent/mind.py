@@ -16,7 +16,7 @@ from .goals import Limit
 from .planning.objective import Carry, Objective
 from .planning.plan import Plan
 from .remembered import Failures
-from .setbacks import Setbacks
+from .setbacks import Band, Setbacks
 from .shield import Decision, Shield
 from .skills import Skillbook
 
@@ -82,6 +82,7 @@ class Mind:
     errand: tuple[Achieve, ...] = ()  # what an instruction asks of one run, instead of the standing goals
     unseen: Unseen | None = None  # what cells out of sight may hold, where the view is partial
     bounds: list[Limit] = field(default_factory=list)  # what it asks to keep clear of meanwhile
+    band: Band | None = None  # beyond which a number departs from what was imagined
     belief: State | None = None
     features: dict[str, Tensor] | None = None  # [1, ...]
     predicted: Outcome | None = None

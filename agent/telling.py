@@ -27,6 +27,7 @@ from .planning.subgoals import Subgoals
 from .recalling import Recalling
 from .reflecting import Reflecting
 from .remembered import Remembered
+from .setbacks import Band
 from .shield import Shield
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Telling(Reflecting):
     experience: Experience
     trainer: Trainer | None
     trained_on: int
+    shared: Experience | None  # of a variant: what the weights that it shares were trained on
     recalling: Recalling
     journal: Journal
 
@@ -103,8 +105,10 @@ class Telling(Reflecting):
             for e in mind.knowledge.limits()
             if isinstance(e.rule.statement, Avoid | Maintain)
         ]
-        if self.trained_on:
-            mind.limits = learning.calibrate(mind, self.experience, mind.limits, self.config.violations)
+        if (lived := self._lived) is not None:
+            mind.limits = learning.calibrate(mind, lived, mind.limits, self.config.violations)
+            mind.bounds = learning.calibrate(mind, lived, mind.bounds, self.config.violations)
+            mind.band = Band.of(mind.recalled, lived)
         mind.shield = self._shield()
         mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
@@ -114,14 +118,19 @@ class Telling(Reflecting):
         if not limits and not mind.bounds:
             return
         mind.bounds = list(limits)
-        if limits and self.trained_on:
-            mind.bounds = learning.calibrate(mind, self.experience, mind.bounds, self.config.violations)
+        if (lived := self._lived) is not None:
+            mind.bounds = learning.calibrate(mind, lived, mind.bounds, self.config.violations)
         mind.shield = self._shield()
+
+    @property
+    def _lived(self) -> Experience | None:
+        """What tells how far the model errs; None where it never learned."""
+        return self.shared or (self.experience if self.trained_on else None)
 
     def _shield(self) -> Shield:
         # What a model that never learned says of many steps ahead would stop whatever is tried.
-        config = self.config.shield if self.trained_on or not self.trainer else replace(self.config.shield, horizon=1)
-        mind = self.mind
+        learned = self._lived is not None or not self.trainer
+        config, mind = self.config.shield if learned else replace(self.config.shield, horizon=1), self.mind
         return Shield(mind.knowledge.schema, mind.knowledge.compiled(), [*mind.limits, *mind.bounds], config)
 
     def goals(self) -> list[Achieve]:

@@ -46,7 +46,7 @@ from gedanken.world.training import TrainingConfig
 ARMS = ("both", "planning", "shield", "none")
 TEST_SEED = 70_000_000
 SIDE_BY_SIDE = 5  # worlds that are lived in at once as planned, while learning
-TRAINING = TrainingConfig(steps=800, min_steps=400, batch=128, length=1, rate=3e-3, patience=4)
+TRAINING = TrainingConfig(steps=600, min_steps=300, batch=128, length=1, rate=3e-3, patience=4)
 
 
 @dataclass(frozen=True)

@@ -81,15 +81,15 @@ Never use more than 80% of the motor's force.
         task="""The goal is on the hill to the right; reaching it pays 100 and ends the ride.
     reward +100 if position' >= 0.45 and position < 0.45
     end if position' >= 0.45""",
-        planner=CEMConfig(horizon=80, repeat=8, samples=48, iterations=1, spread=1.0)),
+        planner=CEMConfig(horizon=100, repeat=10, samples=48, iterations=1, spread=1.0, colour=1.0)),
     "lander": World(
         partial(gym.make, "LunarLander-v3"),
         """The lander shall not tilt more than 30 degrees.
     avoid abs(tilt) > 30 deg
 Never come down faster than 6 m/s.
     avoid vertical_velocity < -6""",
-        varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=1_500, planned=1_000, every=500, steps=250,
-        planner=CEMConfig(horizon=30, repeat=3, samples=96, iterations=1)),
+        varies=(0.3, 0.7, 0.5, 0.5, 0.4, 0.5, 0.0, 0.0), random=1_500, planned=1_000, every=500, steps=200,
+        planner=CEMConfig(horizon=30, repeat=3, samples=64, iterations=1)),
     "room": World(
         HeatedRoom,
         """The radiator must never exceed 60 °C.

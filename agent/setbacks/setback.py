@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ...world.model import Outcome, WorldModel
-from ...world.refine import Refined, RefinedState
+from ...world.model import Outcome, State
 from ...world.rulebook import Entry
 from ...world.rules.effects import is_primed
 from ...world.rules.evaluate import Rows, truth
@@ -24,7 +24,9 @@ from ...world.rules.guards import conjuncts
 from ...world.rules.syntax import Always, Expect, Expression, Index, Name, Same, walk
 from ...world.rules.text import to_text
 from ...world.scenes import action_text, changes, row_of
-from ...world.schema import Features, Pointed, Schema
+from ...world.schema import Feature, Features, Pointed, Schema
+from . import band
+from .band import TIMES, refined_of
 from .doubts import Doubts
 
 if TYPE_CHECKING:
@@ -67,10 +69,24 @@ class Setback:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Lived:
+    """Step `t` (from 0) of one row, as it was `predicted` from `belief`, and as it came."""
+
+    t: int
+    belief: State
+    predicted: Outcome
+    now: Features
+    action: Tensor
+    after: Features
+
+
 @dataclass
 class Setbacks:
-    """The setbacks of the episode under way, oldest first, and which rules are doubted since."""
+    """The setbacks of the episode under way, oldest first, and which rules are doubted since (none, unless `doubting`:
+    of episodes side by side, all are imagined by the same rules)."""
 
+    doubting: bool = True
     all: list[Setback] = field(default_factory=list)
     count: int = 0
     doubts: Doubts = field(default_factory=Doubts)
@@ -87,19 +103,20 @@ class Setbacks:
         if refined is not None:
             refined.rules = self.doubts.silenced(mind.knowledge)
 
-    def witness(self, mind: Mind, now: Features, action: Tensor, after: Features, came_true: bool) -> None:
-        """Take in one lived step, before the belief moves on: what was imagined is `mind.predicted`."""
-        if mind.predicted is None:
-            return
-        acting = fired(mind, mind.predicted)
+    def witness(self, mind: Mind, lived: Lived, came_true: bool) -> None:
+        """Take in one lived step."""
+        schema = mind.knowledge.schema
         if came_true:
-            self.doubts.held(acting, mind.knowledge.schema, now)
+            if self.doubting:
+                self.doubts.held(fired(mind, lived.predicted), schema, lived.now)
             return
-        setback, failed = explained(mind, now, action, after, acting)
-        doubted = [e for e in failed if self.doubts.failed(e, mind.knowledge.schema, now)]
+        self.count += 1
+        if len(self.all) >= MOST and not self.doubting:
+            return
+        setback, failed = explained(mind, lived)
+        doubted = [e for e in failed if self.doubts.failed(e, schema, lived.now)] if self.doubting else []
         if doubted:
             self.apply(mind)
-        self.count += 1
         if len(self.all) < MOST:
             named = ", ".join(e.id for e in doubted)
             self.all.append(replace(setback, repaired_by=f"{named} is doubted here for this episode" if named else ""))
@@ -120,7 +137,8 @@ class Setbacks:
         kinds: dict[tuple[str, ...], list[Setback]] = {}
         for setback in self.all:
             subjects = (text.split(":")[0].split("[")[0] for text in setback.expected)
-            kinds.setdefault((setback.rule, setback.action, *dict.fromkeys(subjects)), []).append(setback)
+            done = setback.action if mind.knowledge.schema.discrete_actions else ""  # an amount hardly comes twice
+            kinds.setdefault((setback.rule, done, *dict.fromkeys(subjects)), []).append(setback)
         for (rule, *_), some in kinds.items():
             if len(some) >= REPEATED:
                 first = some[0]
@@ -136,30 +154,50 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
 
 
-def explained(mind: Mind, now: Features, action: Tensor, after: Features, acting: Sequence[Entry]
-              ) -> tuple[Setback, list[Entry]]:
-    """The step that went wrong, and the rules (of those that `acting`) whose claim is what failed, strongest first."""
-    assert mind.predicted is not None
-    schema, expected = mind.knowledge.schema, mind.predicted.mode
-    wrong = [f.name for f in schema.features if f.is_discrete and not torch.equal(expected[f.name], after[f.name])]
-    rows = Rows(schema, now, action, after)
-    failed = [(e, claim) for e in acting for claim in _failed_claims(e, rows, wrong)]
-    alone = _alone(mind, action)
+def explained(mind: Mind, lived: Lived) -> tuple[Setback, list[Entry]]:
+    """The step that went wrong, and the rules whose claim is what failed, strongest first."""
+    schema, predicted, after = mind.knowledge.schema, lived.predicted, lived.after
+    expected, within = predicted.mode, band.widths(mind, lived.belief, lived.action, predicted)
+    wrong = _wrong(schema, expected, after, within)
+    rows = Rows(schema, lived.now, lived.action, after)
+    failed = [(e, claim) for e in fired(mind, predicted) for claim in _failed_claims(e, rows, wrong)]
+    alone = band.alone(mind, lived.belief, lived.action)
     if failed:
         entry, claim = failed[0]
-        had = "" if alone is None else ("; the learned model alone had it right" if _is_right(alone, after, wrong)
-                                        else "; the learned model alone was wrong, too")
+        was_right = alone is not None and not set(wrong) & set(_wrong(schema, alone.mode, after, within))
+        had = "" if alone is None else f"; the learned model alone {'had it right' if was_right else 'was wrong, too'}"
         why = f"{entry.id} says so (`{entry.text}`), and `{to_text(claim)}` did not come true{had}"
     else:
         entry, why = None, "the learned model imagined it, no rule did"
         if (near := _nearly(mind, rows, wrong)) is not None:
             other, missing = near
             why += f"; {other.id} (`{other.text}`) has it as it came, but for its condition `{to_text(missing)}`"
-    certain = math.exp(sum(float(mind.predicted.features[k].log_prob(expected[k])[0]) for k in wrong))
+    nats = [float(predicted.features[k].log_prob(expected[k])[0]) for k in wrong if k not in within]
+    certain = math.exp(sum(nats)) * (band.SHARE if len(nats) < len(wrong) else 1.0)
+    texts = _told(schema, [k for k in wrong if k not in within], expected, after)
+    numbers = [_number(schema.feature(k), expected[k][0], after[k][0], within[k][0]) for k in wrong if k in within]
     setback = Setback(
-        mind.recent.t - 1, one_line(action_text(schema, action[0].numpy())), *_told(schema, wrong, expected, after),
+        lived.t, one_line(action_text(schema, lived.action[0].numpy())),
+        (*texts[0], *(imagined for imagined, _ in numbers)), (*texts[1], *(came for _, came in numbers)),
         round(min(1.0, certain), 4), entry.id if entry else "", one_line(why))
     return setback, list(dict.fromkeys(e for e, _ in failed))
+
+
+def _wrong(schema: Schema, expected: Features, after: Features, within: Features) -> list[str]:
+    """The features of one row that came out otherwise than expected: numbers, by more than the band is wide."""
+    return [f.name for f in schema.features
+            if (f.name in within and bool(((expected[f.name] - after[f.name]).abs() > within[f.name]).any()))
+            or (f.is_discrete and not torch.equal(expected[f.name], after[f.name]))]
+
+
+def _number(feature: Feature, expected: Tensor, after: Tensor, within: Tensor) -> tuple[str, str]:
+    """What was imagined of a real feature, with the interval that most outcomes keep to, and what came, where they
+    are furthest apart: `velocity: 0.031 ± 0.002`, `velocity: 0.05`."""
+    at = int(((expected - after).abs() / within).argmax())
+    place = feature.name + (str(list(map(int, np.unravel_index(at, feature.shape)))) if feature.shape else "")
+    unit = f" {feature.unit}" if feature.unit else ""
+    mean, came, half = (float(x.reshape(-1)[at]) for x in (expected, after, within))
+    return f"{place}: {mean:.4g} ± {half / TIMES:.2g}{unit}", f"{place}: {came:.4g}{unit}"
 
 
 def fired(mind: Mind, predicted: Outcome) -> list[Entry]:
@@ -173,27 +211,6 @@ def fired(mind: Mind, predicted: Outcome) -> list[Entry]:
     acting = [e for e, is_on, always in zip(entries, on.tolist() or [False] * len(entries), every, strict=True)
               if is_on or always]
     return sorted(acting, key=lambda e: not e.is_told)
-
-
-def refined_of(model: WorldModel) -> Refined | None:
-    """The refinement inside a model, however it is wrapped."""
-    inner: Any = model
-    while inner is not None and not isinstance(inner, Refined):
-        inner = getattr(inner, "inner", None)
-    return inner
-
-
-def _alone(mind: Mind, action: Tensor) -> dict[str, Tensor] | None:
-    """What the learned model alone expects of the step; None where there is nothing to tell it apart from."""
-    refined = refined_of(mind.imagining)
-    if refined is None or not isinstance(mind.belief, RefinedState):
-        return None
-    with torch.no_grad():
-        return refined.inner.step(mind.belief.inner, action)[1].mode
-
-
-def _is_right(alone: dict[str, Tensor], after: Features, wrong: Sequence[str]) -> bool:
-    return all(torch.equal(alone[k], after[k]) for k in wrong)
 
 
 def _failed_claims(entry: Entry, rows: Rows, wrong: Sequence[str]) -> Iterator[Expression]:
