@@ -38,8 +38,7 @@ from .collecting import Collector
 from .config import AgentConfig
 from .environment import blamed
 from .goals import Goal
-from .instructions import Instruction
-from .instructions.meaning import Ask
+from .instructions import Ask, Instruction
 from .journal import Journal
 from .learn import Experience
 from .mind import Affect, Mind, Pursuit

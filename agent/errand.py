@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from ..errors import UserError, nearest
 from ..world.knowledge import KnowledgeBase
 from ..world.rules.source import RuleError
-from ..world.rules.syntax import Achieve, Rule
+from ..world.rules.syntax import Achieve, Avoid, Maintain, Rule
 from ..world.rules.text import to_text
 from ..world.scenes import row_of
 from .environment import blamed
 from .episodes import TOLD, play
 from .goals import Limit
-from .instructions import Instruction, understand
-from .instructions.meaning import Ask
+from .instructions import Ask, Instruction, understand
+from .instructions.readings import Ambiguous
 from .mind import Pursuit
 from .results import EpisodeResult
 from .tools import action_text, changes, foresee
@@ -69,7 +69,7 @@ class Reply(TypedDict):
 
 
 Event = Moment | Reply
-_LINE = ("achieve ", "avoid ", "maintain ")
+_LINE = ("achieve ", "avoid ", "maintain ", "forbid ", "expect ", "prefer ")
 
 
 def task_of(given: Any) -> Task:
@@ -153,16 +153,18 @@ def instructed(agent: Agent, text: str, ask: Ask | None = None) -> Instruction:
     mind, schema = agent.mind, agent.mind.knowledge.schema
     words: UserError | None = None
     found: Instruction | None = None
-    if mind.features is not None and schema.grid is not None and not text.lstrip().startswith(_LINE):
+    if mind.features is not None and not text.lstrip().startswith(_LINE):
         try:
             found = understand(text, schema, row_of(mind.features), ask)
+        except Ambiguous:
+            raise
         except UserError as error:
             words = error
     if found is None:
-        goals, question = _understood(agent, text)
-        if question or not goals:
+        rules, question = _understood(agent, text)
+        if question or not rules:
             raise words or UserError(question or "an instruction of no words asks for nothing")
-        found = Instruction(text, tuple(Rule(statement=g) for g in goals), schema)
+        found = Instruction(text, rules, schema)
     mind.errand = found.goals
     agent.confine([Limit.of(schema, limit, to_text(limit)) for limit in found.limits])
     if mind.features is not None:
@@ -171,9 +173,9 @@ def instructed(agent: Agent, text: str, ask: Ask | None = None) -> Instruction:
     return found
 
 
-def _understood(agent: Agent, instruction: str) -> tuple[tuple[Achieve, ...], str]:
-    """The goals that words mean to the reader of rules and the language model, or what there is to ask about them.
-    Nothing is told."""
+def _understood(agent: Agent, instruction: str) -> tuple[tuple[Rule, ...], str]:
+    """The goals and limits that words mean to the reader of rules and the language model, or what there is to ask about
+    them. Nothing is told."""
     known = agent.mind.knowledge
     aside = KnowledgeBase(known.schema, known.gateway, known.recent)
     try:
@@ -185,10 +187,8 @@ def _understood(agent: Agent, instruction: str) -> tuple[tuple[Achieve, ...], st
             meanings = "".join(f"\n  {text}" for text, _ in one.readings)
             return (), f"{one.sentence!r} is not understood: {one.reason or one.fate}" + (
                 f". Does it mean one of these?{meanings}" if meanings else "")  # fmt: skip
-    goals = []
     for entry in aside.entries:
-        if not isinstance(entry.rule.statement, Achieve):
-            return (), (f"{instruction!r} means `{entry.text}`, which is no goal for a run; tell it with "
-                        "agent.tell(...), or ask for a state to be reached")  # fmt: skip
-        goals.append(entry.rule.statement)
-    return tuple(goals), ""
+        if not isinstance(entry.rule.statement, Achieve | Avoid | Maintain):
+            return (), (f"{instruction!r} means `{entry.text}`, which is neither a goal nor a limit for a run; tell it "
+                        "with agent.tell(...), or ask for a state to be reached or kept")  # fmt: skip
+    return tuple(entry.rule for entry in aside.entries), ""

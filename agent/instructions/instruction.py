@@ -13,7 +13,8 @@ from ...world.rules.text import to_text
 from ...world.rules.words import to_words
 from ...world.schema import Schema
 from ..goals import Goal
-from .meaning import Ask, lines_of
+from .meaning import lines_of
+from .readings import Ask
 from .world import World
 
 
@@ -48,6 +49,7 @@ class Instruction:
 
 
 def understand(text: str, schema: Schema, row: Mapping[str, np.ndarray], ask: Ask | None = None) -> Instruction:
-    """Understand an instruction in a world of cells, told in the state `row`. Raises `UserError` where it is not."""
+    """Understand an instruction told in the state `row`. Raises `UserError` where it is not understood, or where it may
+    mean several things and `ask` is not there to say which."""
     lines = lines_of(text, World.of(schema, dict(row)), ask)
     return Instruction(text, tuple(parse(line, schema, source="instruction") for line in lines), schema)

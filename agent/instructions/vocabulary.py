@@ -1,54 +1,135 @@
-"""The words of instructions: one plain table. What there is to speak of (things, colors, states) comes from the schema.
-
-A phrase of several words wins over a shorter one.
+"""The words of instructions: plain tables. What there is to speak of (things, colors, states, quantities) comes from
+the schema. A phrase of several words wins over a shorter one.
 """
 
 from __future__ import annotations
 
 PHRASES: dict[str, tuple[str, ...]] = {
-    "GO": ("go to", "go over to", "go and stand at", "walk to", "move to", "head to", "head for", "face", "reach",
-           "navigate to", "approach", "find", "get to", "go"),
-    "PICK": ("pick up", "pick", "take", "grab", "get", "fetch", "collect", "lift"),
-    "PUT": ("put", "place", "bring", "carry", "move", "set", "put down", "leave"),
-    "DROP": ("drop", "put down", "let go of", "release", "lay down"),
-    "OPEN": ("open", "open up"),
-    "CLOSE": ("close", "shut"),
-    "UNLOCK": ("unlock",),
-    "TOGGLE": ("toggle", "switch", "use"),
-    "BESIDE": ("next to", "beside", "near", "by", "adjacent to", "close to", "to"),
-    "THE": ("the", "your", "that", "this"),
-    "A": ("a", "an", "any", "some", "one"),
+    # acts
+    "GO": ("go to", "go over to", "go up to", "go and stand at", "walk to", "walk over to", "walk up to", "move to",
+           "move over to", "head to", "head for", "head over to", "run to", "travel to", "drive to", "proceed to",
+           "face", "reach", "navigate to", "approach", "find", "get to", "go", "visit", "make your way to",
+           "bring me to", "take me to",
+           "go near", "go back to", "return to", "touch base with", "walk", "run", "drive", "turn"),
+    "PICK": ("pick up", "pick", "take", "grab", "get", "fetch", "collect", "lift", "lift up", "go get", "go and get",
+             "go pick up", "go and pick up", "go fetch", "go and fetch", "get hold of", "obtain", "acquire"),
+    "PUT": ("put", "place", "bring", "carry", "move", "set", "leave", "i want", "i need", "lay", "deliver", "switch",
+            "change"),
+    "DROP": ("drop", "put down", "let go of", "release", "lay down", "set down"),
+    "TURN": ("open", "open up", "close", "shut", "unlock", "toggle"),
+    "TOUCH": ("touch", "step on", "step onto", "step in", "step into", "walk on", "walk onto", "walk into", "walk over",
+              "enter", "stand on", "go onto", "move onto", "go into", "run into", "touch any"),
+    "BACK": ("be back", "come back", "go back", "get back", "return", "return home", "come home", "go home",
+             "return to where you started", "return to where you began", "return to the start", "return to your start",
+             "go back to where you started", "come back to where you started", "be back where you started",
+             "get back to where you started", "go back to the start", "come back here", "return here", "be back here",
+             "return to where you are now", "go back to your starting point", "return to your starting point"),
+    # order
+    "THEN": (", then", "then", "and then", ", and then", "; then", ";", "and afterwards", "and after that",
+             ", after that", "after that", "afterwards", ", afterwards", ", and after that", "and finally", ", finally",
+             "finally", ", and finally", ". then", ".", "and next", ", next", "next", "and lastly", ", lastly"),
+    "ONLY_THEN": ("and only then", ", and only then", "only then", ", only then"),
+    "AND": ("and", ", and", ",", "and also", "as well as", "and at the same time", "at the same time", ", but", "but",
+            "plus", "and in any order"),
+    "OR": ("or", ", or", "or else", "or alternatively"),
+    "AFTER": ("after", "once", "when", "as soon as", ", once", ", after", ", when", ", as soon as", "but only after",
+              ", but only after", "and only after"),
+    "BEFORE": ("before", ", before", "but before that"),
+    "WHILE": ("while", ", while", "as long as", "for as long as", "all the while", ", all the while"),
+    "UNTIL": ("until", "till", "up until", ", until"),
+    "IN_ORDER": ("in that order", "in this order", ", in that order", ", in this order"),
+    # what never, what always
+    "NEVER": ("never", "do not", "don't", "without", ", without", "must not", "may not", "never ever", "not", "mustn't",
+              "should not", "shouldn't", "cannot", "can't", "without ever", ", without ever", "be never", "is never"),
+    "SHUN": ("avoid", "stay off", "keep off", "stay away from", "keep away from", "keep clear of", "stay clear of",
+             "steer clear of", "stay out of", "keep out of"),
+    "KEEP": ("keep", "maintain", "hold", "stay", "remain", "always", "has to stay", "see that", "always keep"),
+    "MUST": ("must", "should", "has to", "have to", "needs to", "ought to"),
+    "WITHIN": ("within", ", within", "in at most", "in under", "in no more than", "in less than", "in"),
+    "STEPS": ("steps", "step", "moves", "actions", "time steps", "steps to", "moves to", "actions to"),
+    # things
+    "BESIDE": ("next to", "beside", "near", "by", "adjacent to", "close to", "right next to"),
+    "TO": ("to", "over to"),
+    "DOWN": ("down",),
+    "THERE": ("there",),
+    "THE": ("the", "your", "that", "this", "my"),
+    "A": ("a", "an", "any", "some"),
+    "EACH": ("each", "every", "all", "all the", "all of the", "each of the", "every one of the"),
+    "BOTH": ("both", "both the", "both of the"),
+    "COUNT": ("two", "three", "four", "any two", "any three", "two of the", "any two of the", "any four"),
     "IT": ("it", "them"),
+    "ONE": ("one", "ones"),
     "ANYTHING": ("object", "thing", "item", "something", "anything"),
     "NEAREST": ("nearest", "closest"),
-    "LEFT": ("on your left", "to your left", "on the left", "to the left", "left of you"),
-    "RIGHT": ("on your right", "to your right", "on the right", "to the right", "right of you"),
+    "LEFT": ("on your left", "to your left", "on the left", "to the left", "left of you", "on your left side"),
+    "RIGHT": ("on your right", "to your right", "on the right", "to the right", "right of you", "on your right side"),
     "FRONT": ("in front of you", "ahead of you", "ahead", "in front"),
     "BEHIND": ("behind you", "behind", "at your back"),
-    "THEN": (", then", "then", "and then", ", and then", "; then", ";", "and afterwards", "and after that",
-             ", after that", ". then", "."),
-    "ONLY_THEN": ("and only then", ", and only then", "only then"),
-    "AND": ("and", ", and", ",", "and also", "as well as"),
-    "OR": ("or", ", or", "or else"),
-    "AFTER": ("after you", "after you have", "once you", "once you have", "after"),
-    "BEFORE": ("before you", "before"),
-    "FIRST": ("first", "first ,", "at first"),
-    "NEVER": ("never", "do not", "don't", "and never", ", never", ", and never", "but never", ", but never", "without",
-              ", without", "and do not", "and don't", ", do not", ", don't", "but do not", "but don't"),
-    "TOUCH": ("touch", "touching", "step on", "stepping on", "walk on", "enter", "entering", "walking on"),
-    "SHUN": ("avoid", "and avoid", ", avoid", ", and avoid", "stay off", "keep off", "stay away from"),
-    "WITHIN": ("within", ", within", "in at most", "in under"),
-    "STEPS": ("steps", "step", "moves", "actions"),
+    # quantities
+    "ABOVE": ("above", "over", "more than", "greater than", "higher than", "exceed", "exceeding", "exceeds", "beyond",
+              ">", "larger than"),
+    "BELOW": ("below", "under", "less than", "lower than", "smaller than", "<"),
+    "LEAST": ("at least", "no less than", "not less than", "or more", "not below", "not under", "at or above", ">=",
+              "or higher", "or above", "no lower than"),
+    "MOST": ("at most", "no more than", "not more than", "or less", "at or below", "not above", "not over", "<=",
+             "or lower", "or below", "no higher than", "no greater than", "up to"),
+    "BETWEEN": ("between", "in the range", "in between"),
+    "FAR": ("further than", "farther than", "further away than", "more than away"),
+    "FASTER": ("faster than",),
+    "SLOWER": ("slower than",),
+    "OF": ("of", "from"),
+    "MIDDLE": ("middle", "centre", "center", "zero", "the middle", "the centre", "the center"),
+    "ON": ("on",),
+    "OFF": ("off",),
 }
 """A kind of word and the phrases of that kind."""
 
-ENDINGS = {"picking": "pick", "picked": "pick", "opened": "open", "opening": "open", "went": "go", "going": "go",
-           "taking": "take", "taken": "take", "putting": "put", "dropped": "drop", "dropping": "drop",
-           "closed": "close", "closing": "close", "gray": "grey"}
+VERBS = frozenset({"GO", "PICK", "PUT", "DROP", "TURN", "TOUCH", "BACK"})
+LINKS = frozenset({"THEN", "ONLY_THEN", "AND", "OR", "AFTER", "BEFORE", "WHILE", "UNTIL"})
+COMPARING = frozenset({"ABOVE", "BELOW", "LEAST", "MOST", "BETWEEN", "FAR", "FASTER", "SLOWER"})
+THINGS = frozenset({"THE", "A", "EACH", "BOTH", "COUNT", "NEAREST", "WORD", "ANYTHING", "ONE", "IT"})
+
+_OTHER_FORMS = {
+    "pick": "picking picked picks", "open": "opening opened opens", "go": "went going goes gone",
+    "take": "taking taken took", "put": "putting puts", "drop": "dropped dropping drops",
+    "close": "closed closing closes", "grey": "gray", "unlock": "unlocking unlocked", "get": "getting got gotten gets",
+    "fetch": "fetching fetched", "grab": "grabbing", "reach": "reaching reached reaches", "walk": "walking walked",
+    "move": "moving moved", "touch": "touching touched", "step": "stepping stepped", "enter": "entering entered",
+    "avoid": "avoiding avoided", "visit": "visiting visited", "collect": "collecting collected",
+    "carry": "carrying carried", "keep": "keeping kept keeps", "return": "returning returned", "find": "finding found",
+    "stay": "staying stays stayed", "exceed": "exceeded", "leave": "leaving", "bring": "bringing", "stand": "standing",
+    "place": "placing placed", "turn": "turning turned", "switch": "switching switched", "remain": "remaining remains",
+    "drive": "driving drove", "set": "setting", "run": "running", "maintain": "maintaining",
+    "approach": "approaching approached", "face": "facing faced", "shut": "shutting", "release": "releasing released",
+    "further": "farther",
+}
+FORMS = {other: form for form, others in _OTHER_FORMS.items() for other in others.split()}
 """Other forms of words, read as these where the schema has no such word itself."""
 
-IDLE = frozenset({"please", "now", "you", "have", "must", "should", "could", "can", "up"})
+POLITE = ("i want you to", "i'd like you to", "i would like you to", "i need you to", "you need to", "make sure that",
+          "make sure to", "make sure", "see to it that", "ensure that", "ensure", "be so kind as to",
+          "be kind enough to",
+          "would you mind", "try to", "go ahead and", "your task is to", "you are to", "be sure to", "your job is to",
+          "at first", "first of all", "at all times", "you have to", "do let", "in order to", "that is", "which is",
+          "that are")
+IDLE = frozenset((
+    "please", "kindly", "now", "you", "i", "we", "must", "should", "could", "can", "would", "will", "up", "first",
+    "just", "so", "too", "also", "ever", "let", "be", "is", "are", "was", "us", "really", "quickly", "over",
+    "become", "becomes", "rise", "rises", "fall", "falls", "falling", "drops", "rising", "value", "level", "at",
+    "=", "==", "equal", "equals", "for", "that's", "sure", "me"))
 """Words passed over where no phrase takes them."""
+
+SAME_QUANTITY = {"speed": "velocity", "velocity": "speed", "location": "position", "charge": "battery"}
+"""Words for a quantity, and what it may be called where the schema has no such word itself."""
+PLACES = frozenset({"position", "x", "y", "z", "place", "location"})
+SPEEDS = frozenset({"velocity", "speed"})
+UNITS = {"degrees": "deg", "degree": "deg", "°": "deg", "percent": "%", "metres": "m", "meters": "m", "metre": "m",
+         "meter": "m", "seconds": "s", "radians": "rad", "celsius": "°C", "fahrenheit": "°F", "kelvin": "K",
+         "kilowatts": "kW", "kilometres": "km", "kilometers": "km", "centimetres": "cm", "centimeters": "cm"}
+"""Units as they are spoken, and as rules write them."""
+
+NUMERALS = {"two": 2, "three": 3, "four": 4, "any two": 2, "any three": 3, "any four": 4, "two of the": 2,
+            "any two of the": 2}
 
 SCENERY = frozenset({"unseen", "empty", "none", "wall", "floor", "goal", "lava", "water"})
 """Values that are no things: what is seen of the ground, or not seen."""

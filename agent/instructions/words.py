@@ -1,4 +1,4 @@
-"""From text to the kinds of its words, by the table of phrases and the values of a schema."""
+"""From text to the kinds of its words, by the table of phrases and what the schema has to speak of."""
 
 from __future__ import annotations
 
@@ -12,31 +12,36 @@ from lark.lexer import Lexer
 
 from ...errors import UserError, nearest
 from ...world.schema import Schema
-from .vocabulary import ENDINGS, IDLE, PHRASES
+from .nouns import Nouns
+from .vocabulary import FORMS, IDLE, LINKS, PHRASES, POLITE, UNITS
 
 MAX_LENGTH = 1_000
-_PIECE = re.compile(r"[^\W\d_][\w'-]*|\d+|[,;.]")
-_SILENT = {"FIRST", "NEVER", "SHUN", "AFTER", "BEFORE", "THEN", "ONLY_THEN", "AND", "OR", "BESIDE", "WITHIN", "STEPS"}
+_PIECE = re.compile(r"-?\d+(?:\.\d+)?|°?[^\W\d_](?:[\w'-]*\w)?(?:/[^\W\d_]+)?|[°%]|[<>]=?|=+|[,;.]")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_LONGEST = 7
+_BEFORE_ACTS = frozenset((
+    "and", "then", ",", "or", "you", "have", ";", ".", "first", "not", "never", "don't", "after", "before", "once",
+    "please", "without", "to", "must", "when", "while", "until", "by", "finally"))
 
 
 def tokens(text: str, schema: Schema) -> list[Token]:
     """The words of an instruction by kind. Raises `UserError` for a word that this world has not."""
     if len(text) > MAX_LENGTH:
         raise UserError(f"an instruction of {len(text)} characters; at most {MAX_LENGTH} are read")
-    pieces = _PIECE.findall(text.strip().rstrip(".!").lower())
-    own, found, i = values(schema), [], 0
-    pieces = [p if p in own else ENDINGS.get(p, p) for p in pieces]
+    nouns, i = Nouns.of(schema), 0
+    found: list[Token] = []
+    pieces = _PIECE.findall(text.strip().rstrip(".!?").lower())
+    pieces = [p if p in nouns else FORMS.get(p, p) for p in pieces]
     while i < len(pieces):
-        kind, n = _longest(pieces, i, own)
-        if not kind and pieces[i] not in IDLE:
-            known = sorted(own | {p for phrases in PHRASES.values() for p in phrases})
+        token, n = _longest(pieces, i, nouns, found)
+        if token is None and pieces[i] not in IDLE:
+            known = sorted(nouns.words | {p for phrases in PHRASES.values() for p in phrases})
             raise UserError(f"the word {pieces[i]!r} of {text!r} means nothing here{nearest(pieces[i], known)} "
-                            f"(this world has: {', '.join(sorted(own))})")
-        if kind:
-            name = f"_{kind}" if kind in _SILENT else kind
-            found.append(Token(name, " ".join(pieces[i : i + n])))
+                            f"(this world has: {', '.join(nouns.spoken)})")
+        if token is not None and token.type != "IDLE":
+            found.append(token)
         i += n
-    return found
+    return list(_settled(found))
 
 
 class Words(Lexer):
@@ -48,34 +53,64 @@ class Words(Lexer):
         yield from data
 
 
-def values(schema: Schema) -> set[str]:
-    """The words for values of the schema's arrays and of what goes with them."""
-    names = schema.grid.arrays if schema.grid else ()
-    return {value for name in names for value in schema.named[name].values}
-
-
-def _longest(pieces: list[str], i: int, own: set[str]) -> tuple[str, int]:
-    for n in range(min(5, len(pieces) - i), 0, -1):
+def _longest(pieces: list[str], i: int, nouns: Nouns, found: list[Token]) -> tuple[Token | None, int]:
+    """The kind of the longest phrase that begins here, and how many pieces it takes."""
+    if _NUMBER.fullmatch(pieces[i]):
+        return Token("NUMBER", pieces[i]), 1
+    if found and found[-1].type == "NUMBER" and (unit := _unit(pieces, i, nouns)):
+        return unit
+    is_act = i == 0 or pieces[i - 1] in _BEFORE_ACTS
+    for n in range(min(_LONGEST, len(pieces) - i), 0, -1):
         phrase = " ".join(pieces[i : i + n])
-        if phrase in own and not (phrase in _kinds() and _acts(pieces, i)):
-            return "WORD", n
-        if n == 1 and phrase.removesuffix("s") in own and phrase not in _kinds():
-            pieces[i] = phrase.removesuffix("s")
-            return "WORD", 1
+        if phrase in nouns.cells and not (is_act and phrase in _kinds()):
+            return Token("WORD", phrase), n
+        if phrase not in _kinds() and phrase not in POLITE:
+            if feature := nouns.feature(phrase):
+                return Token("FEATURE", "|".join(feature)), n
+            if n == 1 and phrase.removesuffix("s") in nouns.cells and phrase not in _kinds():
+                return Token("WORD", phrase.removesuffix("s")), 1
+        if phrase in nouns.choices and not (is_act and phrase in _kinds()):
+            return Token("STATE", phrase), n
+        if phrase in POLITE:
+            return Token("IDLE", phrase), n
         if phrase in _kinds():
-            return _kinds()[phrase], n
-    return ("NUMBER", 1) if pieces[i].isdigit() else ("", 1)
+            return Token(_kinds()[phrase], phrase), n
+    if pieces[i] not in IDLE and (feature := nouns.described(pieces[i])):
+        return Token("FEATURE", "|".join(feature)), 1
+    return None, 1
 
 
-def _acts(pieces: list[str], i: int) -> bool:
-    """Whether a word that may be a state or an act is an act: nothing, or what links clauses, stands before it."""
-    return i == 0 or pieces[i - 1] in {"and", "then", ",", "or", "you", "have", ";", ".", "first", "not", "never",
-                                       "don't", "after", "before", "once", "please", "without"}
+def _unit(pieces: list[str], i: int, nouns: Nouns) -> tuple[Token, int] | None:
+    if " ".join(pieces[i : i + 2]) in ("degrees celsius", "degree celsius"):
+        return Token("UNIT", "°C"), 2
+    unit = nouns.units.get(pieces[i]) or UNITS.get(pieces[i])
+    return (Token("UNIT", unit), 1) if unit else None
+
+
+def _settled(found: list[Token]) -> Iterator[Token]:
+    """The words whose kind hangs on what stands around them."""
+    ranged = False
+    for i, token in enumerate(found):
+        after = found[i + 1].type if i + 1 < len(found) else ""
+        ranged = token.type == "BETWEEN" or (ranged and token.type not in LINKS - {"AND"})
+        if ranged and token.type == "AND" and after == "NUMBER":
+            ranged = False
+            continue
+        if token == "have" or token == "have to":
+            if after in ("THE", "A", "WORD", "EACH", "BOTH", "IT"):
+                yield Token("PICK", token)
+            continue
+        if token.type == "ONE" and after in ("WORD", "ANYTHING"):
+            yield Token("A", token)
+        elif token.type == "NUMBER" and after in ("WORD", "ANYTHING") and token in ("2", "3", "4"):
+            yield Token("COUNT", token)
+        else:
+            yield token
 
 
 @cache
 def _kinds() -> dict[str, str]:
-    table: dict[str, str] = {}
+    table: dict[str, str] = {"have": "HAVE"}
     for kind, phrases in PHRASES.items():
         for phrase in phrases:
             table.setdefault(phrase, kind)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import UserError
-from ...world.rules.text import word
+from ...world.rules.text import number, word
 from ...world.schema import Pointed, Schema
-from .vocabulary import NOTHING, SCENERY
+from .nouns import quantities
+from .vocabulary import NOTHING, PLACES, SCENERY
 
 Cell = tuple[int, int]
 
@@ -26,12 +28,10 @@ class World:
 
     @staticmethod
     def of(schema: Schema, row: dict[str, np.ndarray]) -> World:
-        """Raises `UserError` where the world has no cells, or nothing that reads the one ahead."""
-        if schema.grid is None:
-            raise UserError(f"the world '{schema.name}' has no cells to go to")
+        """The world as it is now; without cells, or a feature that reads the one ahead, there are no things in it."""
         ahead = {d.of: name for name, d in schema.derivations.items() if isinstance(d, Pointed)}
-        if not set(schema.grid.arrays) & set(ahead):
-            raise UserError(f"the world '{schema.name}' has no feature that reads the cell ahead")
+        if schema.grid is None or not set(schema.grid.arrays) & set(ahead):
+            return World(schema, row, {}, {}, ("", ""))
         held = {array: f.name for array in schema.grid.arrays for f in schema.features
                 if not f.shape and f.kind == "category" and f.name.endswith(f"_{array}")}
         side = ahead[schema.grid.arrays[0]].removesuffix(schema.grid.arrays[0])
@@ -43,6 +43,29 @@ class World:
         """The array that says what things are."""
         assert self.schema.grid is not None
         return self.schema.grid.arrays[0]
+
+    def home(self) -> str:
+        """The condition to be where the agent is now: in its cell, or as near as a twentieth of the way there is.
+        Raises `UserError` where the world has no place, or one without ends."""
+        if self.schema.grid is not None:
+            grid = self.schema.grid
+            return " and ".join(f"{word(n)} == {int(self.row[n])}" for n in (grid.x, grid.y))
+        near = []
+        for f in quantities(self.schema):
+            if set(f.name.split("_")) & PLACES and f.kind in ("real", "integer") and f.name in self.row:
+                here = float(self.row[f.name])
+                if f.is_discrete:
+                    near.append(f"{word(f.name)} == {int(here)}")
+                elif math.isfinite(f.high - f.low) and f.high - f.low < 1e9:
+                    near.append(f"abs({word(f.name)} - {number(round(here, 4))}) <= {number((f.high - f.low) / 20)}")
+        if not near:
+            raise UserError("this world has no place with ends to come back to; say a quantity and a number instead")
+        return " and ".join(near)
+
+    def state(self, cell: Cell) -> str:
+        """The state (open, closed, locked) of what is in a cell; "none" without one."""
+        array = next((a for a in self.ahead if "open" in self.schema.named[a].values), None)
+        return "none" if array is None else self.schema.named[array].values[int(self.row[array][cell])]
 
     def array_of(self, value: str) -> str:
         assert self.schema.grid is not None
