@@ -126,17 +126,21 @@ class Preference(Memoryless):
 def margins(model: WorldModel, limit: Limit, held_out: Batch, violation: float = 0.01) -> tuple[float, ...]:
     """The margin for each step ahead: the split-conformal quantile (Vovk et al. 2005) of how much nearer the limit
     truth is than the open-loop prediction, so that a share of at most `violation` of held-out predictions that keep
-    the margin break the limit. `held_out` are sequences `[B, T]` the model was not trained on."""
+    the margin break the limit. `held_out` are sequences `[B, T]` the model was not trained on. Those count that begin
+    within the limit and are predicted to stay there: how wrong the model is about what has broken it long since (a
+    lander that tumbles) is no matter. Where there is none, all do."""
     start = begin(model, held_out.features_at(0))
+    begins = limit.slack(held_out.features_at(0)) >= 0
     future = rollout(model, start, held_out.action.transpose(0, 1))
     out: list[float] = []
     for t in range(held_out.action.shape[1]):
         real = held_out.mask[:, t]
         if not real.any():
             break
-        predicted = limit.slack({k: v[t + 1] for k, v in future.features.items()})[real]
-        actual = limit.slack(held_out.features_at(t + 1))[real]
-        excess = (predicted - actual).sort().values
+        predicted = limit.slack({k: v[t + 1] for k, v in future.features.items()})
+        relevant = real & begins & (predicted >= 0)
+        apart = predicted - limit.slack(held_out.features_at(t + 1))
+        excess = apart[relevant if relevant.any() else real].sort().values
         rank = min(len(excess), -int(-(len(excess) + 1) * (1 - violation) // 1))
         # Errors only grow along a rollout; where few sequences last that long, the estimate before still holds.
         out.append(max(0.0, *out[-1:], float(excess[rank - 1])))

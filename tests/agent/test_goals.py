@@ -188,6 +188,17 @@ def test_padded_steps_are_not_counted() -> None:
     assert len(margins(Drifting(WORLD), limit("avoid heat > 40"), batch)) == 2
 
 
+def test_how_wrong_it_is_about_what_broke_the_limit_long_since_is_no_matter() -> None:
+    kept, batch = limit("avoid heat > 40"), experience(400, 0)
+    before = margins(Drifting(WORLD), kept, batch)
+    heat = batch.features["heat"].clone()
+    heat[::4, 0], heat[::4, 1:] = 60, 500  # a quarter of them begins beyond the limit, and runs away
+    assert max(margins(Drifting(WORLD), kept, replace(batch, features={**batch.features, "heat": heat}))) < 1.5 * max(
+        before)
+    batch.features["heat"][:, 0] = 60  # where no other is known, they count
+    assert margins(Drifting(WORLD), kept, batch) != before
+
+
 # --- preferences ---
 
 
