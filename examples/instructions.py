@@ -30,7 +30,8 @@ def main(quick: bool = False, seed: int = 0) -> dict[str, bool]:
     env = gymnasium.make("BabyAI-PutNextLocal-v0")
     agent = Agent(env, llm=None, seed=seed)
     agent.tell(MANUAL.read_text(), source="manual")
-    agent.learn(steps=600 if quick else 2_000)
+    agent.learn(steps=600 if quick else 2_000, train=False)
+    agent.train(steps=150 if quick else None)
     done = {}
     for errand in ERRANDS:
         try:

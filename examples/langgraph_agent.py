@@ -37,7 +37,8 @@ def main(quick: bool = False) -> str:
     """Let the agent learn, then let the model use it; its last word."""
     agent = Agent(gymnasium.make("MiniGrid-DoorKey-6x6-v0"), llm=None)
     agent.tell(RULES)
-    agent.learn(steps=60 if quick else 500)
+    agent.learn(steps=60 if quick else 500, train=False)
+    agent.train(steps=60 if quick else None)
     agent.reset(agent.env.reset(seed=0)[0])
 
     model = ScriptedChatModel(answers=SCRIPT)

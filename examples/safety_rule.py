@@ -12,6 +12,7 @@ import sys
 import gymnasium
 
 from gedanken import Agent
+from gedanken.agent.planning.cem import CEM, CEMConfig
 
 LIMIT = "avoid abs(cart_position) > 0.5"
 
@@ -19,7 +20,8 @@ LIMIT = "avoid abs(cart_position) > 0.5"
 def main(quick: bool = False, seed: int = 0) -> dict[str, dict[str, float]]:
     """What was measured in either arm: the return, and the steps on which the cart was beyond the limit."""
     env = gymnasium.make("CartPole-v1", max_episode_steps=60 if quick else 200)
-    agent = Agent(env, llm=None, seed=seed)
+    planner = CEM(CEMConfig(horizon=30, samples=48, iterations=1))
+    agent = Agent(env, llm=None, planner=planner, seed=seed)
     agent.tell("end if abs(pole_angle') > 0.2095 or abs(cart_position') > 2.4")
     agent.learn(steps=600 if quick else 1_000)
     found = {}

@@ -40,6 +40,13 @@ def test_a_limit_in_words_is_kept() -> None:
     assert found["told"]["steps beyond the limit"] < found["untold"]["steps beyond the limit"]
 
 
+def test_errands_in_words_are_done_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("minigrid")
+    done = load("instructions").main(quick=True)
+    assert done == {"pick up a ball, then go to a key": True, "put a key next to a box": True}
+    assert "'unicorn'" in capsys.readouterr().out
+
+
 def test_a_policy_of_another_library_trains_in_imagination() -> None:
     pytest.importorskip("stable_baselines3")
     assert load("ppo_in_imagination").main(quick=True) > 100
