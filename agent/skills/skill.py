@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
-from torch import Tensor
-
 from ...errors import UserError
-from ...world.rules.evaluate import Rows, truth
 from ...world.rules.guards import conjuncts
 from ...world.rules.milestones import outcome, unprimed
 from ...world.rules.parse import parse
 from ...world.rules.syntax import Achieve, Expect, Expression, Logical, Name, walk
 from ...world.rules.text import to_text
-from ...world.schema import Features, Pointed, Schema
+from ...world.schema import Pointed, Schema
 
 LONGEST = 12
 """Deeds of a skill."""
@@ -125,13 +121,6 @@ class Skill:
         """Whether it led to some part of what is wanted; to a reward, where nothing is."""
         parts = {part for condition in wanted for part in conjuncts(condition)}
         return bool(parts & {*self.purpose, *self.leaves}) if wanted else not self.purpose
-
-    def stage(self, features: Features) -> Tensor:
-        """The last deed that could be done in each of N states, `[N]` from 0; -1 where none can."""
-        rows = Rows(self.schema, features)
-        can = torch.stack([torch.stack([truth(p, rows) for p in d.needs]).all(0) if d.needs
-                           else torch.ones(rows.size, dtype=torch.bool) for d in self.deeds], 1)
-        return torch.where(can, torch.arange(len(self.deeds)), -1).amax(1)
 
     def generalised(self, other: Skill) -> Skill | None:
         """What both have in common, where they do the same to the same effect: of their needs those that all successes

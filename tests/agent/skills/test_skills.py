@@ -126,18 +126,3 @@ def test_skills_are_saved_and_loaded_with_the_agent(tmp_path: Path) -> None:
     back = gedanken.Agent.load(tmp_path / "saved", gym.make("MiniGrid-DoorKey-8x8-v0"))
     assert back.skills == a.skills
     assert back.objective().subgoals is not None
-
-
-def test_how_far_the_chain_can_go_on_from_many_states_at_once() -> None:
-    a = agent()
-    a.reset(a.env.reset(seed=9_000_000)[0])
-    skill = Skill.read(f"{TAKE}\n{OPEN}", "", a.schema)
-    assert a.mind.features is not None
-    rows = {k: v.repeat(3, *[1] * (v.dim() - 1)) for k, v in a.mind.features.items()}
-    x, y = rows["agent_x"][1].item(), rows["agent_y"][1].item()
-    rows["direction"][:] = 0
-    rows["object"][:, x + 1, y] = torch.tensor([1, 5, 4]).to(rows["object"].dtype)
-    rows["state"][:, x + 1, y] = torch.tensor([0, 0, 3]).to(rows["state"].dtype)
-    rows["color"][:, x + 1, y] = torch.tensor([0, 2, 2]).to(rows["color"].dtype)
-    rows["carrying_object"][2], rows["carrying_color"][2] = 1, 2
-    assert skill.stage(rows).tolist() == [-1, 0, 1]
