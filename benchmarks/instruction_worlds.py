@@ -152,9 +152,10 @@ def _ordered(node: Any, said: _Conditions) -> str:
             flat = [p for part in parts for p in (
                 part.parts if isinstance(part, Combined) and part.operator == operator else (part,))]  # fmt: skip
             texts = [_ordered(p, said) for p in flat]
+            texts = texts if operator == "then" else sorted(set(texts))
             if len(texts) == 1:
                 return texts[0]
-            return "{" + f" {operator} ".join(texts if operator == "then" else sorted(set(texts))) + "}"
+            return "{" + f" {operator} ".join(texts) + "}"
         case Bounded(part=part, within=within, keeping=keeping):
             return f"{{{_ordered(part, said)}}} within {within} while {'' if keeping is None else said(keeping)}"
     return said(node)

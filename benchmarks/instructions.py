@@ -129,7 +129,7 @@ def main() -> None:
         if args.show and path.stem != "held_out":
             for case, found, why in judged:
                 if found != "understood":
-                    print(f"    {found}: {case.world}: {case.text}\n      meant {meant(case)}\n      found {why}")
+                    print(f"    {found}: {case.world}: {case.text}\n      meant {case.meaning}\n      found {why}")
     if not args.part:
         judged_ = missions(60 if args.quick else args.missions, 9_000_000 + args.seed)
         _add(figures, "BabyAI's missions", [f for *_, f in judged_])

@@ -14,7 +14,7 @@ from lark import Token
 from .vocabulary import COMPARING, LINKS, THINGS, VERBS
 
 _STARTS = VERBS | {"SHUN", "KEEP", "NEVER"}
-_MODES = frozenset({"KEEP", "NEVER", "MUST"})
+_MODES = frozenset({"KEEP", "NEVER", "MUST", "ALWAYS"})
 
 
 @dataclass
@@ -63,15 +63,30 @@ def clauses(tokens: list[Token]) -> list[Said]:
                     token.type if len(found) > 1 or token.type not in ("AND", "THEN") else "")  # fmt: skip
         else:
             is_deadline = token.type == "WITHIN" and [t.type for t in tokens[i + 1 : i + 3]] == ["NUMBER", "STEPS"]
-            if now.words and (is_deadline or now.has("STEPS") or (token.type in _STARTS and now.is_complete)):
+            if now.words and (is_deadline or now.has("STEPS") or (
+                token.type in _STARTS and now.is_complete and not (now.has("MUST") and now.words[0].type in THINGS))):
                 found.append(Said("", True))
+            elif token.type in VERBS and _waits(now):
+                now.words = [token, *(w for w in now.words if w.type != "MUST")]    # "the door must be opened"
+                continue
             elif token.type in VERBS and [w.type for w in now.words] == ["GO"]:
                 now.words.clear()
             found[-1].words.append(token)
+    for before, said in pairwise(found):
+        if {w.type for w in said.words} == {"ALWAYS"}:
+            before.words += said.words
+            said.words = []
     found = [said for said in found if said.words]
     for before, said in pairwise(found):
         _completed(said, before)
+    if found and found[0].has("MUST") and found[0].has("BESIDE") and found[0].words[0].type in THINGS:
+        found[0].words.insert(0, Token("PUT", "put"))    # "the key must be next to the box"
     return found
+
+
+def _waits(said: Said) -> bool:
+    """Whether a thing was said that something must be done with, and not yet what."""
+    return said.has("MUST") and said.words[0].type in THINGS and not said.has(*VERBS, "NEVER")
 
 
 def _completed(said: Said, before: Said) -> None:
@@ -80,7 +95,7 @@ def _completed(said: Said, before: Said) -> None:
     if said.is_quantity:
         if not before.is_quantity or (said.has("STATE", "ON", "OFF") and said.words[0].type in VERBS):
             return
-        if not said.has("FEATURE", "STATE"):
+        if not said.has("FEATURE", "STATE", "FASTER", "SLOWER"):
             said.words = [*(w for w in before.words if w.type == "FEATURE"), *said.words]
         if not said.has(*_MODES, *VERBS) and said.link in ("AND", "OR", "THEN"):
             said.words = [*(w for w in before.words if w.type in _MODES), *said.words]
@@ -89,6 +104,8 @@ def _completed(said: Said, before: Said) -> None:
     lead = [w for w in before.words[: next((i for i, w in enumerate(before.words) if w.type in THINGS), 0)]]
     if first == "TO":
         said.words[0] = Token("GO", "go to")
+    elif first in THINGS and said.has("MUST") and said.has("BESIDE"):
+        said.words = [Token("PUT", "put"), *said.words]
     elif first in THINGS and said.link in ("AND", "OR", "THEN", "ONLY_THEN", "") and lead:
         said.words, said.is_elided = [*lead, *said.words], True
         if before.has("PUT") and not before.has("BESIDE", "TO", "DOWN") and said.has("BESIDE", "TO"):

@@ -20,7 +20,7 @@ def lines_of(text: str, world: World, ask: Ask | None = None) -> list[str]:
     choices = Choices(world.schema, ask)
     acts, quantities, found = Acts(world, choices), Quantities(world, choices), []
     for said in clauses(tokens(text, world.schema)):
-        own = [w for w in said.words if said.is_quantity or w.type != "MUST"]
+        own = [w for w in said.words if said.is_quantity or w.type not in ("MUST", "ALWAYS")]
         clause = quantities(own) if said.is_quantity else acts(own)
         found.append(replace(clause, link=said.link, is_apart=said.is_apart, is_elided=said.is_elided))
     if not found:

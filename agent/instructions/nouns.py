@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from ...world.schema import Feature, Pointed, Schema
 from .vocabulary import SAME_QUANTITY
 
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _IDLE = frozenset((
-    "where", "what", "which", "that", "when", "with", "from", "whether", "ends", "beyond", "right", "left",
-    "positive", "either", "side", "episode", "much", "does", "have", "your", "this"))
+    "the", "and", "how", "its", "are", "has", "can", "one", "not", "for", "was", "way", "all", "any", "where",
+    "what", "which", "that", "when", "with", "from", "whether", "ends", "beyond", "right", "left", "positive",
+    "either", "side", "episode", "much", "does", "have", "your", "this"))
 
 
 @dataclass(frozen=True)

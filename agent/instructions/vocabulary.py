@@ -9,16 +9,22 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "GO": ("go to", "go over to", "go up to", "go and stand at", "walk to", "walk over to", "walk up to", "move to",
            "move over to", "head to", "head for", "head over to", "run to", "travel to", "drive to", "proceed to",
            "face", "reach", "navigate to", "approach", "find", "get to", "go", "visit", "make your way to",
-           "bring me to", "take me to",
-           "go near", "go back to", "return to", "touch base with", "walk", "run", "drive", "turn"),
+           "locate", "seek", "seek out", "look for", "search for",
+           "stand in front of", "stop at", "come to", "head straight for", "head straight to", "make for",
+           "go straight to",
+           "turn to", "turn towards", "go right up to", "bring me to", "take me to",
+           "go near", "go back to", "return to", "walk", "run", "drive", "turn"),
     "PICK": ("pick up", "pick", "take", "grab", "get", "fetch", "collect", "lift", "lift up", "go get", "go and get",
-             "go pick up", "go and pick up", "go fetch", "go and fetch", "get hold of", "obtain", "acquire"),
+             "go pick up", "go and pick up", "go fetch", "go and fetch", "get hold of", "obtain", "acquire",
+             "retrieve", "gather", "gather up", "seize", "snatch", "scoop up"),
     "PUT": ("put", "place", "bring", "carry", "move", "set", "leave", "i want", "i need", "lay", "deliver", "switch",
             "change"),
     "DROP": ("drop", "put down", "let go of", "release", "lay down", "set down"),
     "TURN": ("open", "open up", "close", "shut", "unlock", "toggle"),
     "TOUCH": ("touch", "step on", "step onto", "step in", "step into", "walk on", "walk onto", "walk into", "walk over",
               "enter", "stand on", "go onto", "move onto", "go into", "run into", "touch any"),
+    "MAKE": ("make", "raise", "increase", "lower", "reduce", "decrease", "turn", "spin", "rotate", "swing", "climb",
+             "accelerate", "slow", "cool", "heat", "warm", "adjust"),
     "BACK": ("be back", "come back", "go back", "get back", "return", "return home", "come home", "go home",
              "return to where you started", "return to where you began", "return to the start", "return to your start",
              "go back to where you started", "come back to where you started", "be back where you started",
@@ -32,21 +38,30 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "AND": ("and", ", and", ",", "and also", "as well as", "and at the same time", "at the same time", ", but", "but",
             "plus", "and in any order"),
     "OR": ("or", ", or", "or else", "or alternatively"),
-    "AFTER": ("after", "once", "when", "as soon as", ", once", ", after", ", when", ", as soon as", "but only after",
-              ", but only after", "and only after"),
+    "AFTER": ("after", "once", "as soon as", ", once", ", after", ", as soon as", "but only after", ", but only after",
+              "and only after", "having", "after having"),
+    "WHEN": ("when", ", when", "whenever", ", whenever"),
+    "IF": ("if", ", if", "in case"),
+    "UNLESS": ("unless", ", unless", "except when", "except if"),
     "BEFORE": ("before", ", before", "but before that"),
-    "WHILE": ("while", ", while", "as long as", "for as long as", "all the while", ", all the while"),
+    "WHILE": ("while", ", while", "as long as", "for as long as", "all the while", ", all the while", "with"),
     "UNTIL": ("until", "till", "up until", ", until"),
     "IN_ORDER": ("in that order", "in this order", ", in that order", ", in this order"),
     # what never, what always
     "NEVER": ("never", "do not", "don't", "without", ", without", "must not", "may not", "never ever", "not", "mustn't",
-              "should not", "shouldn't", "cannot", "can't", "without ever", ", without ever", "be never", "is never"),
+              "should not", "shouldn't", "cannot", "can't", "without ever", ", without ever", "be never", "is never",
+              "under no circumstances", "by no means", "at no time", "refrain from", "keep from", "prevent",
+              "shall not",
+              "may never", "must never", "should never", "no"),
     "SHUN": ("avoid", "stay off", "keep off", "stay away from", "keep away from", "keep clear of", "stay clear of",
              "steer clear of", "stay out of", "keep out of"),
-    "KEEP": ("keep", "maintain", "hold", "stay", "remain", "always", "has to stay", "see that", "always keep"),
-    "MUST": ("must", "should", "has to", "have to", "needs to", "ought to"),
+    "KEEP": ("keep", "maintain", "hold", "stay", "remain", "has to stay", "always keep"),
+    "ALWAYS": ("always", "at all times", "throughout", "the whole time", "all the time", "all along"),
+    "MUST": ("must", "should", "has to", "have to", "needs to", "ought to", "shall"),
     "WITHIN": ("within", ", within", "in at most", "in under", "in no more than", "in less than", "in"),
-    "STEPS": ("steps", "step", "moves", "actions", "time steps", "steps to", "moves to", "actions to"),
+    "STEPS": ("steps", "step", "moves", "actions", "time steps", "steps to", "moves to", "actions to",
+              "steps or fewer", "moves or fewer",
+              "steps or less", "moves or less", "steps at most", "moves at most"),
     # things
     "BESIDE": ("next to", "beside", "near", "by", "adjacent to", "close to", "right next to"),
     "TO": ("to", "over to"),
@@ -58,6 +73,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "BOTH": ("both", "both the", "both of the"),
     "COUNT": ("two", "three", "four", "any two", "any three", "two of the", "any two of the", "any four"),
     "IT": ("it", "them"),
+    "EITHER": ("either", "either of the", "either one of the"),
     "ONE": ("one", "ones"),
     "ANYTHING": ("object", "thing", "item", "something", "anything"),
     "NEAREST": ("nearest", "closest"),
@@ -67,13 +83,13 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "BEHIND": ("behind you", "behind", "at your back"),
     # quantities
     "ABOVE": ("above", "over", "more than", "greater than", "higher than", "exceed", "exceeding", "exceeds", "beyond",
-              ">", "larger than"),
+              ">", "larger than", "past"),
     "BELOW": ("below", "under", "less than", "lower than", "smaller than", "<"),
     "LEAST": ("at least", "no less than", "not less than", "or more", "not below", "not under", "at or above", ">=",
               "or higher", "or above", "no lower than"),
     "MOST": ("at most", "no more than", "not more than", "or less", "at or below", "not above", "not over", "<=",
-             "or lower", "or below", "no higher than", "no greater than", "up to"),
-    "BETWEEN": ("between", "in the range", "in between"),
+             "or lower", "or below", "no higher than", "no greater than"),
+    "BETWEEN": ("between", "in the range", "in between", "the range from", "in the range from", "range", "the range"),
     "FAR": ("further than", "farther than", "further away than", "more than away"),
     "FASTER": ("faster than",),
     "SLOWER": ("slower than",),
@@ -84,12 +100,16 @@ PHRASES: dict[str, tuple[str, ...]] = {
 }
 """A kind of word and the phrases of that kind."""
 
-VERBS = frozenset({"GO", "PICK", "PUT", "DROP", "TURN", "TOUCH", "BACK"})
-LINKS = frozenset({"THEN", "ONLY_THEN", "AND", "OR", "AFTER", "BEFORE", "WHILE", "UNTIL"})
+VERBS = frozenset({"GO", "PICK", "PUT", "DROP", "TURN", "TOUCH", "BACK", "MAKE"})
+LINKS = frozenset({"THEN", "ONLY_THEN", "AND", "OR", "AFTER", "BEFORE", "WHILE", "UNTIL", "WHEN", "IF", "UNLESS"})
 COMPARING = frozenset({"ABOVE", "BELOW", "LEAST", "MOST", "BETWEEN", "FAR", "FASTER", "SLOWER"})
 THINGS = frozenset({"THE", "A", "EACH", "BOTH", "COUNT", "NEAREST", "WORD", "ANYTHING", "ONE", "IT"})
 
+UPWARDS = frozenset({"raise", "increase", "climb", "heat", "warm"})
+DOWNWARDS = frozenset({"lower", "reduce", "decrease", "cool", "slow", "down"})
+
 _OTHER_FORMS = {
+    "raise": "raising raised", "reduce": "reducing reduced", "hold": "holding", "make": "making",
     "pick": "picking picked picks", "open": "opening opened opens", "go": "went going goes gone",
     "take": "taking taken took", "put": "putting puts", "drop": "dropped dropping drops",
     "close": "closed closing closes", "grey": "gray", "unlock": "unlocking unlocked", "get": "getting got gotten gets",
@@ -110,9 +130,14 @@ POLITE = ("i want you to", "i'd like you to", "i would like you to", "i need you
           "make sure to", "make sure", "see to it that", "ensure that", "ensure", "be so kind as to",
           "be kind enough to",
           "would you mind", "try to", "go ahead and", "your task is to", "you are to", "be sure to", "your job is to",
-          "at first", "first of all", "at all times", "you have to", "do let", "in order to", "that is", "which is",
+          "at first", "first of all", "would you", "for me", "your mission is to", "your mission", "your task",
+          "the task is to",
+          "whatever you are holding", "what you are holding", "whatever you carry", "what you carry", "what you hold",
+          "in turn",
+          "directly", "you have to", "do let", "in order to", "that is", "which is",
           "that are")
 IDLE = frozenset((
+    "hey", "hi", "hello", "ok", "okay", "let's", "may", "straight", "carefully", "immediately", "simply", "thanks",
     "please", "kindly", "now", "you", "i", "we", "must", "should", "could", "can", "would", "will", "up", "first",
     "just", "so", "too", "also", "ever", "let", "be", "is", "are", "was", "us", "really", "quickly", "over",
     "become", "becomes", "rise", "rises", "fall", "falls", "falling", "drops", "rising", "value", "level", "at",
