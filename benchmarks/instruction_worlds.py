@@ -92,6 +92,8 @@ class _Conditions:
     def __call__(self, condition: Any) -> str:
         if self.sample is not None and not is_event(condition, self.schema):
             return str(hash(truth(condition, Rows(self.schema, self.sample)).numpy().tobytes()))
+        if isinstance(condition, Not):
+            return f"not {self(condition.operand)}"
         text = canonical(Rule(statement=Maintain(condition=condition)))
         return _meant(text.removeprefix("maintain "), self.row) if self.sample is None else text
 

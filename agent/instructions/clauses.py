@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from lark import Token
 
+from ...errors import UserError
 from .vocabulary import COMPARING, LINKS, THINGS, VERBS
 
 _STARTS = VERBS | {"SHUN", "KEEP", "NEVER"}
@@ -20,12 +21,13 @@ _MODES = frozenset({"KEEP", "NEVER", "MUST", "ALWAYS"})
 @dataclass
 class Said:
     """The words of a clause, the kind of the word that joins it, whether it stands apart (after a comma, or nothing),
-    and whether it leaves its verb unsaid."""
+    whether it leaves its verb unsaid, and what it is joined by as it was said."""
 
     link: str = ""
     is_apart: bool = True
     words: list[Token] = field(default_factory=list)
     is_elided: bool = False
+    joined: str = ""
 
     def has(self, *kinds: str) -> bool:
         return any(w.type in kinds for w in self.words)
@@ -33,13 +35,13 @@ class Said:
     @property
     def is_quantity(self) -> bool:
         is_near = self.has("WITHIN") and self.has("OF")
-        return is_near or self.has("FEATURE", "STATE", "ON", "OFF", "MIDDLE", *COMPARING) or (
+        return is_near or self.has("FEATURE", "TRAIT", "STATE", "ON", "OFF", "MIDDLE", *COMPARING) or (
             self.has("NUMBER") and not self.has("STEPS"))  # fmt: skip
 
     @property
     def is_complete(self) -> bool:
         """Whether an act or a quantity has all it needs, so that what follows is another clause."""
-        if self.has("FEATURE", *COMPARING) and not self.has("STATE", "ON", "OFF", "MIDDLE"):
+        if self.has("FEATURE", "TRAIT", *COMPARING) and not self.has("STATE", "ON", "OFF", "MIDDLE"):
             return self.has("NUMBER")
         return self.has("WORD", "ANYTHING", "ONE", "IT", "BACK", "STATE", "ON", "OFF", "MIDDLE", "STEPS") or (
             self.has("DROP"))  # fmt: skip
@@ -55,7 +57,7 @@ def clauses(tokens: list[Token]) -> list[Said]:
                 said.link = "THEN" if said.link == "AND" else said.link
         elif token.type in LINKS:
             if now.words and [w.type for w in now.words] != ["GO"]:
-                found.append(Said(token.type, token.startswith((",", ";", "."))))
+                found.append(Said(token.type, token.startswith((",", ";", ".")), joined=str(token)))
             else:    # "and, when", "go and open"
                 is_comma = bool(now.link) and token in (",", "and", "then")
                 now.words, now.is_apart = [], (now.is_apart and len(found) == 1) or now.is_apart
@@ -79,9 +81,18 @@ def clauses(tokens: list[Token]) -> list[Said]:
     found = [said for said in found if said.words]
     for before, said in pairwise(found):
         _completed(said, before)
+    in_turn = [said for said in found if said.link == "AND" and _is_own(said)]
+    if any(said.joined == "," for said in in_turn):    # "go to the box, open the door, take the key"
+        for said in in_turn:
+            said.link = "THEN"
     if found and found[0].has("MUST") and found[0].has("BESIDE") and found[0].words[0].type in THINGS:
         found[0].words.insert(0, Token("PUT", "put"))    # "the key must be next to the box"
     return found
+
+
+def _is_own(said: Said) -> bool:
+    """Whether a clause is an act in words of its own."""
+    return not said.is_elided and not said.is_quantity and said.words[0].type in VERBS
 
 
 def _waits(said: Said) -> bool:
@@ -92,11 +103,13 @@ def _waits(said: Said) -> bool:
 def _completed(said: Said, before: Said) -> None:
     """Puts what a clause leaves unsaid before its words."""
     first = said.words[0].type
+    if said.joined == "with" and (not said.is_quantity or first in VERBS):
+        raise UserError(f"'with {' '.join(map(str, said.words))}' is not understood; say it in two sentences")
     if said.is_quantity:
         if not before.is_quantity or (said.has("STATE", "ON", "OFF") and said.words[0].type in VERBS):
             return
-        if not said.has("FEATURE", "STATE", "FASTER", "SLOWER"):
-            said.words = [*(w for w in before.words if w.type == "FEATURE"), *said.words]
+        if not said.has("FEATURE", "TRAIT", "STATE", "FASTER", "SLOWER"):
+            said.words = [*(w for w in before.words if w.type in ("FEATURE", "TRAIT")), *said.words]
         if not said.has(*_MODES, *VERBS) and said.link in ("AND", "OR", "THEN"):
             said.words = [*(w for w in before.words if w.type in _MODES), *said.words]
             said.is_elided = True

@@ -57,6 +57,8 @@ class Nouns:
         exact = tuple(n for n in self.scalars if phrase in (n, spoken(n)))
         said = set(phrase.split()) - {"of", "the"}
         found = exact or tuple(n for n in self.scalars if said and said <= _parts(n))
+        if not found and phrase.endswith("s") and len(phrase) > 3:
+            return self.feature(phrase[:-1])
         if not found and phrase in SAME_QUANTITY and phrase not in self.choices:
             other = SAME_QUANTITY[phrase]
             return tuple(n for n in self.scalars if n == other) or tuple(n for n in self.scalars if other in _parts(n))
@@ -65,7 +67,11 @@ class Nouns:
     def described(self, word: str) -> tuple[str, ...]:
         """The quantities whose description has the word."""
         return tuple(n for n, f in self.scalars.items()
-                     if word not in _IDLE and word in _WORD.findall(f.description.lower()))
+                     if word not in _IDLE and _stem(word) in map(_stem, _WORD.findall(f.description.lower())))
+
+
+def _stem(word: str) -> str:
+    return word.removesuffix("ing").removesuffix("s")
 
 
 def quantities(schema: Schema) -> list[Feature]:

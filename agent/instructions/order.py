@@ -36,7 +36,7 @@ def _apart(clauses: list[Clause]) -> tuple[list[Clause], list[str]]:
     asked: list[Clause] = []
     lines: list[str] = []
     rest = list(clauses)
-    if len(rest) == 2 and rest[0].link in _GUARDS and rest[0].kind == "state" and rest[1].kind in ("limit", "keep"):
+    if len(rest) == 2 and rest[0].link in _GUARDS and rest[0].kind == "state" and not rest[0].is_act and rest[1].kind in ("limit", "keep"):
         rest = [replace(rest[1], link=""), rest[0]]
     while rest:
         now = rest.pop(0)
@@ -48,7 +48,7 @@ def _apart(clauses: list[Clause]) -> tuple[list[Clause], list[str]]:
             until = rest.pop(0)
             asked.append(Clause("goal", f"{{{until.text}}} while {kept}", link=now.link))
             continue
-        if rest and rest[0].link in _GUARDS and rest[0].kind == "state":
+        if rest and rest[0].link in _GUARDS and rest[0].kind == "state" and not rest[0].is_act:
             guard = rest.pop(0)
             when = f"not ({guard.text})" if guard.link == "UNLESS" else f"({guard.text})"
             said = f"({now.text}) and {when}" if now.kind == "limit" else f"{when} implies ({now.text})"

@@ -28,8 +28,8 @@ from .vocabulary import COMPARING, DOWNWARDS, PLACES, SPEEDS, UPWARDS, VERBS
 from .world import World
 
 _SIGNS = {"ABOVE": ">", "LEAST": ">=", "BELOW": "<", "MOST": "<="}
-_PASSED_OVER = VERBS | {"THE", "A", "TO", "DOWN", "OF", "WITHIN", "MUST", "KEEP", "NEVER", "ALWAYS", "IT", "EACH"}
-_MEANT = COMPARING | {"FEATURE", "STATE", "ON", "OFF", "MIDDLE", "NUMBER", "UNIT"}
+_PASSED_OVER = VERBS | {"THE", "A", "TO", "DOWN", "OF", "WITHIN", "MUST", "KEEP", "NEVER", "ALWAYS", "SHUN", "IT", "EACH"}
+_MEANT = COMPARING | {"FEATURE", "TRAIT", "STATE", "ON", "OFF", "MIDDLE", "NUMBER", "UNIT"}
 
 
 class Quantities:
@@ -52,7 +52,7 @@ class Quantities:
             if "NEVER" not in kinds:
                 raise UserError(f"{said!r}: say which side to leave it on, as in 'get it above 2'")
             return Clause("keep", condition)
-        if "NEVER" in kinds or is_kept_from:
+        if {"NEVER", "SHUN"} & set(kinds) or is_kept_from:
             return Clause("limit", condition)
         if {"KEEP", "ALWAYS"} & set(kinds) or ("MUST" in kinds and self._holds(condition)):
             return Clause("keep", condition)
@@ -76,6 +76,8 @@ class Quantities:
         q = word(feature.name)
         if feature.kind == "boolean" and not numbers and not sign:
             return q
+        if any(w.type == "TRAIT" for w in words) and feature.low < 0 and sign in _SIGNS:
+            q = f"abs({q})"    # how much it leans, to whichever side
         match sign, numbers:
             case "ABOVE" | "LEAST" | "BELOW" | "MOST", [value]:
                 return f"{q} {_SIGNS[sign]} {value}"
@@ -128,13 +130,14 @@ class Quantities:
 
     def _names(self, words: Sequence[Token], signs: Sequence[str]) -> list[str]:
         """The features that all words of the clause agree on."""
-        named = [w.split("|") for w in words if w.type == "FEATURE"]
+        named = [w.split("|") for w in words if w.type in ("FEATURE", "TRAIT")]
         found = named[0] if named else []
         for other in named[1:]:
             found = [n for n in found if n in other]
             if not found:
                 return [*named[0], *other]
-        is_place = set(signs) & {"FAR"} or any(w.type == "MIDDLE" or str(w) in ("past", "beyond", "leave") for w in words)
+        is_place = any(w.type in ("FAR", "MIDDLE") or w in ("past", "beyond", "leave") for w in words) or (
+            not signs and any(w.type in ("GO", "PUT") or w in ("push", "pull") for w in words))  # fmt: skip
         kinds = PLACES if is_place else SPEEDS if set(signs) & {"FASTER", "SLOWER"} else frozenset()
         if len(found) != 1:
             alike = [n for n in found or self.nouns.scalars if set(n.split("_")) & kinds]
