@@ -22,8 +22,8 @@ from gedanken.world.schema import Feature, Schema
 Row = dict[str, np.ndarray]
 _STATES = 2_000
 _LINKS = re.compile(r"([(){}]| or | then | also | else | while )")
-_ATOM = re.compile(r"(?P<prefix>front_|carrying_|)(?P<array>object|color|x|y)(?P<prime>'?)(?P<index>\[[^\]]*\])? == "
-                   r"(?P<value>\w+)")
+_ATOM = re.compile(r"(?P<prefix>front_|carrying_|)(?P<array>object|color|state|x|y)(?P<prime>'?)"
+                   r"(?P<index>\[[^\]]*\])? == (?P<value>\w+)")
 
 
 def board() -> tuple[Schema, Row]:
@@ -110,7 +110,7 @@ def _segment(text: str, row: Row) -> str:
     rest = []
     for atom in text.split(" and "):
         found = _ATOM.fullmatch(atom.strip())
-        if found and found["value"] not in ("none", "empty"):
+        if found and found["value"] not in ("none", "empty") and not (found["array"] == "state" and found["prime"]):
             key = (found["prefix"], found["prime"], found["index"] or "")
             groups.setdefault(key, {})[found["array"]] = found["value"]
         else:
@@ -125,6 +125,8 @@ def _fitting(wanted: dict[str, str], row: Row) -> set[tuple[int, int]]:
     fits = row["object"] > OBJECTS.index("floor")
     if "object" in wanted:
         fits &= row["object"] == OBJECTS.index(wanted["object"])
+    if "state" in wanted:
+        fits &= row["state"] == STATES.index(wanted["state"])
     if "color" in wanted:
         fits &= row["color"] == COLORS.index(wanted["color"])
     return {(x, y) for x, y in np.argwhere(fits).tolist()

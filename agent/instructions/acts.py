@@ -119,6 +119,8 @@ class Acts(Transformer[Token, Any]):
             splits = [(Place(first.head, first.beside[:i]), Place(first.beside[i], first.beside[i + 1 :]))
                       for i in range(len(first.beside))]  # fmt: skip
             return self._laid(splits)
+        if verb.startswith("i "):
+            return self.pick([parts[0], first])
         if verb == "leave" or any(isinstance(p, Token) and p.type == "DOWN" for p in parts):
             return self.drop([first])
         raise UserError(f"'{verb} {first}': where to? say it as in 'put it next to the red ball', 'put it down'")

@@ -82,7 +82,8 @@ def clauses(tokens: list[Token]) -> list[Said]:
     for before, said in pairwise(found):
         _completed(said, before)
     in_turn = [said for said in found if said.link == "AND" and _is_own(said)]
-    if any(said.joined == "," for said in in_turn):    # "go to the box, open the door, take the key"
+    if found and not found[0].link and any(said.joined == "," for said in in_turn):
+        # "go to the box, open the door, take the key"
         for said in in_turn:
             said.link = "THEN"
     if found and found[0].has("MUST") and found[0].has("BESIDE") and found[0].words[0].type in THINGS:

@@ -69,6 +69,10 @@ class Nouns:
         return tuple(n for n, f in self.scalars.items()
                      if word not in _IDLE and _stem(word) in map(_stem, _WORD.findall(f.description.lower())))
 
+    def is_deed(self, word: str, features: tuple[str, ...]) -> bool:
+        """Whether a word of descriptions says what something does ("how far it leans"), rather than what it is."""
+        return all(f"{_stem(word)}s" in _WORD.findall(self.scalars[n].description.lower()) for n in features)
+
 
 def _stem(word: str) -> str:
     return word.removesuffix("ing").removesuffix("s")

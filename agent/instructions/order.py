@@ -20,6 +20,10 @@ _GUARDS = ("WHEN", "WHILE", "IF", "UNLESS")
 def lines_of(clauses: Sequence[Clause], choices: Choices) -> list[str]:
     """The rule lines that clauses mean together. Raises `UserError` where they make no whole."""
     deadlines = [c for c in clauses if c.kind == "deadline"]
+    asking = [i for i, c in enumerate(clauses) if c.kind in ("goal", "state", "back")]
+    if any(asking and asking[0] < i < asking[-1] for i, c in enumerate(clauses) if c.kind == "deadline"):
+        raise UserError("a deadline between two things to do may be for one or both; say it first or last, "
+                        "for the whole")
     if len(deadlines) > 1:
         raise UserError("there is more than one deadline; say one for the whole")
     asked, limits = _apart([c for c in clauses if c.kind != "deadline"])
@@ -36,7 +40,8 @@ def _apart(clauses: list[Clause]) -> tuple[list[Clause], list[str]]:
     asked: list[Clause] = []
     lines: list[str] = []
     rest = list(clauses)
-    if len(rest) == 2 and rest[0].link in _GUARDS and rest[0].kind == "state" and not rest[0].is_act and rest[1].kind in ("limit", "keep"):
+    is_guard = len(rest) == 2 and rest[0].link in _GUARDS and rest[0].kind == "state" and not rest[0].is_act
+    if is_guard and rest[1].kind in ("limit", "keep"):
         rest = [replace(rest[1], link=""), rest[0]]
     while rest:
         now = rest.pop(0)

@@ -28,7 +28,8 @@ from .vocabulary import COMPARING, DOWNWARDS, PLACES, SPEEDS, UPWARDS, VERBS
 from .world import World
 
 _SIGNS = {"ABOVE": ">", "LEAST": ">=", "BELOW": "<", "MOST": "<="}
-_PASSED_OVER = VERBS | {"THE", "A", "TO", "DOWN", "OF", "WITHIN", "MUST", "KEEP", "NEVER", "ALWAYS", "SHUN", "IT", "EACH"}
+_PASSED_OVER = VERBS | {"THE", "A", "TO", "DOWN", "OF", "WITHIN", "MUST", "KEEP", "NEVER", "ALWAYS", "SHUN", "IT",
+                        "EACH"}
 _MEANT = COMPARING | {"FEATURE", "TRAIT", "STATE", "ON", "OFF", "MIDDLE", "NUMBER", "UNIT"}
 
 
@@ -100,7 +101,7 @@ class Quantities:
         q = word(feature.name)
         if feature.is_discrete:
             return f"{q} == {value}"
-        if any(w.type in ("KEEP", "NEVER", "ALWAYS") for w in words):
+        if any(w.type in ("KEEP", "NEVER", "ALWAYS", "SHUN") for w in words):
             raise UserError(f"{said!r}: a real quantity is never just there; say 'within 0.1 of {value}', 'above', "
                             "'below' or 'between'")
         if {str(w) for w in words} & (UPWARDS | DOWNWARDS):

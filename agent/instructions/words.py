@@ -76,7 +76,7 @@ def _longest(pieces: list[str], i: int, nouns: Nouns, found: list[Token]) -> tup
         if phrase in _kinds():
             return Token(_kinds()[phrase], phrase), n
     if pieces[i] not in IDLE and (feature := nouns.described(pieces[i])):
-        return Token("TRAIT", "|".join(feature)), 1
+        return Token("TRAIT" if nouns.is_deed(pieces[i], feature) else "FEATURE", "|".join(feature)), 1
     return None, 1
 
 
