@@ -2,10 +2,10 @@
 
     python benchmarks/instructions.py [--quick] [--seed 0] [--json PATH] [--part voices_4] [--show]
 
-Sentences with what they mean stand in `data/instructions/`. All there are now were looked at, so their shares are
 Sentences with what they mean stand in `data/instructions/`. All there are now were looked at, so their shares
 are development figures; what each set gave when it was first measured stands in its head and in README.md. A new set
 is held out as `held_out.txt`, of which `--show` prints nothing.
+On boards the meaning is given in plain sentences that the
 tests hold against BabyAI's own verifier, elsewhere as rule lines. BabyAI's missions are sampled from all its levels:
 each is to mean what its own instruction tree, walked through by `told`, says. Two goals are the same where their
 automata are, in one order of what has none, and what they speak of is the same things; a limit is the same as `avoid`
