@@ -22,8 +22,8 @@ from gedanken.world.schema import Feature, Schema
 Row = dict[str, np.ndarray]
 _STATES = 2_000
 _LINKS = re.compile(r"([(){}]| or | then | also | else | while )")
-_ATOM = re.compile(r"(?P<prefix>front_|carrying_|)(?P<array>object|color|x|y)(?P<prime>'?)(?P<index>\[[^\]]*\])? == "
-                   r"(?P<value>\w+)")
+_ATOM = re.compile(r"(?P<prefix>front_|carrying_|)(?P<array>object|color|state|x|y)(?P<prime>'?)"
+                   r"(?P<index>\[[^\]]*\])? == (?P<value>\w+)")
 
 
 def board() -> tuple[Schema, Row]:
@@ -92,6 +92,8 @@ class _Conditions:
     def __call__(self, condition: Any) -> str:
         if self.sample is not None and not is_event(condition, self.schema):
             return str(hash(truth(condition, Rows(self.schema, self.sample)).numpy().tobytes()))
+        if isinstance(condition, Not):
+            return f"not {self(condition.operand)}"
         text = canonical(Rule(statement=Maintain(condition=condition)))
         return _meant(text.removeprefix("maintain "), self.row) if self.sample is None else text
 
@@ -108,7 +110,7 @@ def _segment(text: str, row: Row) -> str:
     rest = []
     for atom in text.split(" and "):
         found = _ATOM.fullmatch(atom.strip())
-        if found and found["value"] not in ("none", "empty"):
+        if found and found["value"] not in ("none", "empty") and not (found["array"] == "state" and found["prime"]):
             key = (found["prefix"], found["prime"], found["index"] or "")
             groups.setdefault(key, {})[found["array"]] = found["value"]
         else:
@@ -123,6 +125,8 @@ def _fitting(wanted: dict[str, str], row: Row) -> set[tuple[int, int]]:
     fits = row["object"] > OBJECTS.index("floor")
     if "object" in wanted:
         fits &= row["object"] == OBJECTS.index(wanted["object"])
+    if "state" in wanted:
+        fits &= row["state"] == STATES.index(wanted["state"])
     if "color" in wanted:
         fits &= row["color"] == COLORS.index(wanted["color"])
     return {(x, y) for x, y in np.argwhere(fits).tolist()
@@ -152,9 +156,10 @@ def _ordered(node: Any, said: _Conditions) -> str:
             flat = [p for part in parts for p in (
                 part.parts if isinstance(part, Combined) and part.operator == operator else (part,))]  # fmt: skip
             texts = [_ordered(p, said) for p in flat]
+            texts = texts if operator == "then" else sorted(set(texts))
             if len(texts) == 1:
                 return texts[0]
-            return "{" + f" {operator} ".join(texts if operator == "then" else sorted(set(texts))) + "}"
+            return "{" + f" {operator} ".join(texts) + "}"
         case Bounded(part=part, within=within, keeping=keeping):
             return f"{{{_ordered(part, said)}}} within {within} while {'' if keeping is None else said(keeping)}"
     return said(node)

@@ -85,7 +85,12 @@ class Acts(Transformer[Token, Any]):
         return self._each(parts[-1], gone)
 
     def touch(self, parts: Sequence[Any]) -> Clause:
-        return self._each(parts[-1], self._standing)
+        def on(thing: Thing) -> str:
+            if thing.wanted.get(self.world.kind) not in SCENERY - {"wall"}:
+                raise UserError(f"nobody can stand on '{parts[-1]}'; say 'go to' it")
+            return self._standing(thing)
+
+        return self._each(parts[-1], on)
 
     def pick(self, parts: Sequence[Any]) -> Clause:
         return self._each(parts[1], self._taken)
@@ -114,6 +119,8 @@ class Acts(Transformer[Token, Any]):
             splits = [(Place(first.head, first.beside[:i]), Place(first.beside[i], first.beside[i + 1 :]))
                       for i in range(len(first.beside))]  # fmt: skip
             return self._laid(splits)
+        if verb.startswith("i "):
+            return self.pick([parts[0], first])
         if verb == "leave" or any(isinstance(p, Token) and p.type == "DOWN" for p in parts):
             return self.drop([first])
         raise UserError(f"'{verb} {first}': where to? say it as in 'put it next to the red ball', 'put it down'")
@@ -125,6 +132,8 @@ class Acts(Transformer[Token, Any]):
 
     def drop(self, parts: Sequence[Any]) -> Clause:
         place, world = next((p for p in parts if isinstance(p, Place)), None), self.world
+        if place is not None and place.beside:
+            return self._laid([(Place(place.head), Place(place.beside[0], place.beside[1:]))])
         empty = f"{word(world.held[world.kind])}' == {word(world.nothing())}"
         held = {} if place is None else self._named(self.things.one(place)).wanted
         return Clause("goal", f"{world.holding(held)} and {empty}", follows=place is None or _is_it(place))

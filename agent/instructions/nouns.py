@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from ...world.schema import Feature, Pointed, Schema
 from .vocabulary import SAME_QUANTITY
 
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _IDLE = frozenset((
-    "where", "what", "which", "that", "when", "with", "from", "whether", "ends", "beyond", "right", "left",
-    "positive", "either", "side", "episode", "much", "does", "have", "your", "this"))
+    "the", "and", "how", "its", "are", "has", "can", "one", "not", "for", "was", "way", "all", "any", "where",
+    "what", "which", "that", "when", "with", "from", "whether", "ends", "beyond", "right", "left", "positive",
+    "either", "side", "episode", "much", "does", "have", "your", "this"))
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Nouns:
         exact = tuple(n for n in self.scalars if phrase in (n, spoken(n)))
         said = set(phrase.split()) - {"of", "the"}
         found = exact or tuple(n for n in self.scalars if said and said <= _parts(n))
+        if not found and phrase.endswith("s") and len(phrase) > 3:
+            return self.feature(phrase[:-1])
         if not found and phrase in SAME_QUANTITY and phrase not in self.choices:
             other = SAME_QUANTITY[phrase]
             return tuple(n for n in self.scalars if n == other) or tuple(n for n in self.scalars if other in _parts(n))
@@ -64,7 +67,15 @@ class Nouns:
     def described(self, word: str) -> tuple[str, ...]:
         """The quantities whose description has the word."""
         return tuple(n for n, f in self.scalars.items()
-                     if word not in _IDLE and word in _WORD.findall(f.description.lower()))
+                     if word not in _IDLE and _stem(word) in map(_stem, _WORD.findall(f.description.lower())))
+
+    def is_deed(self, word: str, features: tuple[str, ...]) -> bool:
+        """Whether a word of descriptions says what something does ("how far it leans"), rather than what it is."""
+        return all(f"{_stem(word)}s" in _WORD.findall(self.scalars[n].description.lower()) for n in features)
+
+
+def _stem(word: str) -> str:
+    return word.removesuffix("ing").removesuffix("s")
 
 
 def quantities(schema: Schema) -> list[Feature]:

@@ -13,12 +13,17 @@ from ...errors import UserError
 from .clause import Clause
 from .readings import Choices
 
-_LEADING = ("AFTER", "BEFORE", "WHILE", "UNTIL")
+_LEADING = ("AFTER", "WHEN", "BEFORE", "WHILE", "UNTIL", "IF", "UNLESS")
+_GUARDS = ("WHEN", "WHILE", "IF", "UNLESS")
 
 
 def lines_of(clauses: Sequence[Clause], choices: Choices) -> list[str]:
     """The rule lines that clauses mean together. Raises `UserError` where they make no whole."""
     deadlines = [c for c in clauses if c.kind == "deadline"]
+    asking = [i for i, c in enumerate(clauses) if c.kind in ("goal", "state", "back")]
+    if any(asking and asking[0] < i < asking[-1] for i, c in enumerate(clauses) if c.kind == "deadline"):
+        raise UserError("a deadline between two things to do may be for one or both; say it first or last, "
+                        "for the whole")
     if len(deadlines) > 1:
         raise UserError("there is more than one deadline; say one for the whole")
     asked, limits = _apart([c for c in clauses if c.kind != "deadline"])
@@ -35,6 +40,9 @@ def _apart(clauses: list[Clause]) -> tuple[list[Clause], list[str]]:
     asked: list[Clause] = []
     lines: list[str] = []
     rest = list(clauses)
+    is_guard = len(rest) == 2 and rest[0].link in _GUARDS and rest[0].kind == "state" and not rest[0].is_act
+    if is_guard and rest[1].kind in ("limit", "keep"):
+        rest = [replace(rest[1], link=""), rest[0]]
     while rest:
         now = rest.pop(0)
         if now.kind not in ("limit", "keep"):
@@ -45,6 +53,14 @@ def _apart(clauses: list[Clause]) -> tuple[list[Clause], list[str]]:
             until = rest.pop(0)
             asked.append(Clause("goal", f"{{{until.text}}} while {kept}", link=now.link))
             continue
+        if rest and rest[0].link in _GUARDS and rest[0].kind == "state" and not rest[0].is_act:
+            guard = rest.pop(0)
+            when = f"not ({guard.text})" if guard.link == "UNLESS" else f"({guard.text})"
+            said = f"({now.text}) and {when}" if now.kind == "limit" else f"{when} implies ({now.text})"
+            now = replace(now, text=said)
+        elif rest and rest[0].link in ("AFTER", "WHEN", "IF", "UNLESS"):
+            raise UserError(f"'{rest[0].link.lower()}' after a limit: say it of a quantity, as in 'never be "
+                            "faster than 1 when the battery is below 20'")
         if now.kind == "keep" and now.link == "OR":
             raise UserError(f"'{now.text}' is kept or something else is; say one")
         lines.append(f"avoid {now.text}" if now.kind == "limit" else f"maintain {now.text}")
@@ -68,7 +84,7 @@ class _Order:
             first = [replace(clauses[0], link=""), *clauses[1:n]]
             rest = [replace(clauses[n], link=""), *clauses[n + 1 :]]
             link = clauses[0].link
-            if link == "AFTER":
+            if link in ("AFTER", "WHEN"):
                 return _chain([self.whole(first), self.whole(rest)])
             if link in ("WHILE", "BEFORE") and first[0].kind == "state":
                 return _while(self.whole(rest), first[0], link)
@@ -76,9 +92,9 @@ class _Order:
                 return _chain([self.whole(rest), self.whole(first)])
             raise UserError(f"'{link.lower()}' what, and what then? say it as in 'keep the speed below 2 until ...'")
         for i, clause in enumerate(clauses):
-            if clause.link == "AFTER" or (clause.link == "BEFORE" and clause.kind != "state"):
+            if clause.link in ("AFTER", "WHEN") or (clause.link == "BEFORE" and clause.kind != "state"):
                 parts = [self.whole(clauses[:i]), self.whole([replace(clause, link=""), *clauses[i + 1 :]])]
-                return _chain(parts[::-1] if clause.link == "AFTER" else parts)
+                return _chain(parts[::-1] if clause.link != "BEFORE" else parts)
         return self._stages(clauses)
 
     def _stages(self, clauses: list[Clause]) -> str:
@@ -91,16 +107,16 @@ class _Order:
                 groups.append([clause])
             else:
                 groups[-1].append(clause)
-        done = ""
+        done: list[str] = []
         for i, group in enumerate(groups):
             text = self._group(group, is_first=i == 0)
             if group[0].link == "ONLY_THEN":
                 if "{" in text:
                     raise UserError("'only then' is said of one act; say 'then'")
-                done = f"{{{done}}} while not ({text}) then {text}"
+                done = [f"{{{_chain(done)}}} while not ({text})", text]
             else:
-                done = _chain([done, text]) if done else text
-        return done
+                done.append(text)
+        return _chain(done)
 
     def _group(self, clauses: list[Clause], is_first: bool) -> str:
         """Clauses in any order, or any one of them, and what must hold meanwhile."""

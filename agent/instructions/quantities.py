@@ -16,6 +16,7 @@ from lark import Token
 
 from ...errors import UserError
 from ...world.rules.evaluate import Rows, truth
+from ...world.rules.measures import converted, measure, own_names
 from ...world.rules.parse import parse
 from ...world.rules.syntax import Maintain
 from ...world.rules.text import number, word
@@ -23,12 +24,13 @@ from ...world.schema import Feature
 from .clause import Clause
 from .nouns import Nouns, spoken
 from .readings import Choices
-from .vocabulary import COMPARING, PLACES, SPEEDS, VERBS
+from .vocabulary import COMPARING, DOWNWARDS, PLACES, SPEEDS, UPWARDS, VERBS
 from .world import World
 
 _SIGNS = {"ABOVE": ">", "LEAST": ">=", "BELOW": "<", "MOST": "<="}
-_PASSED_OVER = VERBS | {"THE", "A", "TO", "DOWN", "OF", "WITHIN", "MUST", "KEEP", "NEVER", "IT", "EACH"}
-_MEANT = COMPARING | {"FEATURE", "STATE", "ON", "OFF", "MIDDLE", "NUMBER", "UNIT"}
+_PASSED_OVER = VERBS | {"THE", "A", "TO", "DOWN", "OF", "WITHIN", "MUST", "KEEP", "NEVER", "ALWAYS", "SHUN", "IT",
+                        "EACH"}
+_MEANT = COMPARING | {"FEATURE", "TRAIT", "STATE", "ON", "OFF", "MIDDLE", "NUMBER", "UNIT"}
 
 
 class Quantities:
@@ -46,9 +48,14 @@ class Quantities:
             raise UserError(f"{said!r} is not understood at {str(strange)!r}; say it as in 'keep the {self._example()} "
                             "below 2', 'get it to 5 within 20 steps'")
         condition = self._condition(words, said)
-        if "NEVER" in kinds:
+        is_kept_from = any(a == "from" and b.type in COMPARING for a, b in pairwise(words))
+        if "BETWEEN" in kinds and "leave" in [str(w) for w in words]:    # "never leave the range from 1 to 2"
+            if "NEVER" not in kinds:
+                raise UserError(f"{said!r}: say which side to leave it on, as in 'get it above 2'")
+            return Clause("keep", condition)
+        if {"NEVER", "SHUN"} & set(kinds) or is_kept_from:
             return Clause("limit", condition)
-        if "KEEP" in kinds or ("MUST" in kinds and self._holds(condition)):
+        if {"KEEP", "ALWAYS"} & set(kinds) or ("MUST" in kinds and self._holds(condition)):
             return Clause("keep", condition)
         return Clause("state", condition)
 
@@ -63,34 +70,42 @@ class Quantities:
         feature = self._one(names, said)
         numbers = self._numbers(words, feature)
         if "MIDDLE" in kinds:
+            if not numbers:
+                raise UserError(f"{said!r}: how near? say it as in 'within 0.1 of the middle'")
             numbers.append(_middle(feature))
         sign = signs[0] if len(signs) == 1 else "" if not signs else "many"
         q = word(feature.name)
         if feature.kind == "boolean" and not numbers and not sign:
             return q
+        if any(w.type == "TRAIT" for w in words) and feature.low < 0 and sign in _SIGNS:
+            q = f"abs({q})"    # how much it leans, to whichever side
         match sign, numbers:
             case "ABOVE" | "LEAST" | "BELOW" | "MOST", [value]:
                 return f"{q} {_SIGNS[sign]} {value}"
             case "BETWEEN", [low, high]:
                 return f"{low} <= {q} and {q} <= {high}"
+            case "NEAR", [distance] if feature.low == -feature.high:
+                return f"abs({q}) <= {distance}"
             case "FAR" | "NEAR", [distance, *target] if len(target) < 2 and (target or sign == "FAR"):
                 from_there = q if not target or target[0] == "0" else f"{q} - {target[0]}"
                 return f"abs({from_there}) {'>' if sign == 'FAR' else '<='} {distance}"
             case "FASTER" | "SLOWER", [value]:
                 return f"{f'abs({q})' if feature.low < 0 else q} {'>' if sign == 'FASTER' else '<'} {value}"
             case "", [value]:
-                return self._at(feature, value, kinds, said)
+                return self._at(feature, value, words, said)
         raise UserError(f"{said!r} does not come out even; say a quantity, how it compares and a number, as in "
                         f"'keep the {spoken(feature.name)} below 2'")
 
-    def _at(self, feature: Feature, value: str, kinds: Sequence[str], said: str) -> str:
+    def _at(self, feature: Feature, value: str, words: Sequence[Token], said: str) -> str:
         """To be at a number: a whole one is met, a real one crossed."""
         q = word(feature.name)
         if feature.is_discrete:
             return f"{q} == {value}"
-        if "KEEP" in kinds or "NEVER" in kinds:
+        if any(w.type in ("KEEP", "NEVER", "ALWAYS", "SHUN") for w in words):
             raise UserError(f"{said!r}: a real quantity is never just there; say 'within 0.1 of {value}', 'above', "
                             "'below' or 'between'")
+        if {str(w) for w in words} & (UPWARDS | DOWNWARDS):
+            return f"{q} {'>=' if {str(w) for w in words} & UPWARDS else '<='} {value}"
         is_below = self._holds(f"{q} < {value}")
         return f"{q} {'>=' if is_below else '<='} {value}"
 
@@ -116,15 +131,22 @@ class Quantities:
 
     def _names(self, words: Sequence[Token], signs: Sequence[str]) -> list[str]:
         """The features that all words of the clause agree on."""
-        named = [w.split("|") for w in words if w.type == "FEATURE"]
+        named = [w.split("|") for w in words if w.type in ("FEATURE", "TRAIT")]
         found = named[0] if named else []
         for other in named[1:]:
             found = [n for n in found if n in other]
             if not found:
                 return [*named[0], *other]
-        kinds = PLACES if set(signs) & {"FAR", "NEAR"} else SPEEDS if set(signs) & {"FASTER", "SLOWER"} else frozenset()
-        alike = [n for n in found or self.nouns.scalars if set(n.split("_")) & kinds]
-        return (alike or found) if len(found) != 1 else found
+        is_place = any(w.type in ("FAR", "MIDDLE") or w in ("past", "beyond", "leave") for w in words) or (
+            not signs and any(w.type in ("GO", "PUT") or w in ("push", "pull") for w in words))  # fmt: skip
+        kinds = PLACES if is_place else SPEEDS if set(signs) & {"FASTER", "SLOWER"} else frozenset()
+        if len(found) != 1:
+            alike = [n for n in found or self.nouns.scalars if set(n.split("_")) & kinds]
+            found = alike or found
+        unit = next((str(w) for w in words if w.type == "UNIT"), "")
+        if len(found) != 1 and unit:
+            found = [n for n in found or self.nouns.scalars if _fits(unit, self.nouns.scalars[n])] or found
+        return found
 
     def _one(self, names: Sequence[str], said: str) -> Feature:
         if not names:
@@ -174,6 +196,17 @@ def _within(value: float, feature: Feature) -> str:
         raise UserError(f"{number(value)} is outside of the {spoken(feature.name)}, which goes from {feature.low:g} to "
                         f"{feature.high:g} {feature.unit}".rstrip())
     return number(value)
+
+
+def _fits(unit: str, feature: Feature) -> bool:
+    """Whether a quantity is measured in such a unit."""
+    if unit == "deg" and "°" in feature.unit:
+        return True
+    if unit != feature.unit and "%" in (unit, feature.unit):
+        return False
+    own = own_names({feature.unit})
+    said, its = measure(unit, own), measure(feature.unit, own)
+    return said is not None and its is not None and converted(1.0, said, its, absolute=False) is not None
 
 
 def _middle(feature: Feature) -> str:

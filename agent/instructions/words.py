@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LONGEST = 7
 _BEFORE_ACTS = frozenset((
     "and", "then", ",", "or", "you", "have", ";", ".", "first", "not", "never", "don't", "after", "before", "once",
-    "please", "without", "to", "must", "when", "while", "until", "by", "finally"))
+    "be", "please", "without", "to", "must", "when", "while", "until", "by", "finally"))
 
 
 def tokens(text: str, schema: Schema) -> list[Token]:
@@ -59,24 +59,24 @@ def _longest(pieces: list[str], i: int, nouns: Nouns, found: list[Token]) -> tup
         return Token("NUMBER", pieces[i]), 1
     if found and found[-1].type == "NUMBER" and (unit := _unit(pieces, i, nouns)):
         return unit
-    is_act = i == 0 or pieces[i - 1] in _BEFORE_ACTS
+    is_act = not found or pieces[i - 1] in _BEFORE_ACTS
     for n in range(min(_LONGEST, len(pieces) - i), 0, -1):
         phrase = " ".join(pieces[i : i + n])
         if phrase in nouns.cells and not (is_act and phrase in _kinds()):
             return Token("WORD", phrase), n
-        if phrase not in _kinds() and phrase not in POLITE:
+        if phrase not in _kinds() and phrase not in _polite():
             if feature := nouns.feature(phrase):
                 return Token("FEATURE", "|".join(feature)), n
             if n == 1 and phrase.removesuffix("s") in nouns.cells and phrase not in _kinds():
                 return Token("WORD", phrase.removesuffix("s")), 1
         if phrase in nouns.choices and not (is_act and phrase in _kinds()):
             return Token("STATE", phrase), n
-        if phrase in POLITE:
+        if phrase in _polite():
             return Token("IDLE", phrase), n
         if phrase in _kinds():
             return Token(_kinds()[phrase], phrase), n
     if pieces[i] not in IDLE and (feature := nouns.described(pieces[i])):
-        return Token("FEATURE", "|".join(feature)), 1
+        return Token("TRAIT" if nouns.is_deed(pieces[i], feature) else "FEATURE", "|".join(feature)), 1
     return None, 1
 
 
@@ -100,7 +100,13 @@ def _settled(found: list[Token]) -> Iterator[Token]:
             if after in ("THE", "A", "WORD", "EACH", "BOTH", "IT"):
                 yield Token("PICK", token)
             continue
-        if token.type == "ONE" and after in ("WORD", "ANYTHING"):
+        if token.type == "EITHER":
+            if after in ("WORD", "ANYTHING"):
+                yield Token("A", token)
+        elif token.type in ("LEAST", "MOST") and token.startswith("or ") and after in ("NUMBER", "FEATURE", "THE"):
+            yield Token("OR", "or")
+            yield Token("ABOVE" if token.type == "LEAST" else "BELOW", token[3:])
+        elif token.type == "ONE" and after in ("WORD", "ANYTHING"):
             yield Token("A", token)
         elif token.type == "NUMBER" and after in ("WORD", "ANYTHING") and token in ("2", "3", "4"):
             yield Token("COUNT", token)
@@ -113,5 +119,15 @@ def _kinds() -> dict[str, str]:
     table: dict[str, str] = {"have": "HAVE"}
     for kind, phrases in PHRASES.items():
         for phrase in phrases:
-            table.setdefault(phrase, kind)
+            table.setdefault(_plain(phrase), kind)
     return table
+
+
+@cache
+def _polite() -> frozenset[str]:
+    return frozenset(map(_plain, POLITE))
+
+
+def _plain(phrase: str) -> str:
+    """A phrase as it is looked up, each word in its first form."""
+    return " ".join(FORMS.get(piece, piece) for piece in phrase.split())

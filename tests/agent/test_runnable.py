@@ -96,7 +96,7 @@ def test_it_is_pursued_instead_of_the_standing_goal_and_stays_where_asked(agent:
 @pytest.mark.parametrize(("instruction", "says"), [
     ("forbid back", "is neither a goal nor a limit for a run; tell it with agent.tell"),
     ("achieve y == 2", "unknown feature 'y'"),
-    ("Make me a sandwich.", "the word 'make' of 'Make me a sandwich.' means nothing here"),
+    ("Make me a sandwich.", "the word 'sandwich' of 'Make me a sandwich.' means nothing here"),
 ])  # fmt: skip
 def test_what_is_not_understood_is_asked_about_and_nothing_is_done(agent: Agent, instruction: str, says: str) -> None:
     before = [entry.text for entry in agent.rules]
