@@ -28,7 +28,6 @@ from ..world.fingerprint import fingerprint
 from ..world.interrupts import deferred
 from ..world.model import Outcome, State, begin
 from ..world.seeding import mixed
-from ..world.training import exact
 from . import learn as learning
 from .act import within
 from .environment import Perceived, several
@@ -37,7 +36,6 @@ from .planning.objective import Carry
 from .reason import explore
 from .seeking import look
 from .setbacks import Setbacks
-from .setbacks.band import departed
 from .setbacks.setback import Lived
 
 if TYPE_CHECKING:
@@ -217,13 +215,9 @@ class Collector:
             for state in states:
                 mind.affect.visit(state)
             return
-        is_exact = is_paid = torch.ones(len(states), dtype=torch.bool)
-        if any(f.is_discrete for f in self.schema.features):
-            is_exact = exact(predicted.mode, after)
-            is_paid = ~learning.disappointed(self.objective, self.carry, predicted, now, action, after, reward,
-                                             terminated)
-        as_seen = is_exact & ~departed(mind, self.belief, predicted, action, after)
-        came_true, failed = as_seen & is_paid, ~(is_exact & is_paid)
+        as_seen, failed = learning.verdict(mind, predicted, self.belief, (self.objective, self.carry),
+                                           learning.lived(now, action, after, reward, terminated), after)
+        came_true = as_seen & ~failed
         if predicted.conflict is not None:
             mind.conflicts += int(predicted.conflict.sum())
         for i, (state, surprise) in enumerate(zip(states, nats.tolist(), strict=True)):

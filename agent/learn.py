@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..memory import LongTerm, Replay, Sequences, Step, Transitions
 from ..world.fingerprint import fingerprint
-from ..world.model import Batch, Outcome, WorldModel, begin
+from ..world.model import Batch, Outcome, State, WorldModel, begin
 from ..world.schema import Features, Schema
 from ..world.training import exact
 from .goals import Limit, margins
@@ -38,26 +38,21 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     mind.recent.add(step)
     mind.reward = step.reward
     action = torch.as_tensor(np.asarray(step.action), dtype=schema.action_dtype)[None]
-    is_exact = came_true = True
+    came = lived(now, action, after, torch.tensor([step.reward]), torch.tensor([step.terminated]))
+    as_seen, has_failed = True, False
     if mind.predicted is not None and surprise is not None:
-        if any(f.is_discrete for f in schema.features):
-            is_exact = bool(exact(mind.predicted.mode, expected)[0])
-        came_true = is_exact and not bool(departed(mind, mind.belief, mind.predicted, action, expected)[0])
+        sought = (mind.pursuit.objective, mind.pursuit.carry) if mind.pursuit else None
+        as_seen, has_failed = (bool(row) for row in verdict(mind, mind.predicted, mind.belief, sought, came, expected))
         if mind.predicted.conflict is not None:
             mind.conflicts += int(mind.predicted.conflict.sum())
-        mind.affect.feel(surprise, came_true, int(fingerprint(after)[0]))
+        mind.affect.feel(surprise, as_seen, int(fingerprint(after)[0]))
         if surprise > surprising:
             note_surprise(mind, schema, surprise, step)
-    if mind.predicted is not None:
         seen = Lived(mind.recent.t - 1, mind.belief, mind.predicted, now, action, expected)
-        mind.setbacks.witness(mind, seen, came_true)
-    paid, ended = torch.tensor([step.reward]), torch.tensor([step.terminated])
-    if is_exact and mind.predicted and mind.pursuit and any(f.is_discrete for f in schema.features):
-        sought = mind.pursuit.objective, mind.pursuit.carry
-        is_exact = not bool(disappointed(*sought, mind.predicted, now, action, after, paid, ended))
-        came_true = came_true and is_exact
-    if not is_exact:
-        mind.failures.add(now, action)  # numbers never come again to the last digit
+        mind.setbacks.witness(mind, seen, as_seen)
+    came_true = as_seen and not has_failed
+    if has_failed:
+        mind.failures.add(now, action)
     if not came_true:
         # The world departed from what was imagined: plan anew.
         mind.departures += 1
@@ -66,8 +61,8 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     if mind.pursuit and schema.sight and matters(schema.sight, now, after):
         mind.pursuit.plan, mind.pursuit.failed_searches = None, 0
     if mind.pursuit:
-        before, mind.pursuit.carry = mind.pursuit.carry, advance(
-            mind.pursuit.objective, mind.pursuit.carry, now, action, after, paid, ended)
+        before = mind.pursuit.carry
+        mind.pursuit.carry = mind.pursuit.objective.advance(before, came)[0]
         mind.skills.witness(mind, now, action, after, came_true)
         mind.skills.reached(mind, episode, mind.pursuit.objective, before, mind.pursuit.carry, step.reward)
     mind.broken += sum(not bool(limit.holds(after)[0]) for limit in mind.limits)
@@ -75,13 +70,24 @@ def learn(mind: Mind, schema: Schema, episode: int, step: Step, surprising: floa
     mind.belief = mind.imagining.observe(mind.belief, action, after)
 
 
-def disappointed(objective: Objective, carry: Carry, predicted: Outcome, now: Features, action: Tensor, after: Features,
-                 reward: Tensor, terminated: Tensor) -> Tensor:
+def verdict(mind: Mind, predicted: Outcome, belief: State, sought: tuple[Objective, Carry] | None, came: Transition,
+            expected: Features) -> tuple[Tensor, Tensor]:
+    """Which of N lived steps came out as they were `predicted` from `belief`, numbers within their band; and which have
+    failed, so that they are not tried again: a discrete feature came out otherwise, or a pay was made up. Numbers never
+    come again to the last digit, and nothing fails by them. `expected` is what came as far as it could be foreseen."""
+    is_exact = is_paid = torch.ones(len(came.action), dtype=torch.bool)
+    if any(f.is_discrete for f in mind.knowledge.schema.features):
+        is_exact = exact(predicted.mode, expected)
+        is_paid = is_paid if sought is None else ~disappointed(*sought, predicted, came)
+    return is_exact & ~departed(mind, belief, predicted, came.action, expected), ~(is_exact & is_paid)
+
+
+def disappointed(objective: Objective, carry: Carry, predicted: Outcome, came: Transition) -> Tensor:
     """Which of N lived steps were imagined to attain what is pursued, and did not, `[N]`: by a pay that was made up, as
     a model makes up one where it has never been."""
-    imagined = lived(now, action, predicted.mode, predicted.reward, predicted.cont < 0.5)
-    came = lived(now, action, after, reward, terminated)
-    return objective.advance(carry, imagined)[2] & ~objective.advance(carry, came)[2]
+    imagined = lived(came.now, came.action, predicted.mode, predicted.reward, predicted.cont < 0.5)
+    promised = objective.advance(carry, imagined)[2]
+    return promised & ~objective.advance(carry, came)[2] if bool(promised.any()) else promised
 
 
 def in_hindsight(schema: Schema, step: Step) -> Step:

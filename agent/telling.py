@@ -105,10 +105,8 @@ class Telling(Reflecting):
             for e in mind.knowledge.limits()
             if isinstance(e.rule.statement, Avoid | Maintain)
         ]
-        if (lived := self._lived) is not None:
-            mind.limits = learning.calibrate(mind, lived, mind.limits, self.config.violations)
-            mind.bounds = learning.calibrate(mind, lived, mind.bounds, self.config.violations)
-            mind.band = Band.of(mind.recalled, lived)
+        mind.limits, mind.bounds = self._calibrated(mind.limits), self._calibrated(mind.bounds)
+        mind.band = None if self._lived is None else Band.of(mind.recalled, self._lived)
         mind.shield = self._shield()
         mind.memory.rules.record([e.standing for e in mind.knowledge.entries], mind.memory.position())
 
@@ -117,15 +115,18 @@ class Telling(Reflecting):
         mind = self.mind
         if not limits and not mind.bounds:
             return
-        mind.bounds = list(limits)
-        if (lived := self._lived) is not None:
-            mind.bounds = learning.calibrate(mind, lived, mind.bounds, self.config.violations)
+        mind.bounds = self._calibrated(list(limits))
         mind.shield = self._shield()
 
     @property
     def _lived(self) -> Experience | None:
         """What tells how far the model errs; None where it never learned."""
         return self.shared or (self.experience if self.trained_on else None)
+
+    def _calibrated(self, limits: list[Limit]) -> list[Limit]:
+        """The limits with the margins that the imagining model asks for."""
+        lived = self._lived
+        return limits if lived is None else learning.calibrate(self.mind, lived, limits, self.config.violations)
 
     def _shield(self) -> Shield:
         # What a model that never learned says of many steps ahead would stop whatever is tried.

@@ -2,10 +2,9 @@
 
     python benchmarks/instructions.py [--quick] [--seed 0] [--json PATH] [--part voices_4] [--show]
 
-Sentences with what they mean stand in `data/instructions/`. All there are now were looked at, so their shares
-are development figures; what each set gave when it was first measured stands in its head and in README.md. A new set
-is held out as `held_out.txt`, of which `--show` prints nothing.
-On boards the meaning is given in plain sentences that the
+Sentences with what they mean stand in `data/instructions/`. All there are now were looked at, so their shares are
+development figures; what each set gave when it was first measured stands in its head and in README.md. A new set is
+held out as `held_out.txt`, of which `--show` prints nothing. On boards the meaning is given in plain sentences that the
 tests hold against BabyAI's own verifier, elsewhere as rule lines. BabyAI's missions are sampled from all its levels:
 each is to mean what its own instruction tree, walked through by `told`, says. Two goals are the same where their
 automata are, in one order of what has none, and what they speak of is the same things; a limit is the same as `avoid`
@@ -143,8 +142,8 @@ def main() -> None:
 def _add(figures: Figures, name: str, fates: list[str], short: bool = False) -> None:
     counted, n = Counter(fates), len(fates)
     for kind in FATES[:1] if short else FATES:
-        goal = {"understood": "", "wrong": "0"}.get(kind, "")
-        figures.add(f"{name}: {kind}", [float(f == kind) for f in fates], "share", goal, found=share(counted[kind], n))
+        figures.add(f"{name}: {kind}", [float(f == kind) for f in fates], "share", "0" if kind == "wrong" else "",
+                    found=share(counted[kind], n))
 
 
 if __name__ == "__main__":

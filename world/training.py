@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
@@ -293,7 +293,7 @@ class Trainer:
             state.update({k: v.to(device) for k, v in state.items() if isinstance(v, Tensor) and k != "step"})
 
 
-def exact(predicted: dict[str, Tensor], actual: dict[str, Tensor]) -> Tensor:
+def exact(predicted: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> Tensor:
     """Whether every discrete feature of a row is predicted exactly: `[N]` bool."""
     per = [
         (predicted[k] == actual[k]).flatten(1).all(1) if actual[k].dim() > 1 else predicted[k] == actual[k]

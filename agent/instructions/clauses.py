@@ -115,7 +115,7 @@ def _completed(said: Said, before: Said) -> None:
             said.words = [*(w for w in before.words if w.type in _MODES), *said.words]
             said.is_elided = True
         return
-    lead = [w for w in before.words[: next((i for i, w in enumerate(before.words) if w.type in THINGS), 0)]]
+    lead = before.words[: next((i for i, w in enumerate(before.words) if w.type in THINGS), 0)]
     if first == "TO":
         said.words[0] = Token("GO", "go to")
     elif first in THINGS and said.has("MUST") and said.has("BESIDE"):

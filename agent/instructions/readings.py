@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ...errors import UserError
 from ...world.rules.parse import parse
-from ...world.rules.syntax import Achieve, Avoid, Bounded, Combined, Expression, Logical, Maintain, Rule
+from ...world.rules.syntax import Achieve, Avoid, Bounded, Combined, Logical, Maintain, Rule
 from ...world.rules.text import to_text
 from ...world.rules.words import to_words
 from ...world.schema import Schema
@@ -69,9 +69,8 @@ def canonical(rule: Rule) -> str:
 
 def _ordered(node: Any) -> str:
     match node:
-        case Combined(operator=operator, parts=parts):
-            flat = [part for p in parts for part in _flat(p, operator)]
-            texts = [_ordered(p) for p in flat]
+        case Combined(operator=operator):
+            texts = [_ordered(p) for p in _flat(node, operator)]
             if operator == "then":
                 texts = [t for i, t in enumerate(texts) if i == 0 or t != texts[i - 1]]
             else:
@@ -80,19 +79,12 @@ def _ordered(node: Any) -> str:
         case Bounded(part=part, within=within, keeping=keeping):
             kept = "" if keeping is None else f" while {_ordered(keeping)}"
             return "{" + _ordered(part) + ("" if within is None else f" within {within}") + "}" + kept
-        case Logical(operator="and" | "or" as operator, operands=operands):
-            parts_ = [part for o in operands for part in _operands(o, operator)]
-            return "(" + f" {operator} ".join(sorted({_ordered(p) for p in parts_})) + ")"
+        case Logical(operator="and" | "or" as operator):
+            return "(" + f" {operator} ".join(sorted({_ordered(p) for p in _flat(node, operator)})) + ")"
     return to_text(node)
 
 
 def _flat(node: Any, operator: str) -> list[Any]:
-    if isinstance(node, Combined) and node.operator == operator:
-        return [part for p in node.parts for part in _flat(p, operator)]
-    return [node]
-
-
-def _operands(node: Expression, operator: str) -> list[Expression]:
-    if isinstance(node, Logical) and node.operator == operator:
-        return [part for o in node.operands for part in _operands(o, operator)]
-    return [node]
+    """The parts of a milestone, or of a condition, that one operator joins, however they are nested."""
+    parts = node.parts if isinstance(node, Combined) else node.operands if isinstance(node, Logical) else ()
+    return [leaf for part in parts for leaf in _flat(part, operator)] if parts and node.operator == operator else [node]

@@ -133,6 +133,3 @@ def _in_the_way(agent: Agent, plan: Plan, question: Question) -> list[str]:
 
 def _nearest(condition: Expression, way: Way) -> str:
     return f"the nearest that was come to `{to_text(condition)}` without that is {max(0.0, -way.near):.3g} away from it"
-
-
-__all__ = ["approached"]

@@ -28,6 +28,7 @@ from ...world.schema import Feature, Features, Pointed, Schema
 from . import band
 from .band import TIMES, refined_of
 from .doubts import Doubts
+from .question import in_steps
 
 if TYPE_CHECKING:
     from ..mind import Mind
@@ -126,8 +127,7 @@ class Setbacks:
         plan = mind.pursuit.plan if mind.pursuit else None
         if not self.all or plan is None or "planned anew" in self.all[-1].repaired_by or self.count > len(self.all):
             return
-        steps = len(plan.sequence)
-        found = (f"planned anew: {steps} step{'' if steps == 1 else 's'} that reach the goal" if bool(plan.reached[0])
+        found = (f"planned anew: {in_steps(plan)} that reach the goal" if bool(plan.reached[0])
                  else "planned anew: nothing that reaches the goal was found")
         before = self.all[-1].repaired_by
         self.all[-1] = replace(self.all[-1], repaired_by=f"{before}; {found}" if before else found)
