@@ -7,6 +7,7 @@ The agent has learned the unshifted boards from 2,000 random interactions and wa
 wrapper around the simulator (`shifts/`), its sentence proved true there by the tests. The arms, after k random
 interactions there:
 
+    unshifted the same agent on the same boards with nothing changed (k = 0): what it can do at all
     before    nothing is told or learned (k = 0)
     told      told the sentence with its rule lines, nothing learned (k = 0)
     mined     adapts, then rules are proposed by the miner (no language model)
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import torch
 from common import Figures, options, table
 from harness import choices, run
@@ -39,7 +41,7 @@ from gedanken.agent.adapting import Deployment
 LEARNED = 2_000
 TEST_SEED = 60_000_000
 STEPS, PARTS = 40, 8
-ALONE = ("before", "told")
+ALONE = ("unshifted", "before", "told")
 GROWING = ("mined", "learned", "adapting")
 
 
@@ -68,13 +70,17 @@ def measured(job: Job) -> dict[str, object]:
     torch.set_num_threads(1)
     shift, folder = SHIFTS[job.shift], Path(job.folder)
     work = folder / f"work-{job.shift}-{job.arm}-{job.interactions}-{job.seed}".replace(" ", "_")
-    env = Anywhere(shift.env(), job.seed)
+    env = Anywhere(world(shift, job.arm), job.seed)
     agent = awakened(base(folder, job.seed, job.learned), work, env, FROZEN if job.arm in ALONE else ADAPTING)
     try:
         return _lived(agent, shift, job)
     finally:
         agent.close()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def world(shift: Shift, arm: str) -> gym.Env:
+    return shift.env(shifted=arm != "unshifted")
 
 
 def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
@@ -88,7 +94,7 @@ def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
     agent.refresh()
     adapted(agent, job.interactions)
     mined = [entry.text for entry in agent.propose()] if job.arm == "mined" else []
-    agent.env = shift.env()
+    agent.env = world(shift, job.arm)
     first = TEST_SEED + 1_000 * job.seed
     played = agent.run(job.episodes, seeds=range(first, first + job.episodes), max_steps=STEPS)
     told = {e.text: e.status for e in agent.rules if e.turn > 1}

@@ -18,7 +18,8 @@ BROKEN = 1e9
 """What it adds to the priority that the way to a node breaks a limit."""
 
 COLUMNS: dict[str, Any] = {"problem": np.int32, "parent": np.int64, "action": np.int32, "depth": np.int32,
-                           "value": np.float64, "priority": np.float64, "broken": np.bool_, "key": np.int64}
+                           "value": np.float64, "priority": np.float64, "toll": np.int32,
+                           "broken": np.bool_, "key": np.int64}
 
 
 class Nodes:
@@ -100,6 +101,12 @@ class Frontier:
         """Close all nodes of the problems that are `finished [B]`."""
         if finished.any():
             self.open = self.open[~finished[self.nodes["problem"][self.open]]]
+
+    def drop_dear(self, goal: np.ndarray) -> None:
+        """Close the nodes that have cost no less than the way to their problem's `goal [B]` (-1: there is none)."""
+        if (goal >= 0).any():
+            at = goal[self.nodes["problem"][self.open]]
+            self.open = self.open[(at < 0) | (self.nodes["toll"][self.open] < self.nodes["toll"][at])]
 
     def pop(self, allowed: np.ndarray) -> np.ndarray:
         """Take each problem's most promising open nodes, `allowed [B]` of them at most; of equal ones the older first.

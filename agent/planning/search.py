@@ -3,7 +3,8 @@
 All B problems share one frontier: every action of up to `batch` nodes of each, in one imagined step. A state is
 recognised by the hash of its decoded features, so that none is expanded twice. Nodes on whose path more rules have
 changed the world, more subgoals have held, or more of the goal is reached, go first; among these the novel ones, then
-the nearest. The search is complete: what it puts off it still comes to, if the budget lasts.
+the nearest. The search is complete: what it puts off it still comes to, if the budget lasts. The first plan found is
+kept unless a step of it costs more than a step must: then ways that cost less are looked for, a while.
 
 With a `bound` it is A* instead (Hart et al. 1968): by steps made and at least to go, and a goal counts once nothing
 open could be nearer; where the bound never exceeds the steps that are needed, the plan is a shortest one.
@@ -36,6 +37,10 @@ Bound = Callable[[Features, Carry], Tensor]
 
 MAX_ROWS = 65_536
 """As many steps are imagined at once at most."""
+TOLL = 0.05
+"""Tolls are counted in units of it: what a step costs beyond the cheapest one seen. Learned rewards err by less."""
+BETTERING = 1_000, 4
+"""A plan that paid tolls is bettered until so many transitions, and so many times those it took, are spent."""
 _WEIGHTS = np.random.default_rng(0).integers(-(2**62), 2**62, 4_096) * 2 + 1
 """Of a random linear hash, modulo 2^64."""
 
@@ -62,7 +67,9 @@ class _Problems:
     seen: KeySet
     novelty: Novelty
     spent: np.ndarray  # [B] imagined transitions
+    usual: np.ndarray  # [B] the most that a step not at the goal was seen to gain, at most 0
     goal: np.ndarray  # [B] the best node that attains the objective, -1 where there is none yet
+    until: np.ndarray  # [B] transitions after which a plan once found is no longer bettered
     finished: np.ndarray  # [B] bool
     actions: Tensor
     taken: Tensor  # all actions, again and again, for as many nodes as are expanded at once
@@ -137,14 +144,15 @@ class Search:
         keys = _keys(features, objective, carry, problem)
         held = objective.subgoals(features).numpy() if objective.subgoals else np.zeros((b, 0), bool)
         root = nodes.append((state, carry), held, problem=problem, parent=-1, action=0, depth=0, value=0.0,
-                            priority=0.0, broken=False, key=keys)
+                            priority=0.0, toll=0, broken=False, key=keys)
         seen, frontier = KeySet(), Frontier(nodes, b)
         seen.add(keys, np.zeros(b, np.int64))
         frontier.push(root)
         actions = model.schema.all_actions()
         most = min(self.config.batch * b, MAX_ROWS // len(actions) + 1)
-        return _Problems(nodes, frontier, seen, Novelty(model.schema), np.zeros(b, np.int64), np.full(b, -1),
-                         np.zeros(b, bool), actions, actions.repeat(most, 1), limit)
+        return _Problems(nodes, frontier, seen, Novelty(model.schema), np.zeros(b, np.int64), np.full(b, -np.inf),
+                         np.full(b, -1), np.zeros(b, np.int64), np.zeros(b, bool), actions, actions.repeat(most, 1),
+                         limit)
 
     def _choose(self, p: _Problems) -> np.ndarray:
         """The nodes to expand now, within each problem's budget (but one is always expanded)."""
@@ -153,7 +161,8 @@ class Search:
         p.cut_off |= bool((allowed < 1).any()) and len(p.frontier.open) > 0
         p.finished |= allowed < 1
         if self.config.bound is None:
-            p.finished |= p.goal >= 0
+            p.finished |= (p.goal >= 0) & (p.spent >= p.until)
+            p.frontier.drop_dear(p.goal)
         elif (p.goal >= 0).any():
             nearer = p.frontier.least() < p.nodes["depth"][p.goal] - 0.999  # steps are whole
             p.finished |= (p.goal >= 0) & ~nearer
@@ -175,10 +184,11 @@ class Search:
         gains, goes_on, at_goal = gain.double().numpy(), (out.cont > 0.5).numpy(), reached.numpy()
         value = nodes["value"][parent] + gains
         value[np.isnan(value)] = -np.inf  # a broken step never wins
+        toll = nodes["toll"][parent] + _tolls(p, problem, gains / objective.discount ** (depth - 1), at_goal)
         p.cut_off |= bool((depth > self.config.depth).any())
         lasting = np.flatnonzero(out.feasible.numpy() & (goes_on | at_goal) & (depth <= self.config.depth))
         keys = _keys(out.mode, objective, carry, problem)
-        fresh = p.seen.add(keys[lasting], depth[lasting] if self.config.bound else np.zeros(len(lasting), np.int64))
+        fresh = p.seen.add(keys[lasting], (depth if self.config.bound else toll)[lasting])
         kept = lasting[fresh | at_goal[lasting]]
         if not len(kept):
             return
@@ -190,8 +200,8 @@ class Search:
         priority = BROKEN * broken + self._priority(objective, p, features, carry, marks, problem[kept], depth[kept],
                                                     value[kept])
         new = nodes.append((tree.take(after, rows), carry), marks, problem=problem[kept], parent=parent[kept],
-                           action=kept % a, depth=depth[kept], value=value[kept], priority=priority, broken=broken,
-                           key=keys[kept])
+                           action=kept % a, depth=depth[kept], value=value[kept], priority=priority, toll=toll[kept],
+                           broken=broken, key=keys[kept])
         p.frontier.push(new[goes_on[kept] & ~at_goal[kept]])
         if at_goal[kept].any():
             self._reached(p, new[at_goal[kept]])
@@ -224,13 +234,14 @@ class Search:
 
     def _reached(self, p: _Problems, new: np.ndarray) -> None:
         """Of nodes that attain the objective keep each problem's best: by value, or, with a bound, by steps."""
-        cost = p.nodes["depth" if self.config.bound else "value"][new] * (1 if self.config.bound else -1)
+        measure, sign = ("depth", 1) if self.config.bound else ("value", -1)
+        cost = sign * p.nodes[measure][new]
         order = np.lexsort((cost, p.nodes["problem"][new]))
         problem, first = np.unique(p.nodes["problem"][new][order], return_index=True)
         best, old = new[order[first]], p.goal[problem]
-        better = old < 0
-        if self.config.bound is not None:
-            better = better | (p.nodes["depth"][best] < p.nodes["depth"][old])
+        least, times = BETTERING
+        p.until[problem[old < 0]] = least + times * p.spent[problem[old < 0]]
+        better = (old < 0) | (cost[order[first]] < sign * p.nodes[measure][old])
         p.goal[problem[better]] = best[better]
 
     def _best(self, p: _Problems, rng: torch.Generator) -> np.ndarray:
@@ -260,6 +271,13 @@ class Search:
         return Plan(sequence[0], sequence, torch.from_numpy(nodes["value"][leaf]).float(),
                     torch.from_numpy(p.goal >= 0), imagined, int(p.spent.sum()), time.perf_counter() - began, None,
                     {"nodes": len(nodes) / b, "depth": float(nodes["depth"][leaf].mean()), "batches": float(batches)})
+
+
+def _tolls(p: _Problems, problem: np.ndarray, gains: np.ndarray, at_goal: np.ndarray) -> np.ndarray:
+    """What each step costs more than the cheapest one seen in its problem, in units of `TOLL`: `[N]`."""
+    losses = np.fmin(gains, 0.0)
+    np.maximum.at(p.usual, problem[~at_goal], losses[~at_goal])
+    return np.rint((p.usual[problem] - losses) / TOLL).clip(0, 1e6).astype(np.int32)
 
 
 def _keys(features: Features, objective: Objective, carry: Carry, problem: np.ndarray) -> np.ndarray:

@@ -185,6 +185,20 @@ def test_a_limit_is_kept_where_there_is_a_way_round() -> None:
     assert not ((found.imagined["x"] == 0) & (found.imagined["y"] == 3)).any()
 
 
+def test_a_way_that_costs_less_is_found_though_it_is_longer() -> None:
+    toll, pay = "reward -2 if x' == 6 and y' == 3", "reward +1 if x' == 6 and y' == 4"
+    objective = Objective([Return()])
+    dear, cheap = plan(objective, pay), plan(objective, pay, toll)
+    assert len(dear.sequence) == distance(0, 0, (6, 4)) < len(cheap.sequence)
+    assert walked(dear) == walked(cheap) == (6, 4)
+    assert cheap.value.item() > 0
+
+
+def test_what_every_step_costs_is_no_reason_to_look_further() -> None:
+    objective = goal("achieve x == 6 and y == 4")
+    assert plan(objective, "reward -0.1").transitions == plan(objective).transitions
+
+
 def test_equal_seeds_give_equal_plans() -> None:
     def random(seed: int) -> list[int]:
         found = plan(goal("achieve x == 5 and y == 1"), seed=seed, budget=Budget(transitions=60))
