@@ -39,7 +39,7 @@ import gedanken
 from gedanken.agent.adapting import Deployment
 
 LEARNED = 2_000
-TEST_SEED = 60_000_000
+TEST_SEED = 61_000_000
 STEPS, PARTS = 40, 8
 ALONE = ("unshifted", "before", "told")
 GROWING = ("mined", "learned", "adapting")
@@ -148,7 +148,7 @@ def main() -> None:
     for seed in seeds:
         base(args.folder, seed, args.learned)
     rows = run(jobs(shifts, [int(k) for k in args.interactions.split(",")], seeds, args.episodes, args.folder,
-                    args.learned), measured, args.store, backend=args.backend, n_jobs=args.n_jobs)
+                    args.learned), measured, args.store, version="2", backend=args.backend, n_jobs=args.n_jobs)
     figures = Figures()
     print(report(rows, figures))
     figures.write(args.json)
