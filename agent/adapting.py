@@ -19,6 +19,9 @@ from .learn import Experience, surprises
 from .mind import Mind
 from .replaying import Parts
 
+ALIEN = 5.0
+"""Nats beyond what is usual by which an old transition surprises a model that has learned another world."""
+
 
 @dataclass(frozen=True)
 class AdaptingConfig:
@@ -36,10 +39,12 @@ class AdaptingConfig:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Since when an agent is deployed: the last `episode` before, and the `usual` surprise of training data, nats."""
+    """Since when an agent is deployed: the last `episode` before, the `usual` surprise of training data in nats, and
+    whether the world was found to have changed since."""
 
     episode: int
     usual: float
+    has_changed: bool = False
 
     @staticmethod
     def begin(mind: Mind, experience: Experience, config: AdaptingConfig) -> Deployment:
@@ -49,6 +54,15 @@ class Deployment:
         usual = float(np.quantile(surprise, config.usual)) if len(known) else float("inf")
         episodes = mind.memory.episodes()
         return Deployment(episodes[-1].id if episodes else 0, usual)
+
+    def since(self, lived: Transitions) -> np.ndarray:
+        """Which transitions were lived since, `[N]` bool."""
+        return np.asarray(lived.episode > self.episode)
+
+    def present(self, lived: Transitions, surprise: np.ndarray) -> np.ndarray:
+        """Which transitions, of `surprise [N]` nats, may be of the world as it is now: those since, and of the others
+        all that the model does not find `ALIEN`. `[N]` bool."""
+        return self.since(lived) | (surprise <= self.usual + ALIEN)
 
 
 class Mixture(Parts):
@@ -77,7 +91,7 @@ def adapt(mind: Mind, experience: Experience, trainer: Trainer, since: Deploymen
     unusually surprising lies more than three standard errors above what it was at first. Only then may the model's
     structure change (a sparse model opens its gates); else it stays, and only the weights go on."""
     known: Transitions = experience.replay.transitions()
-    surprise, is_new = surprises(mind.knowledge.refine(mind.learned), experience, known), known.episode > since.episode
+    surprise, is_new = surprises(mind.knowledge.refine(mind.learned), experience, known), since.since(known)
     if not is_new.any():
         return False
     expected, count = 1 - config.usual, is_new.sum()

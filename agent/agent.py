@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,7 +269,8 @@ class Agent(Telling, Instructed):
         """At an episode's end while deployed: a few gradient steps on what is new, where the agent is `adapting`; else
         a whole training, once enough is new."""
         if self.config.adapting and self.trainer and self.deployment:
-            adapt(self.mind, self.experience, self.trainer, self.deployment, self.config.adapting)
+            if adapt(self.mind, self.experience, self.trainer, self.deployment, self.config.adapting):
+                self.deployment = replace(self.deployment, has_changed=True)
             self.recalling.take_in(self.experience)
             self.check(effects=False)
         elif len(self.mind.memory) - self.trained_on >= self.config.train_every:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..world.charted import Charted
 from ..world.explaining import Explanation, explain
 from ..world.knowledge import Entry, Told
@@ -18,6 +20,7 @@ from ..world.rules.syntax import Achieve, Avoid, Maintain, Prefer
 from ..world.schema import Schema
 from ..world.training import Trainer
 from . import learn as learning
+from .adapting import Deployment
 from .goals import Goal, Limit, Preference
 from .journal import Journal
 from .learn import Experience
@@ -46,6 +49,7 @@ class Telling(Reflecting):
     shared: Experience | None  # of a variant: what the weights that it shares were trained on
     recalling: Recalling
     journal: Journal
+    deployment: Deployment | None
 
     def tell(self, text: str, source: str = "user", ask: Callable[..., int | None] | None = None) -> list[Told]:
         """Tell rules: lines of the rule language, English sentences, or a manual of both.
@@ -75,12 +79,18 @@ class Telling(Reflecting):
         return self.rules
 
     def propose(self) -> list[Entry]:
-        """Let the miner, and the language model if there is one, propose rules from what is in memory."""
+        """Let the miner, and the language model if there is one, propose rules from what is in memory; in a world that
+        has changed since the agent was deployed, such as hold in it."""
         seen = self.mind.memory.transitions()
         recollection = self.recollection()
         alone = self.mind.knowledge.refine(self.mind.learned)  # what was lived does not surprise who recalls it
         surprise = learning.surprises(alone, self.experience, seen)
-        entries = self.mind.knowledge.propose(seen, surprise, recollection)
+        lately = None
+        if self.deployment and self.deployment.has_changed:
+            lately = seen.take(np.flatnonzero(self.deployment.since(seen)))
+            present = self.deployment.present(seen, surprise)
+            seen, surprise = seen.take(np.flatnonzero(present)), surprise[present]
+        entries = self.mind.knowledge.propose(seen, surprise, recollection, lately)
         self.refresh()
         self.mind.recent.recalled += recollection.recalled if recollection else []
         return entries

@@ -231,17 +231,22 @@ class KnowledgeBase:
         return examine(self.entries, self.schema, timeout_s)
 
     def propose(self, transitions: Transitions, surprise: np.ndarray | None = None,
-                recollection: Recollection | None = None) -> list[Entry]:
+                recollection: Recollection | None = None, lately: Transitions | None = None) -> list[Entry]:
         """Add the candidates that the miner, and the language model if there is one, find in the transitions, and the
         repairs of rules that are true but for an exception; return the new entries, checked. `surprise [N]`, in nats,
         says which transitions matter most. What a standing rule says in other words is no news. With a `recollection`
-        the language model is shown what memory says to the surprises, and rules that act are remembered with theirs."""
+        the language model is shown what memory says to the surprises, and rules that act are remembered with theirs.
+        What fails more often than not on the transitions `lately` (of a world that has changed) is not added."""
         found: list[tuple[Rule, Source]] = [(rule, "miner") for rule in mine(self.schema, transitions, surprise)]
         found += [(rule, "model") for rule in self._guessed(transitions, surprise, recollection)]
         found += [(repaired(e.rule, e.evidence.exception, self.schema), "miner") for e in self._entries.values()
                   if e.evidence.exception is not None and e.status != "retired"]
         known = {e.claim for e in self._entries.values()}
         new = {claim: pair for pair in reversed(found) if (claim := to_text(pair[0].statement)) not in known}
+        if lately is not None:
+            now = weighed([rule for rule, _ in new.values()], self.schema, lately)
+            new = {claim: pair for (claim, pair), (_, evidence) in zip(new.items(), now, strict=True)
+                   if evidence.violations <= evidence.hits}
         weights = weighed([rule for rule, _ in new.values()], self.schema, transitions)
         added = []
         for (rule, source), (fit, evidence) in reversed(list(zip(new.values(), weights, strict=True))):

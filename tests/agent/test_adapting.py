@@ -134,6 +134,14 @@ def test_what_no_longer_holds_is_left_out_of_the_old(agent: gedanken.Agent) -> N
     assert mixture.kept[~old].all()
 
 
+def test_what_is_mined_in_a_changed_world_is_of_that_world(agent: gedanken.Agent) -> None:
+    agent.env.unwrapped.swapped = True
+    live(agent, 6)
+    mined = [entry.text for entry in agent.propose()]
+    assert "expect x' == x_2 if action == action_1 and x == x_3" in mined
+    assert "expect x' == x_4 if action == action_1 and x == x_3" not in mined
+
+
 def test_a_restart_goes_on_adapting_bit_for_bit(trained: Path, tmp_path: Path) -> None:
     agent = loaded(shutil.copytree(trained, tmp_path / "agent"), AdaptingConfig(steps=5))
     live(agent, 1)

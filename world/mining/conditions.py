@@ -113,30 +113,24 @@ def conditions_of(terms: Terms, primed: bool = False) -> Conditions:
     return _distinct(found, matrix, tuple(numbers))
 
 
-def text_of(literals: Sequence[Literal]) -> str:
-    """A guard in words, the action first; what it says of one term is drawn together."""
+def text_of(literals: Sequence[Literal], seen: np.ndarray | None = None) -> str:
+    """A guard in words, the action first; what it says of one term is drawn together. Of a category that only some
+    values are kept from, it names those that are left, where not all of them were met among the rows `seen [N]`: what
+    nobody has met, nobody may speak for."""
     ordered = sorted(literals, key=lambda x: (x.term is None or x.term.is_target or x.primed, x.subject))
     parts = []
     for _, group in groupby(ordered, key=lambda x: x.subject):
-        parts += _together(list(group))
+        parts += _together(list(group), seen)
     return " and ".join(parts)
 
 
-def _together(group: list[Literal]) -> list[str]:
+def _together(group: list[Literal], seen: np.ndarray | None) -> list[str]:
     first, term = group[0], group[0].term
     if term is None:
         return [x.text for x in group]
     parts = [x.text for x in group if x.sign == "=="]
-    out = sorted({x.value for x in group if x.sign == "!="})
-    if len(out) == 1:
-        parts += [x.text for x in group if x.sign == "!="][:1]
-    elif out:
-        seen = sorted(set(np.unique(term.next if first.primed else term.now)) - set(out))
-        few, sign = (seen, "") if 0 < len(seen) <= len(out) else (out, "not ")
-        members = ", ".join(term.value(v) for v in few)
-        one = term.says(few[0], first.primed)
-        parts.append(f"{sign}({first.subject} in {{{members}}})" if sign else
-                     one if len(few) == 1 else f"{first.subject} in {{{members}}}")
+    if out := sorted({x.value for x in group if x.sign == "!="}):
+        parts.append(_others(first, term, out, seen))
     low = [x.value for x in group if x.sign == ">"]
     high = [x.value for x in group if x.sign == "<="]
     if term.kind == "integer":
@@ -150,6 +144,20 @@ def _together(group: list[Literal]) -> list[str]:
     elif low or high:
         parts.append(f"{first.subject} > {number(max(low))}" if low else f"{first.subject} <= {number(min(high))}")
     return parts
+
+
+def _others(of: Literal, term: Term, out: list[float], seen: np.ndarray | None) -> str:
+    """That a term has another value than those `out`: by them, or by the values that are left."""
+    column = term.next if of.primed else term.now
+    left = sorted(set(np.unique(column if seen is None else column[seen])) - set(out))
+    is_open = seen is None or term.kind != "category" or len(left) + len(out) == len(term.feature.values)
+    if is_open and len(out) == 1:
+        return f"{of.subject} != {term.value(out[0])}"
+    few, sign = (out, "not ") if not left or (is_open and len(out) < len(left)) else (left, "")
+    if len(few) == 1:
+        return term.says(few[0], of.primed)
+    members = f"{of.subject} in {{{', '.join(map(term.value, few))}}}"
+    return f"{sign}({members})" if sign else members
 
 
 def _values(sides: Iterable[tuple[Term, bool]]) -> Iterable[tuple[Literal, np.ndarray]]:

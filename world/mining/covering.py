@@ -154,4 +154,4 @@ def _told(claim: Claim, guard: Guard, positive: np.ndarray, terms: Terms) -> Fou
     """With its law fitted to the guard's rows, and the guard's cuts at round numbers."""
     if claim.law is not None:
         claim = claim_of(refit(claim.law, terms, guard.cover), claim.law.target)
-    return Found(claim, guard, guard.text(positive, ~claim.holds))
+    return Found(claim, guard, guard.text(positive, ~claim.holds, guard.cover))

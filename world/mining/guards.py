@@ -34,9 +34,10 @@ class Guard:
     probability: float | None
     value: float
 
-    def text(self, positive: np.ndarray, negative: np.ndarray) -> str:
-        """The guard in words, its cuts at the roundest numbers that part `positive [N]` from `negative [N]`."""
-        return text_of(self.conditions.sharpened(self.literals, positive, negative))
+    def text(self, positive: np.ndarray, negative: np.ndarray, seen: np.ndarray | None = None) -> str:
+        """The guard in words, its cuts at the roundest numbers that part `positive [N]` from `negative [N]`, its values
+        those met among the rows `seen [N]` (None: any but those it excludes)."""
+        return text_of(self.conditions.sharpened(self.literals, positive, negative), seen)
 
 
 @dataclass(frozen=True)
