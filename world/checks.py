@@ -21,7 +21,7 @@ from .rules.parse import parse
 from .schema import Feature, Features, Schema
 from .trial import Trial, random_actions, random_features
 
-PROVIDED = frozenset({"reward", "end", "uncertainty", "value", "policy", "stochastic", "exact", "latent"})
+PROVIDED = frozenset({"reward", "end", "uncertainty", "value", "policy", "stochastic", "exact", "local", "latent"})
 _METHODS = ("initial", "observe", "step", "assimilate", "decode", "loss")
 _CLOSE = 1e-3
 

@@ -22,7 +22,9 @@ def fingerprint(features: Features, *extra: Tensor) -> Tensor:
         flat = value.reshape(len(value), -1)
         if flat.is_floating_point():
             flat = (flat.double() * 1e4).round().clamp(-2.0**62, 2.0**62).to(torch.int64)
-        columns.append((flat.to(torch.int8) if flat.dtype == torch.bool else flat).contiguous().view(torch.int8))
+        flat = (flat.to(torch.int8) if flat.dtype == torch.bool else flat).contiguous()
+        flat = flat.as_strided(flat.shape, (flat.shape[1], 1))  # of one expanded row it may be 0
+        columns.append(flat.view(torch.int8))
     raw = torch.cat(columns, 1)
     words = F.pad(raw, (0, -raw.shape[1] % 8)).view(torch.int64)
     mixed = (words ^ (words >> 29)) * _MIXER

@@ -67,8 +67,9 @@ class Batch:
 @runtime_checkable
 class WorldModel(Protocol):
     """A model of a world described by `schema`. `provides` names what it can do beyond stepping:
-    "reward", "end", "uncertainty", "value", "policy", "stochastic", "exact" (it is the world itself); "latent" where it
-    has a further method `latent(state) -> [N, Z]`, numbers for a policy to read. Methods change nothing on the object.
+    "reward", "end", "uncertainty", "value", "policy", "stochastic", "exact" (it is the world itself), "local" (what an
+    action does hangs on what is near a grid's pointer alone); "latent" where it has a further method
+    `latent(state) -> [N, Z]`, numbers for a policy to read. Methods change nothing on the object.
     """
 
     schema: Schema

@@ -20,6 +20,7 @@ from . import tree
 from .model import Batch, Outcome, Reconsiders, State, WorldModel
 from .rules.bounds import narrowed
 from .rules.compile import Compiled
+from .rules.nearby import is_near
 from .rules.syntax import Rule
 from .schema import Features
 
@@ -46,6 +47,8 @@ class Refined:
         self.assimilation = assimilate
         told = ({"reward"} if len(self.rules.rewards) else set()) | ({"end"} if self.rules.ends else set())
         self.provides = model.provides | told
+        if not all(is_near(rule, model.schema) for rule in self.rules.rules):
+            self.provides -= {"local"}
 
     def initial(self, n: int) -> RefinedState:
         inner = self.inner.initial(n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 
 from ...errors import UserError, nearest
@@ -20,6 +21,8 @@ PLANNERS = {
     "deep_dyna": ("deep_dyna", "DeepDyna"),
 }
 """name -> (module beside this one, class)."""
+LARGE = 100
+"""Cells of a board from which on "auto" plans over waypoints; on smaller ones search finds as much, sooner."""
 NAMES = ("auto", *PLANNERS)
 
 
@@ -31,19 +34,27 @@ def planner_name(planner: Planner) -> str | None:
 
 
 def planner_for(planner: str | Planner, schema: Schema) -> Planner:
-    """The planner called `planner`, or the given one itself: "auto" searches where features and actions are all
-    discrete, and shoots (CEM) elsewhere. Raises `UserError` for an unknown name or a world the planner cannot plan in.
-    """
+    """The planner called `planner`, or the given one itself: "auto" plans over waypoints on a large board, searches in
+    other worlds of discrete features and actions, and shoots (CEM) elsewhere. Raises `UserError` for an unknown name or
+    a world the planner cannot plan in."""
     if isinstance(planner, str):
         if planner not in NAMES:
             raise UserError(f"unknown planner '{planner}'{nearest(planner, NAMES)}; choose one of {', '.join(NAMES)}")
-        if planner == "auto":
-            discrete = schema.discrete_actions and all(f.is_discrete for f in schema.features)
-            planner = "search" if discrete else "cem"
-        module, kind = PLANNERS[planner]
-        made: Planner = getattr(import_module(f".{module}", __package__), kind)()
+        made = _fitting(schema) if planner == "auto" else _made(planner)
     else:
         made = planner
     if reason := made.unfit(schema):
         raise UserError(reason)
+    return made
+
+
+def _fitting(schema: Schema) -> Planner:
+    is_large = schema.grid is not None and math.prod(schema.base[schema.grid.arrays[0]].shape) > LARGE
+    some = map(_made, ("waypoints", "search") if is_large else ("search",))
+    return next((made for made in some if made.unfit(schema) is None), _made("cem"))
+
+
+def _made(name: str) -> Planner:
+    module, kind = PLANNERS[name]
+    made: Planner = getattr(import_module(f".{module}", __package__), kind)()
     return made

@@ -71,3 +71,9 @@ def test_real_numbers_are_compared_to_four_decimals_however_large() -> None:
     assert key(0.50001) == key(0.50002)
     assert key(0.0) == key(-0.0)
     assert len({key(v) for v in (0.5, 0.5001, 3e5, 4e5, -3e5, 1e9, float("inf"))}) == 7
+
+
+def test_an_expanded_row_is_hashed_as_its_copy() -> None:
+    value = torch.tensor(7, dtype=torch.int16)
+    assert torch.equal(fingerprint({"x": value.expand(1)}), fingerprint({"x": value.expand(1).clone()}))
+    assert torch.equal(fingerprint({"x": value.expand(3)}), fingerprint({"x": value.repeat(3)}))

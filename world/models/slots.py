@@ -79,7 +79,7 @@ class Written:
 class Slots(nn.Module):
     """The model; see the module's text. Raises `UserError` for a schema with real or unbounded features."""
 
-    provides = frozenset({"reward", "end", "uncertainty", "stochastic"})
+    provides = frozenset({"reward", "end", "uncertainty", "stochastic", "local"})
     strides: Tensor
 
     def __init__(self, schema: Schema, config: SlotsConfig | None = None) -> None:

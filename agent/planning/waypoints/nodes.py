@@ -36,6 +36,7 @@ class Node:
     walks: Walks | None = None
     broken: bool = False
     reached: bool = False
+    worst: float = 0.0  # what the dearest step on the way gains
 
     def path(self) -> list[Node]:
         """The nodes from the first to this one."""

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from gedanken.agent.planning.build import PLANNERS, planner_for
+from gedanken.agent.planning.build import PLANNERS, planner_for, planner_name
 from gedanken.agent.planning.objective import Objective, Return
 from gedanken.agent.planning.plan import Budget
 from gedanken.errors import UserError
@@ -183,3 +183,11 @@ def test_every_pair_does_what_the_table_says() -> None:
         DOCUMENT.write_text(f"{head}{BEGIN}\n\n{found}\n\n{END}{tail}")
         pytest.skip("written anew")
     assert before.strip() == found, f"the table is stale; write it anew as this file's first lines say:\n{found}"
+
+
+@pytest.mark.parametrize(("env", "planner"), [
+    ("MiniGrid-DoorKey-8x8-v0", "search"), ("MiniGrid-DoorKey-16x16-v0", "waypoints"), ("FrozenLake-v1", "search"),
+    ("CartPole-v1", "cem"),
+])
+def test_auto_takes_what_fits_the_world_and_its_size(env: str, planner: str) -> None:
+    assert planner_name(planner_for("auto", Schema.from_env(gym.make(env)))) == planner

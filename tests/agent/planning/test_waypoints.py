@@ -126,6 +126,15 @@ def test_a_limit_on_the_way_is_walked_around() -> None:
     assert not ((imagined["x"] == 3) & (imagined["y"] < 3)).any()
 
 
+def test_what_costs_is_walked_around_where_there_is_a_way_and_paid_where_there_is_none() -> None:
+    now, line = start((".......",) * SIZE), "achieve x == 6 and y == 0"
+    around, through = (plan(line, now=now, rules=(f"reward -2 if x' == 3 and y' < {y}",)) for y in (3, SIZE))
+    assert around.reached.item()
+    assert through.reached.item()
+    assert (len(around.sequence), len(through.sequence)) == (12, 6)
+    assert around.value.item() > 0 > through.value.item()
+
+
 def test_what_is_forbidden_is_not_done() -> None:
     found = plan("achieve x == 6 and y == 0", rules=("forbid action == unlock",))
     assert not found.reached.item()
