@@ -20,6 +20,7 @@ from ..prompts.counting import counter
 from ..prompts.gateway.asking import as_text
 from ..prompts.reader.links import spoken_of, strange_word
 from ..prompts.reader.scoring import Said
+from .english import Reader, confidences
 from .items import is_about, items_of
 from .judging import RECENT, judged
 from .miner import mine
@@ -71,6 +72,7 @@ class Translator:
         self.schema, self.gateway = schema, gateway
         self.recent = recent or ShortTerm(count=counter(gateway.model))
         self._items = items_of(schema)
+        self._english = Reader(schema)
         self._grammar: str | None = None
         self._mined: tuple[Transitions, tuple[Rule, ...]] | None = None
 
@@ -122,6 +124,8 @@ class Translator:
         answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar,
                             items=self._items, say=self.said_back, also=self._explaining(sentence, transitions))
         alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
+        if self.gateway.can_read:
+            answers = self._both(sentence, answers)
         found: dict[str, Candidate] = {}
         for answer in [*alike, *answers]:
             rules = [_checked(line, self.schema) for line in answer.text.splitlines()]
@@ -136,6 +140,17 @@ class Translator:
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
         return candidates
+
+    def _both(self, sentence: str, answers: Sequence[Reading]) -> list[Reading]:
+        """The readings of the grammar, and after them those of the network as far as the grammar leaves room.
+
+        Where both read the same, their confidences add up; where the grammar reads nothing, the network's stand.
+        """
+        read = self._english.read(sentence)
+        ours = [Reading("\n".join(map(to_text, one.rules)), p)
+                for one, p in zip(read, confidences(read), strict=True)]
+        room = 1.0 - sum(one.confidence for one in ours)
+        return [*ours, *(replace(answer, confidence=room * answer.confidence) for answer in answers)]
 
     def _fitting(self, sentence: str, shown: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The examples that fit the budget of a prompt, the last ones first to be kept."""
