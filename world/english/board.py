@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,13 +53,13 @@ class Board:
         ahead = {d.of: d.feature.name for d in pointed if torch.equal(d.at(poses).long(), (x * height + y).long())}
         plain = [d for d in schema.derived if isinstance(d, Derived) and d.feature.kind == "integer"]
         front = [next((d.feature.name for d in plain if _equal(d, poses, one)), "") for one in (x, y)]
-        held = {}
+        held: dict[str, str] = {}
         for f in schema.features:
             if f.kind == "category" and not f.shape and f.name != grid.heading \
                     and _HOLDING.search(f"{f.name} {f.description}"):
                 shares = [a for a in grid.arrays if set(f.values) <= set(schema.base[a].values) | set(_NOTHING)]
-                held |= {a: f.name for a in shares[-1:]} if len(f.values) == len(schema.base[shares[-1]].values if shares
-                        else ()) else {a: f.name for a in shares[:1]}
+                whole = [a for a in shares if f.values == schema.base[a].values]
+                held |= {a: f.name for a in (whole or shares)[:1]}
         return Board(schema, grid, ahead, held, (front[0], front[1]) if all(front) else None) if ahead else None
 
     @property
@@ -97,7 +96,8 @@ class Board:
                 if value in ("none", "unseen"):
                     continue
                 for last in numbers_of(spoken(value)[-1]) if array == self.kind else spoken(value)[-1:]:
-                    yield (*spoken(value)[:-1], last), "KIND" if array == self.kind else "ATTRIBUTE", (array, value), 0.0
+                    kind = "KIND" if array == self.kind else "ATTRIBUTE"
+                    yield (*spoken(value)[:-1], last), kind, (array, value), 0.0
                 if array != self.kind and verb_of(value):
                     for form, which in forms(verb_of(value)).items():
                         kind = {"base": "TURN", "s": "TURNS", "ing": "TURNING", "ed": "TURNED"}[which]

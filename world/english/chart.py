@@ -43,7 +43,7 @@ def productions(text: str) -> dict[str, list[Production]]:
         if not line.startswith("|"):
             name, line = (part.strip() for part in line.split(":", 1))
         body, _, meaning = line.removeprefix("|").partition("->")
-        for parts in _expanded(re.findall(r"\[|\]|\(|\)|[^\s\[\]()]+", body)):
+        for parts in _expanded(re.findall(r"[\[\]()|]|[^\s\[\]()|]+", body)):
             found.setdefault(name, []).append(Production(parts, meaning.strip()))
     return found
 
@@ -52,15 +52,26 @@ def _expanded(pieces: list[str]) -> list[tuple[str, ...]]:
     """Every sequence that a body stands for."""
     if not pieces:
         return [()]
-    first, rest = pieces[0], pieces[1:]
-    if first in "[(":
-        depth, end = 1, 0
+    first, rest = _choice(pieces)
+    return [(*one, *more) for one in first for more in _expanded(rest)]
+
+
+def _choice(pieces: list[str]) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The alternatives that a body begins with, and what comes after them."""
+    found: list[tuple[str, ...]]
+    if pieces[0] not in "[(":
+        found, rest = [(pieces[0],)], pieces[1:]
+    else:
+        depth, end = 1, 1
         while depth:
-            depth += (rest[end] in "[(") - (rest[end] in "])")
+            depth += (pieces[end] in "[(") - (pieces[end] in "])")
             end += 1
-        inner, after = _expanded(rest[: end - 1]), _expanded(rest[end:])
-        return [*([*after] if first == "[" else []), *((*a, *b) for a in inner for b in after)]
-    return [(one, *more) for one in first.split("|") for more in _expanded(rest)]
+        found, rest = _expanded(pieces[1 : end - 1]), pieces[end:]
+        found = [(), *found] if pieces[0] == "[" else found
+    if rest and rest[0] == "|":
+        more, rest = _choice(rest[1:])
+        found = [*found, *more]
+    return found, rest
 
 
 @dataclass

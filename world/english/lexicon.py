@@ -1,8 +1,10 @@
 """The words of one schema: what each feature, value and action is called, as edges of the chart.
 
-    NOUN    the name of a feature                         DO, DOES, DOING, DONE      (action, value): a deed, in its forms
-    VALUE   (feature, value): `open`, `full`; a boolean's is True or False    TURN, TURNS, TURNING: a verb that makes it so
-    NUMBER  a `Numeral` with its unit                     UNIT    the unit of a feature, as the noun for what it counts
+    NOUN                        the name of a feature
+    VALUE                       (feature, value): `open`, `full`; a boolean's is True or False
+    DO, DOES, DOING, DONE       (action, value): a deed, in its forms
+    TURN, TURNS, TURNING, ...   (feature, value): a verb that makes it so
+    NUMBER                      an `Amount`, with its unit if it has one
 """
 
 from __future__ import annotations
@@ -30,18 +32,18 @@ _CONTRARY = {"open": ("closed", "shut"), "closed": ("open",), "shut": ("open",),
 _IDLING = frozenset({"wait", "noop", "idle", "nothing", "rest", "stay", "pass", "none", "hold"})
 _BREAK = re.compile(r"[,;:(]|\b(?:from|in|of|at|on|with|for|where|that|which|0|1|by|left|as|above|under|to|the)\b")
 _CLAUSE = re.compile(r"(?:the|a|an|your|its|somebody|someone|there)?\s*([\w ]+?) (is|are|has|stands|hangs) ([\w ]+)")
-_UNITS = {"m": ("metre", "meter"), "km": ("kilometre", "kilometer"), "cm": ("centimetre", "centimeter"), "s": ("second",),
-          "min": ("minute",), "h": ("hour",), "kg": ("kilo", "kilogram"), "g": ("gram",), "l": ("litre", "liter"),
-          "%": ("percent",), "percent": ("%",), "c": ("degree", "celsius"), "°c": ("degree", "celsius"),
-          "deg": ("degree",), "degrees": ("degree",), "kw": ("kilowatt",), "w": ("watt",), "v": ("volt",), "t": ("ton",),
-          "bar": ("bar",), "db": ("decibel",), "rpm": ("revolution",), "kmh": ("kph",), "ml": ("millilitre",),
-          "mm": ("millimetre", "millimeter"), "a": ("amp",), "j": ("joule",), "€": ("euro",), "$": ("dollar",),
+_UNITS = {"m": ("metre", "meter"), "km": ("kilometre", "kilometer"), "cm": ("centimetre", "centimeter"),
+          "s": ("second",), "min": ("minute",), "h": ("hour",), "kg": ("kilo", "kilogram"), "g": ("gram",),
+          "l": ("litre", "liter"), "%": ("percent",), "percent": ("%",), "c": ("degree", "celsius"), "°c": ("degree", "celsius"),
+          "deg": ("degree",), "degrees": ("degree",), "kw": ("kilowatt",), "w": ("watt",), "v": ("volt",),
+          "t": ("ton",), "bar": ("bar",), "db": ("decibel",), "rpm": ("revolution",), "kmh": ("kph",),
+          "ml": ("millilitre",), "mm": ("millimetre", "millimeter"), "a": ("amp",), "j": ("joule",), "€": ("euro",), "$": ("dollar",),
           "kpa": ("kilopascal",), "hz": ("hertz",)}
 
 
 @dataclass(frozen=True)
 class Amount:
-    """A number of a sentence: its value, whether a share (`percent`, `fraction`), and the features whose unit it has."""
+    """A number of a sentence: its value, whether it is a share, and the features whose unit it has."""
 
     value: float
     form: Literal["plain", "percent", "fraction"] = "plain"
@@ -121,11 +123,12 @@ class Lexicon:
             for noun, state in self._flags(f):
                 if noun:
                     yield from _plural(noun, "NOUN", f.name, 0.0)
-                ways = [(state, True, 0.0)] + [((w,), True, 0.3) for w in _alike(state)]
-                ways += [((w,), False, 0.2) for w in _CONTRARY.get(" ".join(state), ())]
-                for words, value, cost in ways:
-                    yield words, "VALUE", (f.name, value), cost
-                    yield from _verbs(words, _TURNS, (f.name, value), cost + 0.2)
+                states: list[tuple[tuple[str, ...], bool, float]] = [(state, True, 0.0)]
+                states += [((w,), True, 0.3) for w in _alike(state)]
+                states += [((w,), False, 0.2) for w in _CONTRARY.get(" ".join(state), ())]
+                for words, flag, cost in states:
+                    yield words, "VALUE", (f.name, flag), cost
+                    yield from _verbs(words, _TURNS, (f.name, flag), cost + 0.2)
 
     def _flags(self, f: Feature) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
         """(what is spoken of, the state it is in) for a boolean feature."""

@@ -37,6 +37,7 @@ from .predicates import (
 Statements = tuple[s.Statement, ...]
 Deed = tuple[str, str]    # (action, value)
 Turn = tuple[str, "str | bool"]
+TRUE = s.Boolean(value=True)
 
 
 class Meaning:
@@ -45,21 +46,24 @@ class Meaning:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.table: dict[str, Callable[..., Any]] = {
-            "same": lambda part: part, "both": lambda a, b: joined("and", a, b), "either": lambda a, b: joined("or", a, b),
-            "negated": negated, "value": lambda v: Value(*v), "equals": lambda m: Compared("==", m), "not": Denied,
+            "same": lambda part: part, "both": lambda a, b: joined("and", a, b),
+            "either": lambda a, b: joined("or", a, b), "negated": negated,
+            "value": lambda v: Value(*v), "equals": lambda m: Compared("==", m), "not": Denied,
             "or": lambda a, b: Joined("or", a, b), "and": lambda a, b: Joined("and", a, b), "between": Between,
             "neither": lambda a, b: Denied(Joined("or", a, b)), "full": lambda *_: Bound(True),
             "empty": lambda *_: Bound(False), "on": lambda *_: Flag(True), "off": lambda *_: Flag(False),
             "or_more": lambda m: Compared(">=", m), "or_less": lambda m: Compared("<=", m), "compared": Compared,
+            "truth": lambda *_: TRUE, "value_not": lambda v: Denied(Value(*v)), "up_to": lambda m: Compared("<=", m),
+            "value_or": lambda a, b: Joined("or", Value(*a), Value(*b)), "between_plain": lambda *_: None,
             "half_of": lambda name: Half(0.5, name), "twice_of": lambda name: Half(2.0, name),
             "negative": lambda: Compared("<", Amount(0.0)), "positive": lambda: Compared(">", Amount(0.0)),
-            **{name: (lambda sign: lambda *_: sign)(sign) for name, sign in
-               {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "=="}.items()},
+            "gt": lambda *_: ">", "lt": lambda *_: "<", "ge": lambda *_: ">=", "le": lambda *_: "<=",
+            "eq": lambda *_: "==",
         }
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         found = self.table.get(name)
-        return found if found is not None else getattr(self, name)    # type: ignore[no-any-return]
+        return found if found is not None else getattr(self, name)
 
     def __contains__(self, name: str) -> bool:
         return name in self.table or hasattr(self, name)
@@ -119,8 +123,17 @@ class Meaning:
                  if not self.schema.named[name].shape)
         return [condition for condition in found if condition is not None]
 
-    def nobody(self) -> None:
+    def nobody(self, *parts: Any) -> None:
         return None
+
+    def is_full(self, name: str) -> Expression | None:
+        return holds(name, Bound(True), self.schema)
+
+    def drops_to(self, name: str, measure: Measure) -> Expression | None:
+        return holds(name, Compared("<=", measure), self.schema)
+
+    def turned(self, name: str, turn: Turn) -> Expression | None:
+        return holds(name, Value(*turn), self.schema)
 
     # --- deeds ----------------------------------------------------------------------------------------------------
 
@@ -151,8 +164,8 @@ class Meaning:
             case s.Expect(guard=guard):
                 return statement.model_copy(update={"guard": _and(condition, guard)})
             case s.Reward(guard=guard) | s.End(guard=guard):
-                now = condition if acting or (guard is not None and guard != _TRUE) else primed(condition, self.schema)
-                return statement.model_copy(update={"guard": _and(now, None if guard == _TRUE else guard)})
+                now = condition if acting or (guard is not None and guard != TRUE) else primed(condition, self.schema)
+                return statement.model_copy(update={"guard": _and(now, None if guard == TRUE else guard)})
             case s.Always(condition=claim, weight=None):
                 return s.Expect(effect=claim, guard=condition)
             case s.Forbid(guard=guard) if not acting:
@@ -176,6 +189,20 @@ class Meaning:
 
     def forbid_who(self, *parts: Any) -> Statements:
         return self.forbid(parts[-1])
+
+    def forbid_given(self, deed: Expression, condition: Expression) -> Statements | None:
+        return self.given(condition, self.forbid(deed))
+
+    def forbid_so(self, deed: Expression, name: str, predicate: Predicate) -> Statements | None:
+        condition = holds(name, predicate, self.schema)
+        return None if condition is None else self.forbid_given(deed, condition)
+
+    def avoid_none(self, name: str) -> Statements | None:
+        condition = self.is_none(name)
+        return None if condition is None else self.avoid(condition)
+
+    def avoid_value(self, name: str, value: Turn) -> Statements | None:
+        return self.avoid_so(name, Value(*value))
 
     def forbid_done(self, name: str, deed: Deed) -> None:
         return None
@@ -232,6 +259,15 @@ class Meaning:
         condition = holds(name, predicate, self.schema)
         return None if condition is None else self.prefer(condition)
 
+    def prefer_is(self, predicate: Predicate, name: str) -> Statements | None:
+        return self.prefer_so(name, predicate)
+
+    def stage_up(self, name: str, measure: Measure) -> Expression | None:
+        return holds(name, Compared(">=", measure), self.schema)
+
+    def stage_down(self, name: str, measure: Measure) -> Expression | None:
+        return holds(name, Compared("<=", measure), self.schema)
+
     def achieve(self, stages: Any) -> Statements:
         return (s.Achieve(milestones=stages if isinstance(stages, tuple) else (stages,)),)
 
@@ -269,15 +305,22 @@ class Meaning:
 
     def number(self, *parts: Any) -> float | None:
         amount = parts[-1]
-        return amount.value if amount.features is None else None    # type: ignore[no-any-return]
+        return amount.value if amount.features is None else None
 
     def pays(self, *parts: Any) -> Statements:
-        return (s.Reward(amount=parts[-1]),)
+        """Pay whose condition is still to come (`TRUE`, as of `end`): alone it is no rule."""
+        return (s.Reward(amount=parts[-1], guard=TRUE),)
 
     pays_it = pays
 
     def loses(self, *parts: Any) -> Statements:
-        return (s.Reward(amount=-abs(parts[-1])),)
+        return self.pays(-abs(parts[-1]))
+
+    def step_wins(self, points: float) -> Statements:
+        return (s.Reward(amount=points),)
+
+    def step_loses(self, points: float) -> Statements:
+        return self.step_wins(-abs(points))
 
     def deed_pays(self, deed: Expression, points: float) -> Statements:
         return (s.Reward(amount=points, guard=deed),)
@@ -310,8 +353,28 @@ class Meaning:
     def state_costs_who(self, condition: Expression, *parts: Any) -> Statements:
         return self.state_costs(condition, parts[-1])
 
+    def points_if(self, points: float, condition: Expression) -> Statements:
+        return self.state_pays(condition, points)
+
+    def step_pays(self, name: str, predicate: Predicate, points: float) -> Statements | None:
+        condition = holds(name, predicate, self.schema)
+        return None if condition is None else self.state_pays(condition, points)
+
+    def step_costs(self, name: str, predicate: Predicate, points: float) -> Statements | None:
+        return self.step_pays(name, predicate, -abs(points))
+
+    def end_so(self, name: str, predicate: Predicate) -> Statements | None:
+        condition = holds(name, predicate, self.schema)
+        return None if condition is None else self.end_if(condition)
+
+    def end_with(self, *parts: Any) -> Statements | None:
+        return self.end_so(*parts[-2:])
+
+    def end_given(self, *parts: Any) -> Statements | None:
+        return self.end_if(parts[-1])
+
     def end(self, *parts: Any) -> Statements:
-        return (s.End(guard=_TRUE),)
+        return (s.End(guard=TRUE),)
 
     def end_if(self, condition: Expression, *parts: Any) -> Statements:
         return (s.End(guard=condition if acts(condition, self.schema) else primed(condition, self.schema)),)
@@ -333,6 +396,15 @@ class Meaning:
 
     def never_under(self, name: str, measure: Measure) -> Statements | None:
         return self.always_so(name, Compared(">=", measure))
+
+    def always_between(self, name: str, low: Measure, high: Measure) -> Statements | None:
+        return self.always_so(name, Between(low, high))
+
+    def always_most(self, measure: Measure, name: str) -> Statements | None:
+        return self.never_over(name, measure)
+
+    def always_least(self, measure: Measure, name: str) -> Statements | None:
+        return self.never_under(name, measure)
 
     def not_rising(self, name: str) -> Statements | None:
         effect = self._moves(name, "<=")
@@ -418,6 +490,25 @@ class Meaning:
     def halves(self, name: str) -> Expression | None:
         return self.doubles(name, 0.5)
 
+    def not_rising_effect(self, name: str) -> Expression | None:
+        return self._moves(name, "<=")
+
+    def not_falling_effect(self, name: str) -> Expression | None:
+        return self._moves(name, ">=")
+
+    def then_state(self, *parts: Any) -> Expression | None:
+        value = parts[-1]
+        return self.then_so(value[0], Value(*value))
+
+    def results(self, deed: Expression, effect: Expression) -> Statements:
+        return (s.Expect(effect=effect, guard=deed),)
+
+    def results_chance(self, deed: Expression, effect: Expression, chance: float) -> Statements | None:
+        return (s.Expect(effect=effect, guard=deed, probability=chance),) if 0 < chance <= 1 else None
+
+    def deed_idle_given(self, deed: Deed, condition: Expression) -> Statements | None:
+        return self.given(condition, self.deed_idle(deed))
+
     def stays(self, name: str) -> Expression:
         return s.Same(feature=name)
 
@@ -436,9 +527,6 @@ class Meaning:
 
     def turns_it(self, turn: Turn, name: str) -> Expression | None:
         return self.turns(name, turn)
-
-
-_TRUE = s.Boolean(value=True)
 
 
 def _and(one: Expression, other: Expression | None) -> Expression:

@@ -25,9 +25,9 @@ _IRREGULAR = {
 _VOWELS = "aeiou"
 _DOUBLING = frozenset({"stop", "drop", "jam", "plan", "tap", "pat", "pot", "trim", "trip", "wrap", "zip", "grab", "rob",
                        "run", "cut", "hit", "let", "set", "put", "get", "sit", "dig", "swim", "win", "shut", "plug",
-                       "scan", "ship", "skip", "slip", "snap", "step", "strip", "tip", "top", "pin", "pump" "mop", "hop",
+                       "scan", "ship", "skip", "slip", "snap", "step", "strip", "tip", "top", "pin", "mop", "hop",
                        "chop", "clap", "dip", "flip", "fit", "hug", "knit", "log", "map", "nod", "pet", "rub", "sip",
-                       "slap", "spin", "spot", "stir", "swap", "tag", "vet", "wag", "refit", "reset", "unplug", "mop"})
+                       "slap", "spin", "spot", "stir", "swap", "tag", "vet", "wag", "refit", "reset", "unplug"})
 
 
 @lru_cache(maxsize=10_000)
@@ -54,7 +54,7 @@ def verb_of(participle: str) -> str:
             return verb
     if participle.endswith("ed") and len(participle) > 4:
         stem = participle[:-2]
-        options = (stem, stem + "e", stem[:-1] if stem[-1] == stem[-2] else stem, stem[:-1] + "y")
+        options = (stem[:-1] if stem[:-1] in _DOUBLING else stem, stem + "e", stem[:-1] + "y")
         found = [v for v in options if forms(v).get(participle) == "ed"]
         lasting = [v for v in found if v.endswith("e") == _takes_e(stem)]
         return next(iter(lasting or found), "")

@@ -14,6 +14,7 @@ from ..rules.syntax import Expression
 from ..schema import Schema
 from .board import Board
 from .meaning import Meaning, Statements
+from .morphology import verb_of
 from .predicates import compare, joined, negated, primed
 
 Sort = tuple[str, str]    # (array, value)
@@ -118,12 +119,6 @@ class OnBoard(Meaning):
 
     # --- results, of the deed that is the subject ---------------------------------------------------------------------
 
-    def results(self, deed: Expression, effect: Expression) -> Statements:
-        return (s.Expect(effect=effect, guard=deed),)
-
-    def results_chance(self, deed: Expression, effect: Expression, chance: float) -> Statements | None:
-        return (s.Expect(effect=effect, guard=deed, probability=chance),) if 0 < chance <= 1 else None
-
     def takes(self, *parts: Any) -> Expression | None:
         pairs = [(self.board.held[a], self.board.ahead[a]) for a in self.board.held if a in self.board.ahead]
         return joined("and", *(_becomes(mine, s.Name(name=there)) for mine, there in pairs)) if pairs else None
@@ -203,8 +198,6 @@ class OnBoard(Meaning):
 
     def _turning(self, turn: Sort) -> Expression | None:
         """The deed that brings a state about: the one whose words have its verb."""
-        from .morphology import verb_of
-
         for words, kind, deed, _ in self.board.entries():
             if kind == "HANDLE" and words == (verb_of(turn[1]),):
                 return compare(deed[0], "==", s.Symbol(name=deed[1]))
@@ -232,12 +225,16 @@ class OnBoard(Meaning):
         return self.needed(deed, lock, key)
 
     def needed(self, *parts: Any) -> Statements | None:
-        """Without it the deed does nothing; with it, a lock opens."""
+        """With it a lock opens, without it the deed does nothing; what opens no lock only does nothing without it."""
         deed, lock, key = parts[-3:]
-        act, mine = self.handle(deed, lock), self.held(key)
+        act, mine, turn = self.handle(deed, lock), self.held(key), self._open()
         if act is None or mine is None:
             return None
-        return (s.Expect(effect=s.Same(), guard=joined("and", act, negated(mine))),)
+        turning = None if turn is None else self._turning(turn)
+        idle = s.Expect(effect=s.Same(), guard=joined("and", act, negated(mine)))
+        is_turn = turning == compare(deed[0], "==", s.Symbol(name=deed[1]))
+        effect = self.makes(turn) if turn is not None and is_turn else None
+        return (idle,) if effect is None else (s.Expect(effect=effect, guard=joined("and", act, mine)), idle)
 
     def needs_thing(self, lock: Things, key: Things, *turn: Sort) -> Statements | None:
         way = turn[0] if turn else self._open()
@@ -263,7 +260,8 @@ class OnBoard(Meaning):
     def one_hand(self, *parts: Any) -> Statements | None:
         """What takes a thing does nothing with full hands."""
         some = self.held_some()
-        taking = next((d for words, kind, d, _ in self.board.entries() if kind == "HANDLE" and words == ("take",)), None)
+        taking = next((deed for words, kind, deed, _ in self.board.entries()
+                       if kind == "HANDLE" and words == ("take",)), None)
         if some is None or taking is None:
             return None
         act = compare(taking[0], "==", s.Symbol(name=taking[1]))

@@ -107,8 +107,8 @@ def holds(name: str, predicate: Predicate, schema: Schema) -> Expression | None:
 def measured(measure: Measure, f: Feature, schema: Schema) -> Expression | None:
     """A measure in the terms of a feature; None where the units do not fit."""
     if isinstance(measure, Half):
-        other = measured(measure.feature, f, schema)
-        return None if other is None else s.Arithmetic(operator="*", left=s.Number(value=measure.times), right=other)
+        base = measured(measure.feature, f, schema)
+        return None if base is None else s.Arithmetic(operator="*", left=s.Number(value=measure.times), right=base)
     if isinstance(measure, str):
         other = schema.named[measure]
         alike = other.kind in ("real", "integer") and other.unit == f.unit and measure != f.name and not other.shape
@@ -121,9 +121,7 @@ def measured(measure: Measure, f: Feature, schema: Schema) -> Expression | None:
             value *= 100
         elif f.high != 1:
             return None
-    elif measure.form == "fraction" and f.high != 1:
-        return None
-    elif f.kind == "integer" and value != int(value):
+    elif (measure.form == "fraction" and f.high != 1) or (f.kind == "integer" and value != int(value)):
         return None
     return number(value)
 

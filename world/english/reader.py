@@ -1,7 +1,6 @@
 """Reading a sentence with the grammar: what it may mean in a world, and how sure that is.
 
-A reading accounts for every word, so that there is none for most sentences, and few for the others. How sure one is
-was fitted on sentences about worlds that people wrote (`training/translator/english.py`).
+A reading accounts for every word, so that there is none for most sentences, and few for the others.
 """
 
 from __future__ import annotations
@@ -19,11 +18,15 @@ from ..schema import Schema
 from .board import Board
 from .chart import Chart, Production, productions
 from .lexicon import Lexicon
-from .meaning import Meaning
+from .meaning import TRUE, Meaning
 from .on_board import OnBoard
 from .tokens import said
 
 MAX_WORDS = 60
+TRUST = 0.77
+"""How often the first reading was right, of every other sentence written for training, before the grammar was mended on
+these: 10 of 13 (then 25 of 27). Below what is taken without asking: that takes the network to read the same."""
+_SHARPNESS = 2.0    # e-folds of a reading's share a unit of cost
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Reader:
 
     def _checked(self, statement: Statement) -> Rule | None:
         """The rule as text has it, where it is sound and not idle."""
+        if getattr(statement, "guard", None) == TRUE:
+            return None
         try:
             rule = parse(to_text(Rule(statement=statement)), self.schema)
         except RuleError:
@@ -69,10 +74,9 @@ class Reader:
 
 
 def confidences(readings: list[English]) -> list[float]:
-    """How likely each reading of one sentence is right."""
-    shares = [math.exp(-2.0 * reading.cost) for reading in readings]
-    total = sum(shares)
-    return [0.9 * share / total * math.exp(-0.1 * reading.cost) for share, reading in zip(shares, readings, strict=True)]
+    """How likely each reading of one sentence is right: cheaper ones get the larger share of `TRUST`."""
+    shares = [math.exp(-_SHARPNESS * reading.cost) for reading in readings]
+    return [TRUST * share / sum(shares) for share in shares]
 
 
 @cache

@@ -17,6 +17,8 @@ _SHORT = ((r"\bcan['’]?t\b|\bcannot\b", "can not"), (r"\bwon['’]t\b", "will 
 _IDLE = frozenset({"the", "a", "an", "your", "please", "simply", "just", "also", "really", "that", "however", "again",
                    "this", "well", "though", "certainly", "absolutely", "completely", "obviously", "immediately",
                    "actually", "my", "our", "very", "remember", "note", "so", "therefore", "thus", "own", "right"})
+_ASIDE = re.compile(r"\b(?:will you|at all|in there|of course|i e|on its own|by itself|by themselves|any ?more|"
+                    r"ever|every single|for sure|no matter what|whatever happens|from then on|in total|altogether)\b")
 _ONE = frozenset({"point", "step", "dollar", "coin", "euro", "cent"})
 
 
@@ -33,6 +35,7 @@ def said(sentence: str, names: frozenset[str] = frozenset()) -> Said:
     text = sentence.strip().lower()
     for pattern, plain in _SHORT:
         text = re.sub(pattern, plain, text)
+    text = _ASIDE.sub(" ", text)
     spans = [m for m in _WORD.finditer(text)]
     kept, ends = [], []
     for k, m in enumerate(spans):
