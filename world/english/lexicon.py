@@ -34,10 +34,12 @@ _BREAK = re.compile(r"[,;:(]|\b(?:from|in|of|at|on|with|for|where|that|which|0|1
 _CLAUSE = re.compile(r"(?:the|a|an|your|its|somebody|someone|there)?\s*([\w ]+?) (is|are|has|stands|hangs) ([\w ]+)")
 _UNITS = {"m": ("metre", "meter"), "km": ("kilometre", "kilometer"), "cm": ("centimetre", "centimeter"),
           "s": ("second",), "min": ("minute",), "h": ("hour",), "kg": ("kilo", "kilogram"), "g": ("gram",),
-          "l": ("litre", "liter"), "%": ("percent",), "percent": ("%",), "c": ("degree", "celsius"), "°c": ("degree", "celsius"),
+          "l": ("litre", "liter"), "%": ("percent",), "percent": ("%",), "c": ("degree", "celsius"),
+          "°c": ("degree", "celsius"),
           "deg": ("degree",), "degrees": ("degree",), "kw": ("kilowatt",), "w": ("watt",), "v": ("volt",),
           "t": ("ton",), "bar": ("bar",), "db": ("decibel",), "rpm": ("revolution",), "kmh": ("kph",),
-          "ml": ("millilitre",), "mm": ("millimetre", "millimeter"), "a": ("amp",), "j": ("joule",), "€": ("euro",), "$": ("dollar",),
+          "ml": ("millilitre",), "mm": ("millimetre", "millimeter"), "a": ("amp",), "j": ("joule",),
+          "€": ("euro",), "$": ("dollar",),
           "kpa": ("kilopascal",), "hz": ("hertz",)}
 
 
