@@ -55,7 +55,6 @@ __all__ = ["Entry", "Evidence", "Fate", "Finding", "KnowledgeBase", "Source", "S
 log = logging.getLogger(__name__)
 
 Fate = Literal["rule", "understood", "asked", "refused"]
-NO_MODEL = "no language model; write it as a rule line"
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class Told:
 
 
 class KnowledgeBase:
-    """The rules of one world. Without a `gateway` to a language model only rule lines are understood; what one is shown
-    goes through the working context of `recent`."""
+    """The rules of one world. Without a `gateway` to a language model rule lines are understood, and what the grammar
+    of English reads; what a model is shown goes through the working context of `recent`."""
 
     def __init__(self, schema: Schema, gateway: Gateway | None = None, recent: ShortTerm | None = None) -> None:
         self.world, self.gateway = schema, gateway
@@ -95,8 +94,8 @@ class KnowledgeBase:
         return self._schema[1]
 
     @property
-    def _translator(self) -> Translator | None:
-        if self.gateway is not None and (self._reader is None or self._reader.schema is not self.schema):
+    def _translator(self) -> Translator:
+        if self._reader is None or self._reader.schema is not self.schema:
             self._reader = Translator(self.schema, self.gateway, self.recent)
         return self._reader
 
@@ -123,7 +122,7 @@ class KnowledgeBase:
                 entries = tuple(self._add(rule, unit.sentence, source) for rule in unit.rules)
                 doubts = [doubt for rule in unit.rules for doubt in warnings(rule, self.schema)]
                 results[i] = Told(unit.sentence or entries[0].text, entries, reason="; ".join(doubts))
-        silence = "" if self._translator else NO_MODEL
+        silence = ""
         for i, unit in enumerate(told):
             if not unit.rules and silence:
                 results[i] = Told(unit.sentence, fate="refused", reason=silence)
@@ -137,9 +136,7 @@ class KnowledgeBase:
 
     def _understand(self, sentence: str, source: Source, ask: Ask | None, confidence: float,
                     transitions: Transitions | None) -> Told:
-        assert self._translator is not None
-        assert self.gateway is not None
-        origin = Origin.of(self.gateway, "translate")
+        origin = Origin.of(self.gateway, "translate") if self.gateway else None
         known: dict[str, str] = {}
         for entry in self.active():
             if entry.sentence and entry.is_told:

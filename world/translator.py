@@ -20,6 +20,7 @@ from ..prompts.counting import counter
 from ..prompts.gateway.asking import as_text
 from ..prompts.reader.links import spoken_of, strange_word
 from ..prompts.reader.scoring import Said
+from .english import Reader
 from .items import is_about, items_of
 from .judging import RECENT, judged
 from .miner import mine
@@ -42,6 +43,7 @@ _SHOWN = 4    # sentences told before, shown as examples
 _ASKED = 5    # readings that a person is asked about
 REMEMBERED = 0.97    # confidence of a reading that a person chose for a sentence like it
 NOTHING = "None of this can be observed or said here."
+NO_MODEL = "no language model; write it as a rule line"
 _WAY_OUT = "write it as a rule line"
 
 
@@ -64,13 +66,14 @@ class Understanding:
 
 
 class Translator:
-    """Reads sentences as rules of one schema through a gateway; examples are shown as far as they fit into the working
-    context of `recent`."""
+    """Reads sentences as rules of one schema: by a grammar (`english`), and through a gateway where there is one;
+    examples are shown as far as they fit into the working context of `recent`."""
 
-    def __init__(self, schema: Schema, gateway: Gateway, recent: ShortTerm | None = None) -> None:
+    def __init__(self, schema: Schema, gateway: Gateway | None, recent: ShortTerm | None = None) -> None:
         self.schema, self.gateway = schema, gateway
-        self.recent = recent or ShortTerm(count=counter(gateway.model))
+        self.recent = recent or ShortTerm(count=counter(gateway.model if gateway else None))
         self._items = items_of(schema)
+        self._english = Reader(schema)
         self._grammar: str | None = None
         self._mined: tuple[Transitions, tuple[Rule, ...]] | None = None
 
@@ -85,6 +88,8 @@ class Translator:
         except GedankenError as error:    # of this sentence: too long for the model, say
             return Understanding((), (), "refused", str(error))
         shown = tuple((c.reading.text, c.reading.confidence) for c in found if c.rules)
+        if not shown and self.gateway is None:
+            return Understanding((), (), "refused", NO_MODEL)
         if not shown:
             reason = "" if found else "the language model gave no rule that fits this world; "
             return Understanding((), (), "refused", reason + (self._unsayable(sentence) if found else _WAY_OUT))
@@ -94,7 +99,8 @@ class Translator:
         if not best.rules and (ask is None or best.reading.confidence >= confidence):
             return Understanding((), shown, "refused", self._unsayable(sentence))
         if ask is None:
-            reason = f"the language model is only {best.reading.confidence:.0%} sure that this means "
+            who = "the language model is" if self.gateway else "it is"
+            reason = f"{who} only {best.reading.confidence:.0%} sure that this means "
             means = f"`{'` and `'.join(best.reading.text.splitlines())}`"
             return Understanding((), shown, "refused", f"{reason}{means}; {_WAY_OUT}")
         offered = [c for c in found if c.rules][:_ASKED]
@@ -112,16 +118,10 @@ class Translator:
         `told` are sentences told before with their rule lines: what is like one of them means the like, and prompts
         show them as examples. `transitions` speak for and against the readings. Raises `ModelUnavailable`.
         """
-        words = _words(sentence)
-        near = sorted(told, key=lambda pair: len(words & _words(pair[0])))[-_SHOWN:]
-        shown = [*examples(self.schema), *near]
-        if not self.gateway.can_read:
-            shown = self._fitting(sentence, shown)
-        if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
-            self._grammar = decoding_grammar(self.schema)
-        answers = translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar,
-                            items=self._items, say=self.said_back, also=self._explaining(sentence, transitions))
+        answers = self._asked(sentence, told, transitions) if self.gateway else []
         alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
+        if self.gateway is None or self.gateway.can_read:
+            answers = self._both(sentence, answers)
         found: dict[str, Candidate] = {}
         for answer in [*alike, *answers]:
             rules = [_checked(line, self.schema) for line in answer.text.splitlines()]
@@ -137,6 +137,31 @@ class Translator:
             candidates = self._weighed(candidates, transitions)
         return candidates
 
+    def _asked(self, sentence: str, told: Sequence[tuple[str, str]], transitions: Transitions | None
+               ) -> Sequence[Reading]:
+        """The language model's readings."""
+        assert self.gateway is not None
+        words = _words(sentence)
+        near = sorted(told, key=lambda pair: len(words & _words(pair[0])))[-_SHOWN:]
+        shown = [*examples(self.schema), *near]
+        if not self.gateway.can_read:
+            shown = self._fitting(sentence, shown)
+        if self._grammar is None and "grammar" in self.gateway.options and not self.gateway.can_read:
+            self._grammar = decoding_grammar(self.schema)
+        return translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar, items=self._items,
+                         say=self.said_back, also=self._explaining(sentence, transitions))
+
+    def _both(self, sentence: str, answers: Sequence[Reading]) -> list[Reading]:
+        """The readings of the grammar, and after them those of the network as far as the grammar leaves room.
+
+        Where both read the same, their confidences add up; where the grammar reads nothing, the network's stand.
+        """
+        read = self._english.read(sentence)
+        ours = [Reading("\n".join(map(to_text, one.rules)), p)
+                for one, p in zip(read, self._english.confidences(read), strict=True)]
+        room = 1.0 - sum(one.confidence for one in ours)
+        return [*ours, *(replace(answer, confidence=room * answer.confidence) for answer in answers)]
+
     def _fitting(self, sentence: str, shown: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The examples that fit the budget of a prompt, the last ones first to be kept."""
         world = self.schema.describe()
@@ -144,6 +169,7 @@ class Translator:
 
         def written(context: Context) -> str:
             shown = context.pairs("example")[::-1]
+            assert self.gateway is not None
             return as_text(self.gateway.render("translate", schema=world, examples=shown, sentence=sentence))
 
         self.recent.shown = assemble(lines, self.recent.budget_tokens, self.recent.count, written)
@@ -151,7 +177,8 @@ class Translator:
 
     def _explaining(self, sentence: str, transitions: Transitions | None) -> Sequence[str]:
         """Rule lines about what the sentence speaks of that explain the transitions: what it may well be saying."""
-        if transitions is None or not len(transitions) or not self.gateway.can_read:
+        can_read = self.gateway is not None and self.gateway.can_read
+        if transitions is None or not len(transitions) or not can_read:
             return ()
         if self._mined is None or self._mined[0] is not transitions:
             recent = transitions.take(slice(max(len(transitions) - RECENT, 0), None))
