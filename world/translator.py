@@ -49,10 +49,12 @@ _WAY_OUT = "write it as a rule line"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One reading of a sentence: its rules (none: it cannot be said here), as canonical text, and its confidence."""
+    """One reading of a sentence: its rules (none: it cannot be said here), as canonical text, and its confidence; it
+    `is_literal` where the grammar accounts for every word."""
 
     rules: tuple[Rule, ...]
     reading: Reading
+    is_literal: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ class Translator:
         """
         answers = self._asked(sentence, told, transitions) if self.gateway else []
         alike = [Reading(lines, REMEMBERED) for lines in recalled(sentence, told, self.schema)[:1]]
-        if self.gateway is None or self.gateway.can_read:
-            answers = self._both(sentence, answers)
+        literal = self._read(sentence) if self.gateway is None or self.gateway.can_read else []
+        room = 1.0 - sum(one.confidence for one in literal)
+        answers = [*literal, *(replace(answer, confidence=room * answer.confidence) for answer in answers)]
         found: dict[str, Candidate] = {}
         for answer in [*alike, *answers]:
             rules = [_checked(line, self.schema) for line in answer.text.splitlines()]
@@ -131,7 +134,8 @@ class Translator:
             text = "\n".join(map(to_text, kept))
             before = found[text].reading.confidence if text in found else 0.0
             plainly = " ".join(to_words(rule, self.schema) for rule in kept)
-            found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0), plainly))
+            found[text] = Candidate(kept, Reading(text, min(before + answer.confidence, 1.0), plainly),
+                                    answer in literal or (text in found and found[text].is_literal))
         candidates = sorted(found.values(), key=lambda c: -c.reading.confidence)
         if transitions is not None and len(transitions):
             candidates = self._weighed(candidates, transitions)
@@ -151,16 +155,12 @@ class Translator:
         return translate(sentence, self.schema.describe(), shown, self.gateway, self._grammar, items=self._items,
                          say=self.said_back, also=self._explaining(sentence, transitions))
 
-    def _both(self, sentence: str, answers: Sequence[Reading]) -> list[Reading]:
-        """The readings of the grammar, and after them those of the network as far as the grammar leaves room.
-
-        Where both read the same, their confidences add up; where the grammar reads nothing, the network's stand.
-        """
+    def _read(self, sentence: str) -> list[Reading]:
+        """The readings of the grammar. The network's have the room that they leave; where both read the same, their
+        confidences add up; where the grammar reads nothing, the network's stand."""
         read = self._english.read(sentence)
-        ours = [Reading("\n".join(map(to_text, one.rules)), p)
+        return [Reading("\n".join(map(to_text, one.rules)), p)
                 for one, p in zip(read, self._english.confidences(read), strict=True)]
-        room = 1.0 - sum(one.confidence for one in ours)
-        return [*ours, *(replace(answer, confidence=room * answer.confidence) for answer in answers)]
 
     def _fitting(self, sentence: str, shown: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The examples that fit the budget of a prompt, the last ones first to be kept."""
@@ -202,11 +202,16 @@ class Translator:
             len(set(map(to_text, n.operands))) < len(n.operands) for n in itself)
 
     def _weighed(self, candidates: Sequence[Candidate], transitions: Transitions) -> list[Candidate]:
-        """The candidates with their confidence after the data have spoken, the likeliest first."""
-        priors = [c.reading.confidence for c in candidates]
-        posterior = judged([c.rules for c in candidates], priors, self.schema, transitions)
-        found = [replace(c, reading=replace(c.reading, confidence=p))
-                 for c, p in zip(candidates, posterior, strict=True)]
+        """The candidates with their confidence after the data have spoken, the likeliest first. What was said word for
+        word may be news of a world that has changed: there memory only chooses between the readings."""
+        found = []
+        for is_literal in (True, False):
+            some = [c for c in candidates if c.is_literal == is_literal]
+            priors = [c.reading.confidence for c in some]
+            posterior = judged([c.rules for c in some], priors, self.schema, transitions)
+            share = sum(priors) / sum(posterior) if is_literal and some else 1.0
+            found += [replace(c, reading=replace(c.reading, confidence=share * p))
+                      for c, p in zip(some, posterior, strict=True)]
         return sorted(found, key=lambda c: -c.reading.confidence)
 
     def _unsayable(self, sentence: str) -> str:
