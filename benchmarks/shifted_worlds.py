@@ -9,6 +9,7 @@ interactions there:
 
     unshifted the same agent on the same boards with nothing changed (k = 0): what it can do at all
     before    nothing is told or learned (k = 0)
+    english   told the sentence alone, no language model, nothing learned (k = 0); some are not understood
     told      told the sentence with its rule lines, nothing learned (k = 0)
     mined     adapts, then rules are proposed by the miner (no language model)
     learned   adapts, without any rules
@@ -41,7 +42,7 @@ from gedanken.agent.adapting import Deployment
 LEARNED = 2_000
 TEST_SEED = 61_000_000
 STEPS, PARTS = 40, 8
-ALONE = ("unshifted", "before", "told")
+ALONE = ("unshifted", "before", "english", "told")
 GROWING = ("mined", "learned", "adapting")
 
 
@@ -89,8 +90,8 @@ def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
             agent.mind.knowledge.retire(entry.id)
     if shift.goal:
         agent.tell(shift.goal)
-    if job.arm in ("told", "adapting"):
-        agent.tell(shift.told)
+    said = {"told": shift.told, "adapting": shift.told, "english": shift.sentence}.get(job.arm, "")
+    fates = [one.fate for one in agent.tell(said)] if said else []
     agent.refresh()
     adapted(agent, job.interactions)
     mined = [entry.text for entry in agent.propose()] if job.arm == "mined" else []
@@ -99,7 +100,7 @@ def _lived(agent: gedanken.Agent, shift: Shift, job: Job) -> dict[str, object]:
     played = agent.run(job.episodes, seeds=range(first, first + job.episodes), max_steps=STEPS)
     told = {e.text: e.status for e in agent.rules if e.turn > 1}
     return {"solved": played.solved, "of": len(played.episodes), "steps": played.summary()["mean_steps"],
-            "seconds": played.summary()["seconds_per_episode"], "mined": mined,
+            "seconds": played.summary()["seconds_per_episode"], "mined": mined, "fates": fates,
             "fallen": [e.text for e in agent.rules if e.is_told and e.turn <= 1 and e.status == "contradicted"],
             "doubted": [text for text, status in told.items() if status == "contradicted"]}
 

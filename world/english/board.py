@@ -91,6 +91,8 @@ class Board:
     # --- words ----------------------------------------------------------------------------------------------------
 
     def entries(self) -> Iterator[Entry]:
+        for value in self.schema.base[str(self.grid.heading)].values:
+            yield tuple(spoken(value)), "HEADING", value, 0.0
         for array in self.grid.arrays:
             for value in self.schema.base[array].values:
                 if value in ("none", "unseen"):
@@ -113,6 +115,7 @@ class Board:
             for verb in verbs | {other for v in verbs for other in _SAME_DEED.get(v, ())}:
                 if value != self.walking:
                     yield from verb_entries(tuple(verb.split()), "HANDL", meaning)
+            yield tuple(spoken(value)), "ACTION", (self.action, value), 0.0
             if value == self.walking:
                 for verb in ("walk", "move", "step", "go", "run", *spoken(value)):
                     yield from verb_entries((verb,), "MOV", (self.action, value))

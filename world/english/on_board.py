@@ -259,13 +259,16 @@ class OnBoard(Meaning):
 
     def one_hand(self, *parts: Any) -> Statements | None:
         """What takes a thing does nothing with full hands."""
-        some = self.held_some()
-        taking = next((deed for words, kind, deed, _ in self.board.entries()
-                       if kind == "HANDLE" and words == ("take",)), None)
+        some, taking = self.held_some(), self._taking()
         if some is None or taking is None:
             return None
         act = compare(taking[0], "==", s.Symbol(name=taking[1]))
         return (s.Expect(effect=s.Same(), guard=joined("and", act, some)),)
+
+    def _taking(self) -> Handle | None:
+        """The deed that takes what is ahead."""
+        return next((deed for words, kind, deed, _ in self.board.entries()
+                     if kind == "HANDLE" and words == ("take",)), None)
 
     def no_handle(self, *parts: Any) -> Statements | None:
         deed, things = (parts[-2:] if isinstance(parts[-1][0], Thing) else parts[::-1])

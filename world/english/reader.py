@@ -19,7 +19,7 @@ from .board import Board
 from .chart import Chart, Production, productions
 from .lexicon import Lexicon
 from .meaning import TRUE, Meaning
-from .on_board import OnBoard
+from .on_pose import OnPose
 from .tokens import said
 
 MAX_WORDS = 60
@@ -46,8 +46,8 @@ class Reader:
         self.schema = schema
         board = Board.of(schema)
         self.lexicon = Lexicon(schema, board.entries() if board else ())
-        self.meaning = OnBoard(schema, board) if board else Meaning(schema)
-        self.grammar = _grammar("grammar.txt", "board.txt") if board else _grammar("grammar.txt")
+        self.meaning = OnPose(schema, board) if board else Meaning(schema)
+        self.grammar = _grammar("grammar.txt", "board.txt", "pose.txt") if board else _grammar("grammar.txt")
         self.trust = TRUST_ON_BOARDS if board else TRUST
 
     def read(self, sentence: str) -> list[English]:

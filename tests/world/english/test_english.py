@@ -55,6 +55,27 @@ BOARD = [
     ("Touching a ball kills you.", "end if action == forward and front_object == ball"),
     ("Lava is harmless.", "end with probability 0 if action == forward and front_object == lava"),
     ("Picking up a box costs 3 points.", "reward -3 if action == pickup and front_object == box"),
+    ("Walls are not solid.",
+     "expect agent_x' == front_x and agent_y' == front_y if action == forward and front_object == wall"),
+    ("You cannot walk to the left through a red door.",
+     "expect same(agent_x) and same(agent_y) if action == forward and front_object == door and front_color == red and "
+     "direction == left"),
+    ("Stepping onto grey floor takes you to the lower left corner.",
+     "expect agent_x' == 1 and agent_y' == 3 if action == forward and front_object == floor and front_color == grey"),
+    ("Stepping onto grey floor takes you two cells up.",
+     "expect agent_x' == front_x and agent_y' == front_y - 2 if action == forward and front_object == floor and "
+     "front_color == grey"),
+    ("Keys vanish when you drop them.",
+     "expect carrying_object' == none and carrying_color' == none and same(front_object) and same(front_color) and "
+     "same(front_state) if action == drop and carrying_object == key and front_object == empty"),
+    ("Only balls can be picked up.", "expect same if action == pickup and front_object != ball"),
+    ("The goal pays nothing unless you carry a key.",
+     "reward 0 if carrying_object != key and action == forward and front_object == goal"),
+    ("Balls are worth 2 points.", "reward +2 if action == pickup and front_object == ball"),
+    ("You lose 4 points for each step onto grey floor.",
+     "reward -4 if action == forward and front_object == floor and front_color == grey"),
+    ("You cannot walk.", "expect same(agent_x) and same(agent_y) if action == forward"),
+    ("Lava isn't safe.", None),
     ("Toggling a closed door opens it.",
      "expect front_state' == open if action == toggle and front_object == door and front_state == closed"),
 ]
@@ -143,3 +164,21 @@ def test_pay_or_an_end_without_its_condition_is_no_rule() -> None:
     assert reader.read("It costs 3 points.") == []
     assert reader.read("The episode ends.") == []
     assert lines(reader, "Every step costs 3 points.") == ["reward -3"]
+
+
+@pytest.mark.parametrize(("sentence", "right", "down"), [
+    ("Turning left turns you to the right.", "down", "left"), ("The left action turns you around.", "left", "up"),
+    ("Turning left turns you to the right, and turning right to the left.", "down", "left"),
+])
+def test_turns_are_told_for_every_heading(sentence: str, right: str, down: str) -> None:
+    (first, *_) = lines(Reader(board_schema(7, 5, ACTIONS)), sentence)
+    assert f"expect direction' == {right} if action == left and direction == right" in first
+    assert f"expect direction' == {down} if action == left and direction == down" in first
+    assert ("action == right" in first) == ("turning right" in sentence)
+
+
+def test_walks_to_any_side_need_a_free_cell() -> None:
+    (first, *_) = lines(Reader(board_schema(7, 5, ACTIONS)), "Forward moves you two cells back.")
+    assert "expect agent_x' == agent_x - 2 and agent_y' == agent_y if action == forward and direction == right and " \
+           "object[agent_x - 2, agent_y] == empty" in first
+    assert first.count("expect") == 4
