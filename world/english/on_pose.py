@@ -15,6 +15,9 @@ from .predicates import compare, joined, negated, primed
 
 Deed = tuple[str, str]    # (action, value)
 Cell = tuple[int, int]
+FREE = ("empty", "free", "none", "nothing", "floor", "ground", "grass", "goal", "exit", "lava", "water")
+"""Kinds of cells that let one in, and below the states of others that do."""
+OPEN = ("open",)
 
 
 class OnPose(OnBoard):
@@ -78,7 +81,7 @@ class OnPose(OnBoard):
 
     # --- turning and walking ------------------------------------------------------------------------------------------
 
-    def turns(self, deed: Deed, *parts: Any) -> Statements:
+    def veers(self, deed: Deed, *parts: Any) -> Statements:
         side, name = parts[-1], str(self.board.grid.heading)
         rules = []
         for heading, is_so in self._headings():
@@ -87,9 +90,10 @@ class OnPose(OnBoard):
             rules.append(s.Expect(effect=effect, guard=joined("and", self.deed(deed), is_so)))
         return tuple(rules)
 
-    def turns_twice(self, *parts: Any) -> Statements | None:
-        found = [part for part in parts if isinstance(part, tuple | int)]
-        return (*self.turns(*found[:2]), *self.turns(*found[2:])) if len(found) == 4 else None
+    def veers_twice(self, *parts: Any) -> Statements | None:
+        one, other = (p for p in parts if isinstance(p, tuple))
+        side, back = (p for p in parts if isinstance(p, int))
+        return (*self.veers(one, side), *self.veers(other, back))
 
     def goes(self, deed: Deed, *parts: Any) -> Statements | None:
         """So many cells to that side, where it is free."""
@@ -103,18 +107,26 @@ class OnPose(OnBoard):
         return self._goes(deed, 1, parts[-1])
 
     def _goes(self, deed: Deed, steps: int, side: int) -> Statements | None:
-        grid, kind = self.board.grid, self.board.kind
-        free = self.board.nothing(kind)
-        if free is None:
-            return None
-        rules = []
+        """Where that cell lets one in; else nothing happens."""
+        grid, rules = self.board.grid, []
         for heading, is_so in self._headings():
             dx, dy = (steps * d for d in self._turned(heading, side)[1])
             x, y = self._at(grid.x, dx), self._at(grid.y, dy)
-            there = s.Compare(operands=(s.Index(array=s.Name(name=kind), at=(x, y)), s.Symbol(name=free)),
-                              operators=("==",))
-            rules.append(s.Expect(effect=self._arrives(x, y), guard=joined("and", self.deed(deed), is_so, there)))
+            free, acting = self._free(x, y), joined("and", self.deed(deed), is_so)
+            rules += [s.Expect(effect=self._arrives(x, y), guard=joined("and", acting, free)),
+                      s.Expect(effect=s.Same(), guard=joined("and", acting, negated(free)))]
         return tuple(rules)
+
+    def _free(self, x: Expression, y: Expression) -> Expression:
+        """Whether one may stand there, as far as names tell."""
+        found = []
+        for array in self.board.grid.arrays:
+            good = FREE if array == self.board.kind else OPEN
+            if values := [v for v in self.schema.base[array].values if v in good]:
+                cell = s.Index(array=s.Name(name=array), at=(x, y))
+                found.append(s.Member(operand=cell, members=tuple(s.Symbol(name=v) for v in values)) if values[1:] else
+                             s.Compare(operands=(cell, s.Symbol(name=values[0])), operators=("==",)))
+        return joined("or", *found)
 
     def together(self, one: Statements, other: Statements) -> Statements:
         return (*one, *other)

@@ -177,8 +177,10 @@ def test_turns_are_told_for_every_heading(sentence: str, right: str, down: str) 
     assert ("action == right" in first) == ("turning right" in sentence)
 
 
-def test_walks_to_any_side_need_a_free_cell() -> None:
+def test_walks_to_any_side_need_a_cell_that_lets_one_in() -> None:
     (first, *_) = lines(Reader(board_schema(7, 5, ACTIONS)), "Forward moves you two cells back.")
-    assert "expect agent_x' == agent_x - 2 and agent_y' == agent_y if action == forward and direction == right and " \
-           "object[agent_x - 2, agent_y] == empty" in first
-    assert first.count("expect") == 4
+    free = "(object[agent_x - 2, agent_y] in {empty, floor, goal, lava} or state[agent_x - 2, agent_y] == open)"
+    acting = "action == forward and direction == right"
+    assert f"expect agent_x' == agent_x - 2 and agent_y' == agent_y if {acting} and {free}" in first
+    assert f"expect same if {acting} and not {free}" in first
+    assert first.count("expect") == 8
