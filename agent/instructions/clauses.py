@@ -21,13 +21,15 @@ _MODES = frozenset({"KEEP", "NEVER", "MUST", "ALWAYS"})
 @dataclass
 class Said:
     """The words of a clause, the kind of the word that joins it, whether it stands apart (after a comma, or nothing),
-    whether it leaves its verb unsaid, and what it is joined by as it was said."""
+    whether it leaves its verb unsaid, what it is joined by as it was said, and whether `and` stood before that ("and
+    when it is open, ...")."""
 
     link: str = ""
     is_apart: bool = True
     words: list[Token] = field(default_factory=list)
     is_elided: bool = False
     joined: str = ""
+    is_new: bool = False
 
     def has(self, *kinds: str) -> bool:
         return any(w.type in kinds for w in self.words)
@@ -60,6 +62,7 @@ def clauses(tokens: list[Token]) -> list[Said]:
                 found.append(Said(token.type, token.startswith((",", ";", ".")), joined=str(token)))
             else:    # "and, when", "go and open"
                 is_comma = bool(now.link) and token in (",", "and", "then")
+                now.is_new |= now.link in ("AND", "THEN") and token.type in ("WHEN", "AFTER") and len(found) > 1
                 now.words, now.is_apart = [], (now.is_apart and len(found) == 1) or now.is_apart
                 now.link = now.link if is_comma and now.link not in ("AND", "THEN") else (
                     token.type if len(found) > 1 or token.type not in ("AND", "THEN") else "")  # fmt: skip
@@ -120,6 +123,9 @@ def _completed(said: Said, before: Said) -> None:
         said.words[0] = Token("GO", "go to")
     elif first in THINGS and said.has("MUST") and said.has("BESIDE"):
         said.words = [Token("PUT", "put"), *said.words]
+    elif first in THINGS and said.joined in ("but", ", but"):
+        raise UserError(f"'but {' '.join(map(str, said.words))}': an exception is not understood; name what is meant, "
+                        "one by one")
     elif first in THINGS and said.link in ("AND", "OR", "THEN", "ONLY_THEN", "") and lead:
         said.words, said.is_elided = [*lead, *said.words], True
         if before.has("PUT") and not before.has("BESIDE", "TO", "DOWN") and said.has("BESIDE", "TO"):

@@ -92,8 +92,16 @@ class _Order:
                 return _chain([self.whole(rest), self.whole(first)])
             raise UserError(f"'{link.lower()}' what, and what then? say it as in 'keep the speed below 2 until ...'")
         for i, clause in enumerate(clauses):
+            if clause.is_new and i:    # "open the door and, when it is open, go to the key"
+                return _chain([self.whole(clauses[:i]), self.whole([replace(clause, is_new=False), *clauses[i + 1 :]])])
             if clause.link in ("AFTER", "WHEN") or (clause.link == "BEFORE" and clause.kind != "state"):
                 parts = [self.whole(clauses[:i]), self.whole([replace(clause, link=""), *clauses[i + 1 :]])]
+                if i > 1 and clause.kind == "state" and clause.link != "BEFORE":
+                    last = _chain([parts[1], self.whole([replace(clauses[i - 1], link="")])])
+                    before = self.whole(clauses[: i - 1])
+                    is_next = clauses[i - 1].link in ("THEN", "ONLY_THEN")
+                    alone = _chain([before, last]) if is_next else _together([(before, False), (f"{{{last}}}", False)])
+                    return self.choices.milestone(clause.link.lower(), [alone, _chain(parts[::-1])])
                 return _chain(parts[::-1] if clause.link != "BEFORE" else parts)
         return self._stages(clauses)
 
