@@ -1,10 +1,12 @@
 """Wrong and hostile text: how soon a false sentence is found out, what it cost, and what it never does.
 
-    python benchmarks/wrong_text.py [--quick] [--seed 0] [--seeds 10] [--json PATH] [--store PATH] [--n-jobs 2]
+    python benchmarks/wrong_text.py [--quick] [--seed 0] [--seeds 10] [--kinds locked,gap] [--json PATH] [--store PATH]
+                                    [--n-jobs 2]
 
-The agent of `shifted_worlds.py` (the same weights a seed), in the unshifted world, on boards with a locked door. Its
-manual is replaced by one in which a share of the sentences is false, drawn anew a seed, each a plausible lie with its
-rule line. It then lives as it plans, an episode at a time, adapting and weighing its rules after each. The arms:
+The agent of `shifted_worlds.py` (the same weights a seed), in the unshifted world: on boards with a locked door, which
+nobody solves untold, and on boards with a gap in lava, which learning alone can solve. Its manual is replaced by one in
+which a share of the sentences is false, drawn anew a seed, each a plausible lie with its rule line. It then lives as it
+plans, an episode at a time, adapting and weighing its rules after each. The arms:
 
     true      the manual as it is             lies      a fifth of the sentences false
     learned   no text                         all lies  every sentence false
@@ -21,6 +23,7 @@ import shutil
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from shifts.hostile import TEXTS, fate
 import gedanken
 
 LEARNED = 2_000
-TEST_SEED = 61_000_000
+TEST_SEED = 62_000_000
 STEPS = 40
 UNDER = "object'[agent_x', agent_y']"
 LIES = (
@@ -81,7 +84,7 @@ def manual(arm: str, seed: int) -> tuple[str, frozenset[str]]:
 def measured(job: Job) -> dict[str, object]:
     torch.set_num_threads(1)
     folder = Path(job.folder)
-    work = folder / f"work-{job.arm.replace(' ', '_')}-{job.seed}"
+    work = folder / f"work-{job.kind}-{job.arm.replace(' ', '_')}-{job.seed}"
     agent = awakened(base(folder, job.seed, job.learned), work, Boards(job.kind), ADAPTING)
     try:
         return lived(agent, job)
@@ -112,26 +115,28 @@ def lived(agent: gedanken.Agent, job: Job) -> dict[str, object]:
 
 
 def report(rows: Sequence[dict[str, Any]], figures: Figures) -> None:
-    for arm in ARMS:
-        mine = [r for r in rows if r["arm"] == arm]
+    for kind, arm in product(dict.fromkeys(r["kind"] for r in rows), ARMS):
+        mine = [r for r in rows if (r["kind"], r["arm"]) == (kind, arm)]
         if not mine:
             continue
         half = len(mine[0]["solved"]) // 2
         for name, part in (("first", slice(half)), ("second", slice(half, None))):
-            figures.add(f"{arm}: solved, {name} half", [statistics.fmean(r["solved"][part]) for r in mine], "share")
-        figures.add(f"{arm}: steps an episode", [statistics.fmean(r["steps"]) for r in mine], "steps")
+            shares = [statistics.fmean(r["solved"][part]) for r in mine]
+            figures.add(f"{kind}, {arm}: solved, {name} half", shares, "share")
+        figures.add(f"{kind}, {arm}: steps an episode", [statistics.fmean(r["steps"]) for r in mine], "steps")
         if any(r["false"] for r in mine):
             found = [n for r in mine for n in r["found"].values()]
-            figures.add(f"{arm}: interactions until a lie is found out", found, "interactions")
+            figures.add(f"{kind}, {arm}: interactions until a lie is found out", found, "interactions")
             for fate_ in ("found", "never tried", "not refuted"):
-                figures.add(f"{arm}: lies {fate_}", [len(r[fate_]) / len(r["false"]) for r in mine], "share")
-        figures.add(f"{arm}: true rules dropped", [len(r["dropped"]) for r in mine], "rules")
+                figures.add(f"{kind}, {arm}: lies {fate_}", [len(r[fate_]) / len(r["false"]) for r in mine], "share")
+        figures.add(f"{kind}, {arm}: true rules dropped", [len(r["dropped"]) for r in mine], "rules")
 
 
 def main() -> None:
     args = options(
         __doc__ or "", seeds=(int, 10, "training seeds"), episodes=(int, 12, "lived"),
-        learned=(int, LEARNED, "interactions before"), parts=(str, "lies,hostile", "which parts"),
+        kinds=(str, "locked,gap", "of boards"), learned=(int, LEARNED, "interactions before"),
+        parts=(str, "lies,hostile", "which parts"),
         folder=(Path, Path("runs/shifted_worlds"), "the agents that have learned"),
         **choices("runs/wrong_text.jsonl"),
     )
@@ -146,8 +151,9 @@ def main() -> None:
         seeds = range(args.seed, args.seed + args.seeds)
         for seed in seeds:
             base(args.folder, seed, args.learned)
-        jobs = [Job(arm, seed, args.episodes, str(args.folder), args.learned) for seed in seeds for arm in ARMS]
-        report(run(jobs, measured, args.store, backend=args.backend, n_jobs=args.n_jobs), figures)
+        jobs = [Job(arm, seed, args.episodes, str(args.folder), args.learned, kind)
+                for kind in args.kinds.split(",") for seed in seeds for arm in ARMS]
+        report(run(jobs, measured, args.store, version="2", backend=args.backend, n_jobs=args.n_jobs), figures)
     figures.write(args.json)
 
 
