@@ -114,11 +114,11 @@ def rules(job: Job, aside: Path) -> Made:
 
 
 def english(job: Job, aside: Path) -> Made:
-    """Learned as the hybrid, then told the sentences without their rule lines: the embedded reader writes them, and a
-    person who is asked what was meant takes the reading that it finds likeliest."""
+    """Learned as the hybrid, then told the sentences without their rule lines: the grammar and the embedded reader write
+    them, and nobody is there to be asked what was meant."""
     agent = loaded(grown(job, HYBRID, layout_steps=25), job, aside, llm="local")
     sentences = [part.splitlines()[0] for part in manual(job, told(job)).split("\n\n")]
-    understood = agent.tell("\n".join(sentences), source="manual", ask=lambda sentence, readings: 0)
+    understood = agent.tell("\n".join(sentences), source="manual")
     return agent, {"interactions": HYBRID, "sentences": sum(bool(t.entries) for t in understood),
                    "refused": [t.sentence for t in understood if not t.entries]}
 

@@ -208,6 +208,12 @@ class OnPose(OnBoard):
     def acting_turns(self, deed: Deed, turn: Sort, lock: Things) -> Statements | None:
         return self.opens_deed(lock, turn, self.deed(deed))
 
+    def opens_only_else(self, lock: Things, turn: Sort, key: Things, *rest: Any) -> Statements | None:
+        return self.opens_only(lock, turn, key)
+
+    def needs_else(self, lock: Things, key: Things, *rest: Any) -> Statements | None:
+        return self.needs_thing(lock, key)
+
     def handle_only(self, *parts: Any) -> Statements | None:
         return self.only_handled(parts[-1], parts[-2])
 
@@ -232,6 +238,16 @@ class OnPose(OnBoard):
 
     def worth_nothing(self, things: Things, *parts: Any) -> Statements | None:
         return self.worth(things, 0.0)
+
+    def pays_and_ends(self, deed: Expression, *parts: Any) -> Statements:
+        points = next(p for p in parts if isinstance(p, float))
+        return (*self.deed_pays(deed, points), s.End(guard=deed))
+
+    def costs_and_ends(self, deed: Expression, *parts: Any) -> Statements:
+        points = next(p for p in parts if isinstance(p, float))
+        return (*self.deed_costs(deed, points), s.End(guard=deed))
+
+    ends_and_pays, ends_and_costs = pays_and_ends, costs_and_ends
 
     def worth_for(self, *parts: Any) -> Statements | None:
         return self.worth(parts[-1], next(p for p in parts if isinstance(p, float)))

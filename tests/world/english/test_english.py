@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gedanken.world.english import Reader
 from gedanken.world.english.board import Board
@@ -74,6 +76,13 @@ BOARD = [
     ("Balls are worth 2 points.", "reward +2 if action == pickup and front_object == ball"),
     ("You lose 4 points for each step onto grey floor.",
      "reward -4 if action == forward and front_object == floor and front_color == grey"),
+    ("A locked door opens only to the key of its color; otherwise nothing happens.",
+     "expect front_state' == open if action == toggle and front_object == door and front_state == locked and "
+     "carrying_object == key and carrying_color == front_color\n"
+     "expect same(front_state) if action == toggle and front_object == door and front_state == locked and "
+     "not (carrying_object == key and carrying_color == front_color)"),
+    ("Stepping onto the goal pays 1 and ends the episode.",
+     "reward +1 if action == forward and front_object == goal\nend if action == forward and front_object == goal"),
     ("You cannot walk.", "expect same(agent_x) and same(agent_y) if action == forward"),
     ("Lava isn't safe.", None),
     ("Toggling a closed door opens it.",
@@ -93,7 +102,8 @@ def test_plain_sentences(sentence: str, meant: str) -> None:
 @pytest.mark.parametrize(("sentence", "meant"), BOARD)
 def test_sentences_of_boards(sentence: str, meant: str | None) -> None:
     schema = board_schema(7, 5, ACTIONS)
-    assert lines(Reader(schema), sentence)[:1] == ([] if meant is None else [to_text(parse(meant, schema))])
+    rules = [] if meant is None else ["\n".join(to_text(parse(line, schema)) for line in meant.splitlines())]
+    assert lines(Reader(schema), sentence)[:1] == rules
 
 
 def test_only_says_what_happens_without_it_as_well() -> None:
@@ -184,3 +194,20 @@ def test_walks_to_any_side_need_a_cell_that_lets_one_in() -> None:
     assert f"expect agent_x' == agent_x - 2 and agent_y' == agent_y if {acting} and {free}" in first
     assert f"expect same if {acting} and not {free}" in first
     assert first.count("expect") == 8
+
+
+WORDS = st.sampled_from(sorted({w for sentence, _ in BOARD for w in sentence.strip(".").split()} | {
+    "otherwise", "or", "else", "nothing", "happens", "unless", "and", "when", "cannot", "costs", "2", "half", "to",
+    "it", "gone", "worth", "turns", "corner", "upper", "right", "through", "if", "only", "without", "ends", "probability"}))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(WORDS, max_size=9), st.lists(st.sampled_from([s for s, _ in BOARD]), min_size=1, max_size=2))
+def test_whatever_is_said_is_read_or_not_and_what_is_read_parses(words: list[str], sentences: list[str]) -> None:
+    schema, text = board_schema(7, 5, ACTIONS), " ".join(sentences).lower().replace(".", "").split()
+    for said in (" ".join(words), " ".join(text[: len(words) + 3] + words[:3])):
+        for reading in _READER.read(said):
+            assert all(parse(to_text(rule), schema) == rule for rule in reading.rules)
+
+
+_READER = Reader(board_schema(7, 5, ACTIONS))
