@@ -114,8 +114,8 @@ def rules(job: Job, aside: Path) -> Made:
 
 
 def english(job: Job, aside: Path) -> Made:
-    """Learned as the hybrid, then told the sentences without their rule lines: the grammar and the embedded reader write
-    them, and nobody is there to be asked what was meant."""
+    """Learned as the hybrid, then told the sentences without their rule lines: the grammar and the embedded reader
+    write them, and nobody is there to be asked what was meant."""
     agent = loaded(grown(job, HYBRID, layout_steps=25), job, aside, llm="local")
     sentences = [part.splitlines()[0] for part in manual(job, told(job)).split("\n\n")]
     understood = agent.tell("\n".join(sentences), source="manual")
