@@ -38,7 +38,7 @@ def tell(
     seed: options.Seed = 0,
     json: options.Json = None,
 ) -> None:
-    """Tell a saved agent rules: rule lines, or English sentences that a language model reads as rules.
+    """Tell a saved agent rules: rule lines, or English sentences, read by a grammar and a language model.
 
     A sentence the model is not sure of is shown with its readings, and you are asked; in a script it is refused (exit
     code 2) and nothing is saved. docs/rules.md describes the rule language.
