@@ -21,8 +21,8 @@ PLANNERS = {
     "deep_dyna": ("deep_dyna", "DeepDyna"),
 }
 """name -> (module beside this one, class)."""
-LARGE = 100
-"""Cells of a board from which on "auto" plans over waypoints; on smaller ones search finds as much, sooner."""
+LARGE = 60
+"""Cells of a board beyond which "auto" plans over waypoints; on smaller ones search finds as much, sooner."""
 NAMES = ("auto", *PLANNERS)
 
 
