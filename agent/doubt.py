@@ -1,9 +1,10 @@
 """Doubt: where no plan reaches anything, a rule that was told and never seen to hold may be what stands in the way.
 
 A false "this door never opens" is never refuted by who believes it. So where imagination under all the rules leads
-nowhere, the agent imagines without one of them, each in its turn, and tries what that lets it hope for: either it
-comes true, or the rule has evidence for it. Only what a person said of how the world behaves is put to the test, not
-what ends or pays an episode (a test may be the last), and never what is forbidden or to be avoided.
+nowhere, the agent imagines without one of them, each in its turn, or without them all, and tries what that lets it hope
+for: either it comes true, or the rule has evidence for it. Only what a person said of how the world behaves, and that
+something pays nothing, is put to the test; not what ends an episode or costs (a test may be the last, or dear), and
+never what is forbidden or to be avoided.
 """
 
 from __future__ import annotations
@@ -20,22 +21,27 @@ MOST = 10_000
 
 
 def doubted(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> Plan | None:
-    """A plan that reaches something if one of the doubtful rules does not hold, each in its turn, as far as the budget
-    of one plan goes; None where there is none."""
-    began = time.perf_counter()
-    entries = mind.knowledge.doubtful()
-    assert mind.belief is not None
-    left = budget
-    for _ in entries:
-        mind.doubts += 1
-        rest = mind.knowledge.refine(mind.recalled, without=entries[mind.doubts % len(entries)].id)
-        plan = planner.plan(Remembered(rest, mind.failures), mind.belief, objective, None, mind.rng, left)
+    """A plan that reaches something if a doubtful rule does not hold: without one of them, each in its turn as far as
+    half the budget of a plan goes, else without them all; None where none does."""
+    ids = [entry.id for entry in mind.knowledge.doubtful()]
+    most = Budget((budget.transitions or MOST) // 2, None if budget.seconds is None else budget.seconds / 2)
+
+    def without(some: list[str], left: Budget) -> Plan:
+        assert mind.belief is not None
+        rest = Remembered(mind.knowledge.refine(mind.recalled, without=some), mind.failures)
+        plan = planner.plan(rest, mind.belief, objective, None, mind.rng, left)
         mind.imagined_steps += plan.transitions
+        return plan
+
+    began, spent = time.perf_counter(), 0
+    for _ in ids:
+        seconds = None if most.seconds is None else most.seconds - (time.perf_counter() - began)
+        if spent >= (most.transitions or MOST) or (seconds is not None and seconds <= 0):
+            break
+        mind.doubts += 1
+        plan = without([ids[mind.doubts % len(ids)]], Budget((most.transitions or MOST) - spent, seconds))
         if bool(plan.reached[0]):
             return plan
-        transitions = (left.transitions or MOST) - plan.transitions
-        seconds = None if budget.seconds is None else budget.seconds - (time.perf_counter() - began)
-        if transitions <= 0 or (seconds is not None and seconds <= 0):
-            return None
-        left = Budget(transitions, seconds)
-    return None
+        spent += plan.transitions
+    plan = without(ids, most) if len(ids) > 1 else None
+    return plan if plan is not None and bool(plan.reached[0]) else None

@@ -8,7 +8,7 @@ contradict it; what a machine proposes acts only once they support it; a person'
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -301,18 +301,20 @@ class KnowledgeBase:
             self._compiled = key, Compiled(self.schema, acting, [priority for _, priority in key])
         return self._compiled[1]
 
-    def refine(self, model: WorldModel, assimilate: Assimilate = "always", without: str = "") -> Refined:
-        """The model corrected by the active rules, or by all of them but the one with the id `without`."""
+    def refine(self, model: WorldModel, assimilate: Assimilate = "always", without: Collection[str] = ()) -> Refined:
+        """The model corrected by the active rules, but for those with the ids `without`."""
         return Refined(model, self._except(without) if without else self.compiled(), assimilate)
 
-    def _except(self, id: str) -> Compiled:
-        entries = [e for e in self.corrections() if e.id != id]
+    def _except(self, ids: Collection[str]) -> Compiled:
+        entries = [e for e in self.corrections() if e.id not in ids]
         acting = [rule for e in entries if (rule := e.acting) is not None]
         return Compiled(self.schema, acting, [*map(_priority, entries)])
 
     def doubtful(self) -> list[Entry]:
-        """What a person said of the next state, is taken on trust, and never came true where it applied."""
-        return [e for e in self._of(s.Expect, s.Always) if e.is_told and not e.evidence.hits]
+        """What a person said of the next state, or that something pays nothing, is taken on trust, and never came true
+        where it applied."""
+        return [e for e in self._of(s.Expect, s.Always, s.Reward) if e.is_told and not e.evidence.hits
+                and getattr(e.rule.statement, "amount", 0) == 0]
 
     def goals(self) -> list[Entry]:
         """The active `achieve` rules."""

@@ -21,7 +21,7 @@ PLANNERS = {
     "deep_dyna": ("deep_dyna", "DeepDyna"),
 }
 """name -> (module beside this one, class)."""
-LARGE = 60
+LARGE = 100
 """Cells of a board beyond which "auto" plans over waypoints; on smaller ones search finds as much, sooner."""
 NAMES = ("auto", *PLANNERS)
 

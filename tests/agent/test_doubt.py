@@ -71,3 +71,12 @@ def test_what_is_forbidden_is_never_put_to_the_test(agent: gedanken.Agent) -> No
     agent.tell(LIE)
     assert not agent.run(2, unseen=False, max_steps=10).solved
     assert not (agent.mind.memory.transitions().action == 1).any()
+
+
+def test_several_lies_at_once_do_not_keep_it_from_what_it_could_do_untold(agent: gedanken.Agent) -> None:
+    agent.mind.knowledge.retire(next(e.id for e in agent.rules if e.text.startswith("reward")))
+    agent.tell("reward +1 if action == go and door == open")
+    agent.tell(LIE)
+    agent.tell("expect same if action == push and door == closed")
+    agent.tell("reward 0 if action == go")
+    assert agent.run(3, unseen=False, max_steps=12).solved

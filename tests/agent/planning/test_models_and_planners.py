@@ -186,7 +186,7 @@ def test_every_pair_does_what_the_table_says() -> None:
 
 
 @pytest.mark.parametrize(("env", "planner"), [
-    ("MiniGrid-DoorKey-6x6-v0", "search"), ("MiniGrid-DoorKey-8x8-v0", "waypoints"), ("FrozenLake-v1", "search"),
+    ("MiniGrid-DoorKey-8x8-v0", "search"), ("MiniGrid-DoorKey-16x16-v0", "waypoints"), ("FrozenLake-v1", "search"),
     ("CartPole-v1", "cem"),
 ])
 def test_auto_takes_what_fits_the_world_and_its_size(env: str, planner: str) -> None:
