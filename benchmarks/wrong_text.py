@@ -37,7 +37,7 @@ from shifts.hostile import TEXTS, fate
 import gedanken
 
 LEARNED = 2_000
-TEST_SEED = 62_000_000
+TEST_SEED = 63_000_000
 STEPS = 40
 UNDER = "object'[agent_x', agent_y']"
 LIES = (
@@ -153,7 +153,7 @@ def main() -> None:
             base(args.folder, seed, args.learned)
         jobs = [Job(arm, seed, args.episodes, str(args.folder), args.learned, kind)
                 for kind in args.kinds.split(",") for seed in seeds for arm in ARMS]
-        report(run(jobs, measured, args.store, version="2", backend=args.backend, n_jobs=args.n_jobs), figures)
+        report(run(jobs, measured, args.store, version="3", backend=args.backend, n_jobs=args.n_jobs), figures)
     figures.write(args.json)
 
 
