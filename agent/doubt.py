@@ -43,5 +43,6 @@ def doubted(mind: Mind, planner: Planner, objective: Objective, budget: Budget) 
         if bool(plan.reached[0]):
             return plan
         spent += plan.transitions
-    plan = without(ids, most) if len(ids) > 1 else None
-    return plan if plan is not None and bool(plan.reached[0]) else None
+    if len(ids) > 1 and bool((plan := without(ids, most)).reached[0]):
+        return plan
+    return None
