@@ -18,12 +18,16 @@ from .remembered import Remembered
 
 MOST = 10_000
 """Transitions imagined in doubt, where the budget has no limit."""
+ROUND = 8
+"""All doubtful rules are gone through at the first of so many plans in a row that reach nothing."""
 
 
 def doubted(mind: Mind, planner: Planner, objective: Objective, budget: Budget) -> Plan | None:
     """A plan that reaches something if a doubtful rule does not hold: without one of them, each in its turn as far as
-    half the budget of a plan goes, else without them all; None where none does."""
+    half the budget of a plan goes, else without them all; None where none does. Where that was so lately (`ROUND`),
+    only the next of them is tried."""
     ids = [entry.id for entry in mind.knowledge.doubtful()]
+    is_round = mind.pursuit is None or mind.pursuit.failed_searches % ROUND == 0
     most = Budget((budget.transitions or MOST) // 2, None if budget.seconds is None else budget.seconds / 2)
 
     def without(some: list[str], left: Budget) -> Plan:
@@ -34,7 +38,7 @@ def doubted(mind: Mind, planner: Planner, objective: Objective, budget: Budget) 
         return plan
 
     began, spent = time.perf_counter(), 0
-    for _ in ids:
+    for _ in ids if is_round else ids[:1]:
         seconds = None if most.seconds is None else most.seconds - (time.perf_counter() - began)
         if spent >= (most.transitions or MOST) or (seconds is not None and seconds <= 0):
             break
@@ -43,6 +47,6 @@ def doubted(mind: Mind, planner: Planner, objective: Objective, budget: Budget) 
         if bool(plan.reached[0]):
             return plan
         spent += plan.transitions
-    if len(ids) > 1 and bool((plan := without(ids, most)).reached[0]):
+    if is_round and len(ids) > 1 and bool((plan := without(ids, most)).reached[0]):
         return plan
     return None
